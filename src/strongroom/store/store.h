@@ -1,0 +1,95 @@
+// The store: sealed bytes under keys, on an engine nobody trusts.
+//
+// It promises atomicity within one bucket (the top bits of a key) and no more, so that the same code is right on every
+// engine. Everything read from it is authenticated by the caller. Values are opaque; the store sees no key of ours.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "strongroom/base/result.h"
+
+namespace strongroom::store {
+
+enum class Table : uint8_t {
+  kRecords = 0,    // collection u32be | idx u40be -> sealed row
+  kPostings = 1,   // lane u24be | label 13        -> single, head or packed block
+  kUnique = 2,     // collection u32be | label 11  -> sealed unique row
+  kDirectory = 3,  // lane u24be | number u40be    -> terms of the lane, sealed under its root
+  kMeta = 4,       // the gateway's own checkpoints, sealed
+};
+inline constexpr int kTables = 5;
+const char* table_name(Table table);
+
+struct Put {
+  Table table;
+  std::string key;
+  std::string value;
+};
+struct KeyRef {
+  Table table;
+  std::string key;
+};
+
+enum class Durability : uint8_t {
+  kSynced,    // On disk when the call returns.
+  kBuffered,  // Ordered before later writes, lost at worst with them.
+};
+
+// Writes a sorted run to a file of its own. Nothing in it is visible before Store::ingest.
+class SortedRun {
+ public:
+  virtual ~SortedRun() = default;  // A run not ingested is deleted.
+  // Keys strictly ascending. kInvalidArgument otherwise. kNoSpace.
+  virtual Result<void> add(std::string_view key, std::string_view value) = 0;
+  virtual uint64_t bytes() const = 0;
+  virtual uint64_t entries() const = 0;
+};
+
+struct StoreStats {
+  uint64_t bytes[kTables] = {};    // On disk, sorted files only.
+  uint64_t entries[kTables] = {};  // Estimated.
+};
+
+// Thread-safe.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // values[i] for keys[i], nullopt where absent. Sorted keys are read faster.
+  //   kDataLoss  A stored block fails its checksum: the text names what to do.
+  virtual Result<void> get(Table table, std::span<const std::string> keys,
+                           std::vector<std::optional<std::string>>& values) = 0;
+  // Idempotent. kNoSpace: nothing of this batch is durable; what was acknowledged before is safe.
+  virtual Result<void> put(std::span<const Put> puts, Durability durability) = 0;
+  virtual Result<void> erase(std::span<const KeyRef> keys, Durability durability) = 0;
+  // Calls visit(key, value) in key order over [from, to) until it returns false. Reads a consistent snapshot.
+  virtual Result<void> scan(Table table, std::string_view from, std::string_view to,
+                            const std::function<bool(std::string_view, std::string_view)>& visit) = 0;
+  virtual Result<std::unique_ptr<SortedRun>> begin_run(Table table) = 0;
+  // All entries of one run become visible and durable together; runs one after the other. Empty runs are dropped.
+  virtual Result<void> ingest(std::unique_ptr<SortedRun> run) = 0;
+  // Sets key to `desired` if its value is `expected` (nullopt: absent). False if it is not.
+  virtual Result<bool> compare_and_set(Table table, std::string_view key, const std::optional<std::string>& expected,
+                                       std::string_view desired) = 0;
+  virtual Result<void> flush() = 0;
+  virtual Result<StoreStats> stats() = 0;
+};
+
+// Everything in memory, gone with the object. For tests and models.
+std::unique_ptr<Store> open_memory_store();
+
+struct RocksOptions {
+  size_t block_cache_bytes = size_t{512} << 20;
+  size_t write_buffer_bytes = size_t{16} << 20;  // Small: a large skip list misses the processor's caches.
+};
+//   kDataLoss            Damaged; nothing was opened.
+//   kFailedPrecondition  Open elsewhere.
+Result<std::unique_ptr<Store>> open_rocks_store(const std::string& path, const RocksOptions& options);
+
+}  // namespace strongroom::store

@@ -1,0 +1,28 @@
+// C2SP signed-note and tlog-checkpoint: the tree head an outsider can check.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "strongroom/crypto/sign.h"
+#include "strongroom/tlog/merkle.h"
+
+namespace strongroom::tlog {
+
+struct Checkpoint {
+  std::string origin;
+  uint64_t size = 0;
+  Hash root{};
+  bool operator==(const Checkpoint&) const = default;
+};
+
+// One Ed25519 signature line under the name `origin`.
+std::string sign_checkpoint(const Checkpoint& checkpoint, const crypto::SigningKey& key);
+// Lines of other keys are skipped, as the specification asks; a wrong signature by ours is not.
+//   kDataLoss         Not a note, not a checkpoint, or not signed by `key`.
+//   kInvalidArgument  Of another origin.
+Result<Checkpoint> verify_checkpoint(std::string_view note, std::string_view origin, const crypto::PublicKey& key);
+// "origin+hash+base64": the verifier key as C2SP writes it, for tools that are not ours.
+std::string verifier_key(std::string_view origin, const crypto::PublicKey& key);
+
+}  // namespace strongroom::tlog
