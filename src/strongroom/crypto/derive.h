@@ -1,5 +1,6 @@
 // The derivations that two roles share: what a writer or reader does with the secret it was given.
-// (The GGM tree above S is keytree/, the only one to hold seeds.)  Source: the design, "Keys and seals (exact)".
+// (The GGM tree above S is keytree/, the only one to hold seeds.)  Source: the design, "Keys and
+// seals (exact)".
 #pragma once
 
 #include "strongroom/base/ids.h"
@@ -11,7 +12,8 @@ namespace strongroom::crypto {
 // K_{idx,u,g} = F(S,blk(30h,g)) | F(S,blk(31h,g))
 RecordKey derive_group_key(const WriteSecret& s, GroupId group);
 
-// T = F(H(R_l,"sr1.lane0"),h_w) | F(H(R_l,"sr1.lane1"),h_w). Holds the two lane keys ready. Not thread-safe.
+// T = F(H(R_l,"sr1.lane0"),h_w) | F(H(R_l,"sr1.lane1"),h_w). Holds the two lane keys ready. Not
+// thread-safe.
 class LaneTokens {
  public:
   explicit LaneTokens(const LaneRoot& root);
@@ -24,7 +26,9 @@ class LaneTokens {
   Prf second_;
 };
 
-// A labelled subkey H(root, label): for wrapping keys of state, log bodies and the gateway's own metadata.
-SealingKey derive_sealing_key(std::span<const uint8_t, 32> root, std::string_view label, uint64_t number = 0);
+// A labelled subkey H(root, label | 00h | number u64be): for wrapping keys of state, log bodies and
+// the gateway's own metadata. A label holds no zero byte, so that no two (label, number) meet.
+SealingKey derive_sealing_key(std::span<const uint8_t, 32> root, std::string_view label,
+                              uint64_t number = 0);
 
 }  // namespace strongroom::crypto

@@ -1,4 +1,5 @@
-// SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104), with reused contexts: a one-shot call costs up to ten times as much.
+// SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104), with reused contexts: a one-shot call costs up
+// to ten times as much.
 #pragma once
 
 #include <memory>
@@ -13,7 +14,9 @@ using Digest = ByteArray<32>;
 
 // SHA-256 of the concatenation of `parts`. Thread-safe (a context per thread).
 Digest sha256(std::initializer_list<Bytes> parts);
-inline Digest sha256(Bytes data) { return sha256({data}); }
+inline Digest sha256(Bytes data) {
+  return sha256({data});
+}
 
 // Incremental SHA-256. Not thread-safe.
 class Sha256 {
@@ -33,7 +36,8 @@ class Sha256 {
 // HMAC-SHA-256 under a key used once or rarely. Thread-safe (a context per thread).
 Digest hmac_sha256(Bytes key, std::initializer_list<Bytes> parts);
 
-// HMAC-SHA-256 under one key, many times: the key's inner and outer states are cached. Not thread-safe: one per thread.
+// HMAC-SHA-256 under one key, many times: the key's inner and outer states are cached. Not
+// thread-safe: one per thread.
 class Hmac {
  public:
   explicit Hmac(Bytes key);

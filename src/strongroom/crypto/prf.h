@@ -19,11 +19,18 @@ inline Block blk(uint8_t t, uint64_t v) {
   return b;
 }
 
-// F over each block, under a key used for this call. In place. Thread-safe (a context per thread, rekeyed).
+// F over each block, under a key used for this call. In place. Thread-safe (a context per thread,
+// rekeyed).
 void prf_blocks(std::span<const uint8_t, 32> key, std::span<Block> blocks);
 
-// F(key,a) | F(key,b): how every 32-byte child, key and token of the design is made.
-void prf_pair(std::span<const uint8_t, 32> key, const Block& a, const Block& b, std::span<uint8_t, 32> out);
+// F(key,a) | F(key,b): how every 32-byte child, key and token of the design is made. `out` may be
+// `key` itself.
+void prf_pair(std::span<const uint8_t, 32> key, const Block& a, const Block& b,
+              std::span<uint8_t, 32> out);
+
+// The thread's context holds the last key of the two calls above until the next one: this
+// overwrites it. For erasure, whose promise would otherwise wait for the next call.
+void prf_forget();
 
 // F under one key, many times. Not thread-safe: one per thread.
 class Prf {

@@ -1,4 +1,5 @@
-// Fresh randomness from the kernel, through libsodium. Never seeded, never replayed: tests inject keys, not randomness.
+// Fresh randomness from the kernel, through libsodium. Never seeded, never replayed: tests inject
+// keys, not randomness.
 #pragma once
 
 #include "strongroom/base/bytes.h"
@@ -6,7 +7,8 @@
 
 namespace strongroom::crypto {
 
-// Must run once before anything else in this folder; idempotent. Aborts if the library cannot start.
+// Must run once before anything else in this folder; idempotent. Aborts if the library cannot
+// start.
 void init();
 void random_bytes(MutableBytes out);
 // Buffered per thread: for nonces, where a system call each would cost more than the seal.

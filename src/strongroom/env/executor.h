@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 namespace strongroom::env {
 
@@ -12,16 +13,17 @@ class Executor {
   virtual void post(std::function<void()> work) = 0;
 };
 
-// One thread of its own. The destructor runs what was posted, then joins.
+// One thread of its own, all signals blocked in it. The destructor runs what was posted, then
+// joins; work may post more work until then. Work must not throw.
 class WorkerThread : public Executor {
  public:
-  explicit WorkerThread(const char* name);
+  explicit WorkerThread(const char* name);  // As ps shows it; the kernel keeps 15 characters.
   ~WorkerThread() override;
   void post(std::function<void()> work) override;
 
  private:
   struct Impl;
-  Impl* impl_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace strongroom::env

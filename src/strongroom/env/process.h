@@ -1,6 +1,7 @@
 // What a process does to itself: no core dumps, locked memory, the sandbox.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -8,18 +9,29 @@
 
 namespace strongroom::env {
 
-// Not dumpable, no core files, not traceable by others of the same user. For every process that may hold keys.
+// Not dumpable, no core files, not traceable by others of the same user, no new privileges. For
+// every process that may hold keys.
 Result<void> harden_process();
-// mlockall for now and later, where RLIMIT_MEMLOCK allows it. False: it did not; say so to the operator.
+// mlockall for now and later, page by page as they are touched. False: RLIMIT_MEMLOCK is finite
+// and cannot be raised, so that a later allocation could fail for it; say so to the operator.
 bool lock_memory();
+// Of this process, now; inside the sandbox too.
 uint64_t resident_bytes();
 
 struct Sandbox {
   std::vector<std::string> writable;  // Folders; everything else is unreachable.
-  std::vector<std::string> readable;
+  std::vector<std::string> readable;  // Folders or files.
 };
-// Landlock, then seccomp: from here on no new program, no new socket but accept4 on those open, no tracing, no files but
-// these. Cannot be undone. kFailedPrecondition: the kernel lacks one of the two, the text says which.
+// Landlock, then seccomp: from here on no new program or process, no new socket but those accepted
+// on what is already listening, no executable memory, no tracing, no files but these. Cannot be
+// undone. Call it before any thread is started: Landlock binds the calling thread and those it
+// starts. Have libraries load what they load on demand (providers, locales, name services) before.
+//
+// Most of what is forbidden fails with EPERM; what only an intruder would try (execve, ptrace,
+// reading another process, loading modules, mounting ...) ends the process with SIGSYS.
+//
+//   kFailedPrecondition  The kernel lacks one of the two, or threads are running: the text says.
+//   kInvalidArgument     A folder or file named does not exist; nothing was restricted.
 Result<void> enter_sandbox(const Sandbox& sandbox);
 
 }  // namespace strongroom::env

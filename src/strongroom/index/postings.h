@@ -1,22 +1,26 @@
-// Sealed postings of one term in one lane.
+// Sealed postings of one term in one lane.  Spec: docs/spec/index.md
 //
-//   single i   key lane u24be | F(T,blk(40h,i))[0:13]   value (pt xor F(T,blk(41h,i))[0:9]) | tag
-//              pt = idx u40le | u_lo u32le              tag = F(T, 42h | i u48le | pt)[0:7]
-//   head       key at blk(45h,0), the number of postings (u72le) sealed like single 0 with tags 46h (pad) and 47h (tag)
-//   packed j   key at blk(43h,j)                        value 1024 B = GCM(key F(T,blk(60h,0))|F(T,blk(61h,0)), nonce 0^4|j u64be,
-//              AD row key, count u16le | up to 111 x 9 | zeros)
+//   single i  key    lane u24be | F(T,blk(40h,i))[0:13]
+//             value  (pt xor F(T,blk(41h,i))[0:9]) | F(T, 42h | i u48le | pt)[0:7]
+//             pt     idx u40le | u_lo u32le
+//   head      key at blk(45h,0); pt is the number of postings, u72le, sealed like single 0 with
+//             46h for the pad and 47h for the tag
+//   packed j  key    at blk(43h,j)
+//             value  1024 B = GCM(key F(T,blk(60h,0))|F(T,blk(61h,0)), nonce 0^4 | j u64be,
+//                    AD row key, count u16le | up to 111 x pt | zeros)
 //
-// A term of a packed lane with fewer than 24 postings has singles and no head; with more, a head and packed blocks.
-// Everything read back is authenticated here: an error is kDataLoss and means forged, moved or damaged.
+// A term of a packed lane with fewer than 24 postings has singles and no head; with more, a head
+// and packed blocks. Everything read back is authenticated here: an error is kDataLoss and means
+// forged, moved or damaged.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
 #include "strongroom/base/ids.h"
 #include "strongroom/base/result.h"
 #include "strongroom/base/secret.h"
-#include "strongroom/crypto/prf.h"
 
 namespace strongroom::index {
 
@@ -32,27 +36,47 @@ inline constexpr size_t kPackedSize = 1024;
 inline constexpr size_t kPackedPostings = 111;
 inline constexpr size_t kPackedMin = 24;
 
-// One term in one lane, its key schedule ready. Not thread-safe. Rekeying an object is cheaper than making another.
+using PostingKey = ByteArray<kPostingKeySize>;
+using SingleValue = ByteArray<kSingleSize>;
+struct SealedPosting {
+  PostingKey key;
+  SingleValue value;
+};
+
+// One term in one lane. Each call expands the AES key anew, in the thread's context (about 80 ns):
+// ask for many rows at once. Not thread-safe. Rekeying an object is cheaper than making another.
 class TermCipher {
  public:
-  TermCipher(LaneId lane, const TermToken& token);
+  TermCipher(LaneId lane, const TermToken& token) : lane_(lane), token_(token.clone()) {}
   void rekey(LaneId lane, const TermToken& token);
 
-  ByteArray<kPostingKeySize> single_key(uint64_t i);
-  ByteArray<kPostingKeySize> head_key();
-  ByteArray<kPostingKeySize> packed_key(uint64_t j);
+  PostingKey single_key(uint64_t i);
+  PostingKey head_key();
+  PostingKey packed_key(uint64_t j);
+  // Of first, first + 1, ...; as many as `out` holds.
+  void single_keys(uint64_t first, std::span<PostingKey> out);
+  void packed_keys(uint64_t first, std::span<PostingKey> out);
 
-  ByteArray<kSingleSize> seal_single(uint64_t i, const Posting& posting);
+  SingleValue seal_single(uint64_t i, const Posting& posting);
+  // Keys and values of singles first, first + 1, ...; out is as long as `postings`.
+  void seal_singles(uint64_t first, std::span<const Posting> postings,
+                    std::span<SealedPosting> out);
   Result<Posting> open_single(uint64_t i, Bytes value);
-  ByteArray<kSingleSize> seal_head(uint64_t count);
+  SingleValue seal_head(uint64_t count);
   Result<uint64_t> open_head(Bytes value);
+  // One (T, j) is sealed once, or again with the same postings: the nonce is j.
   std::string seal_packed(uint64_t j, std::span<const Posting> postings);  // 1..kPackedPostings
   Result<void> open_packed(uint64_t j, Bytes value, std::vector<Posting>& out);  // Appends.
 
  private:
+  std::span<const uint8_t, 32> token() const { return token_.read(SecretAccess{}); }
+  std::span<const uint8_t, 32> packed_secret();
+  void keys(uint8_t tweak, uint64_t first, std::span<PostingKey> out);
+
   LaneId lane_;
   TermToken token_;
-  crypto::Prf prf_;
+  SealingKey packed_secret_;  // Derived on first use.
+  bool packed_ready_ = false;
 };
 
 }  // namespace strongroom::index

@@ -1,7 +1,9 @@
-// Unique rows: at most one record a value.
+// Unique rows: at most one record a value.  Spec: docs/spec/index.md
 //   key    collection u32be | F(T,blk(48h,0))[0:11]        T under the collection's unique root
-//   value  ver u8 | nonce 12 | GCM(key F(T,blk(62h,0))|F(T,blk(63h,0)), AD row key, idx u40be | u u48be | check 16)
-//   check  = H(T, "sr1.check" | content)[0:16]: whether a record's content is still the same, without opening it
+//   value  ver u8 | nonce 12 | GCM(key F(T,blk(62h,0))|F(T,blk(63h,0)), AD row key,
+//          idx u40be | u u48be | check 16)
+//   check  H(T, "sr1.check" | content)[0:16]: whether a record's content is still the same,
+//          without opening it
 #pragma once
 
 #include <string>

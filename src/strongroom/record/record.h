@@ -1,11 +1,12 @@
 // Sealed records: the row format, groups, padding, seal and open.  Spec: docs/spec/record.md
 //
 //   row  ver u8 | n u8 | u u48be | n x (g u8, len u24be) | n x (nonce 12 | ct | tag 16)
-//   AD_g "SR1" | collection u32be | idx u40be | header | g        header = everything before the first nonce
-//   key  collection u32be | idx u40be
+//   AD_g "SR1" | collection u32be | idx u40be | header | g        header = everything before the
+//   first nonce key  collection u32be | idx u40be
 //
-// A row carries all of its collection's groups. Plaintext of a group: a sequence of (field u16be, len u24be, bytes), in
-// ascending field order, then 80h and zeros up to the padded size (16 B steps below 128, then Padme).
+// A row carries all of its collection's groups. Plaintext of a group: a sequence of (field u16be,
+// len u24be, bytes), in ascending field order, then 80h and zeros up to the padded size (16 B steps
+// below 128, then Padme).
 #pragma once
 
 #include <string>
@@ -39,8 +40,11 @@ struct GroupValues {
   std::vector<FieldValue> values;  // Ascending by field, no repeats.
 };
 
-// Appends the sealed row to `out`. Groups ascending, no repeats, 1..kGroupsMax of them. Thread-safe.
-//   kInvalidArgument  A group is larger than kGroupBytesMax.
+// Appends the sealed row to `out`. Groups ascending, no repeats, 1..kGroupsMax of them.
+// Thread-safe.
+//   kInvalidArgument  A group is larger than kGroupBytesMax, or what is said above of groups and
+//   fields does not hold.
+//                     `out` is as it was.
 Result<void> seal(CollectionId collection, RecordVersion version, const WriteSecret& s,
                   std::span<const GroupValues> groups, std::string& out);
 
@@ -64,7 +68,8 @@ struct OpenedField {
 // Opens one group with the key that was released for exactly (idx, u, group).
 //   kNotFound   The row has no such group.
 //   kDataLoss   Forged, moved, swapped or damaged.
-Result<std::vector<OpenedField>> open_group(CollectionId collection, RecordIndex idx, const RowHeader& row,
-                                            GroupId group, const RecordKey& key);
+Result<std::vector<OpenedField>> open_group(CollectionId collection, RecordIndex idx,
+                                            const RowHeader& row, GroupId group,
+                                            const RecordKey& key);
 
 }  // namespace strongroom::record

@@ -1,7 +1,8 @@
 // The store: sealed bytes under keys, on an engine nobody trusts.
 //
-// It promises atomicity within one bucket (the top bits of a key) and no more, so that the same code is right on every
-// engine. Everything read from it is authenticated by the caller. Values are opaque; the store sees no key of ours.
+// It promises atomicity within one bucket (the top bits of a key) and no more, so that the same
+// code is right on every engine. Everything read from it is authenticated by the caller. Values are
+// opaque; the store sees no key of ours.
 #pragma once
 
 #include <functional>
@@ -37,14 +38,16 @@ struct KeyRef {
 };
 
 enum class Durability : uint8_t {
-  kSynced,    // On disk when the call returns.
+  kSynced,    // On disk when the call returns, and every write before it.
   kBuffered,  // Ordered before later writes, lost at worst with them.
 };
 
-// Writes a sorted run to a file of its own. Nothing in it is visible before Store::ingest.
+// Writes a sorted run to files of its own. Nothing in it is visible before Store::ingest. For one
+// thread; several runs may be written at a time. After an error the run is good for nothing but to
+// be destroyed, which deletes it. Goes before its store does.
 class SortedRun {
  public:
-  virtual ~SortedRun() = default;  // A run not ingested is deleted.
+  virtual ~SortedRun() = default;
   // Keys strictly ascending. kInvalidArgument otherwise. kNoSpace.
   virtual Result<void> add(std::string_view key, std::string_view value) = 0;
   virtual uint64_t bytes() const = 0;
@@ -56,27 +59,40 @@ struct StoreStats {
   uint64_t entries[kTables] = {};  // Estimated.
 };
 
-// Thread-safe.
+// Thread-safe. Every function:
+//   kDataLoss     A stored file is damaged or missing: the text names what to do. Nothing read from
+//                 it was used; what other files hold is still served.
+//   kUnavailable  The disk failed.
 class Store {
  public:
   virtual ~Store() = default;
 
-  // values[i] for keys[i], nullopt where absent. Sorted keys are read faster.
-  //   kDataLoss  A stored block fails its checksum: the text names what to do.
+  // values[i] for keys[i], nullopt where absent. Sorted keys are read faster. On an error `values`
+  // is empty.
   virtual Result<void> get(Table table, std::span<const std::string> keys,
                            std::vector<std::optional<std::string>>& values) = 0;
-  // Idempotent. kNoSpace: nothing of this batch is durable; what was acknowledged before is safe.
+  // All or none of the batch. Idempotent.
+  //   kNoSpace  Not acknowledged; what was acknowledged before is safe. Once there is room again,
+  //             the same call succeeds.
   virtual Result<void> put(std::span<const Put> puts, Durability durability) = 0;
   virtual Result<void> erase(std::span<const KeyRef> keys, Durability durability) = 0;
-  // Calls visit(key, value) in key order over [from, to) until it returns false. Reads a consistent snapshot.
-  virtual Result<void> scan(Table table, std::string_view from, std::string_view to,
-                            const std::function<bool(std::string_view, std::string_view)>& visit) = 0;
+  // Calls visit(key, value) in key order over [from, to) until it returns false; an empty `to` is
+  // the end of the table. Reads a consistent snapshot, so visit may write. The views end with the
+  // call of visit.
+  virtual Result<void> scan(
+      Table table, std::string_view from, std::string_view to,
+      const std::function<bool(std::string_view, std::string_view)>& visit) = 0;
   virtual Result<std::unique_ptr<SortedRun>> begin_run(Table table) = 0;
-  // All entries of one run become visible and durable together; runs one after the other. Empty runs are dropped.
+  // All entries of one run become visible and durable together; runs one after the other, the later
+  // one winning. Empty runs are dropped. kInvalidArgument: the run is another store's.
   virtual Result<void> ingest(std::unique_ptr<SortedRun> run) = 0;
-  // Sets key to `desired` if its value is `expected` (nullopt: absent). False if it is not.
-  virtual Result<bool> compare_and_set(Table table, std::string_view key, const std::optional<std::string>& expected,
+  // Sets key to `desired` if its value is `expected` (nullopt: absent). False if it is not. Atomic
+  // against other compare_and_set calls, not against put. kBuffered: durable with the next write
+  // that is kSynced, or flush().
+  virtual Result<bool> compare_and_set(Table table, std::string_view key,
+                                       const std::optional<std::string>& expected,
                                        std::string_view desired) = 0;
+  // Every write acknowledged, kBuffered ones too, is on disk when it returns.
   virtual Result<void> flush() = 0;
   virtual Result<StoreStats> stats() = 0;
 };
@@ -84,12 +100,18 @@ class Store {
 // Everything in memory, gone with the object. For tests and models.
 std::unique_ptr<Store> open_memory_store();
 
+// Memory: some 1.25 bytes of cache a posting keep absent keys fast. The cache holds blocks,
+// indexes, filters and write buffers together. To that come the files being written, about 64 MiB
+// for each of two background jobs and each open SortedRun.
 struct RocksOptions {
   size_t block_cache_bytes = size_t{512} << 20;
-  size_t write_buffer_bytes = size_t{16} << 20;  // Small: a large skip list misses the processor's caches.
+  size_t write_buffer_bytes = size_t{16}
+                              << 20;  // Small: a large skip list misses the processor's caches.
 };
-//   kDataLoss            Damaged; nothing was opened.
-//   kFailedPrecondition  Open elsewhere.
-Result<std::unique_ptr<Store>> open_rocks_store(const std::string& path, const RocksOptions& options);
+// Creates the folder (mode 0700) if it is not there. Sorted runs a crash left are deleted.
+//   kDataLoss            Damaged, or files are missing; nothing was opened.
+//   kFailedPrecondition  Open elsewhere, or written by a newer version.
+Result<std::unique_ptr<Store>> open_rocks_store(const std::string& path,
+                                                const RocksOptions& options);
 
 }  // namespace strongroom::store

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "strongroom/crypto/sign.h"
 #include "strongroom/tlog/merkle.h"
@@ -13,15 +14,20 @@ struct Checkpoint {
   std::string origin;
   uint64_t size = 0;
   Hash root{};
+  // Opaque lines behind the root, kept as they came. We write none.
+  std::vector<std::string> extensions{};
   bool operator==(const Checkpoint&) const = default;
 };
 
+// Whether `origin` can name a key too: not empty, well-formed, no spaces, no plus.
+bool is_origin(std::string_view origin);
 // One Ed25519 signature line under the name `origin`.
 std::string sign_checkpoint(const Checkpoint& checkpoint, const crypto::SigningKey& key);
 // Lines of other keys are skipped, as the specification asks; a wrong signature by ours is not.
 //   kDataLoss         Not a note, not a checkpoint, or not signed by `key`.
 //   kInvalidArgument  Of another origin.
-Result<Checkpoint> verify_checkpoint(std::string_view note, std::string_view origin, const crypto::PublicKey& key);
+Result<Checkpoint> verify_checkpoint(std::string_view note, std::string_view origin,
+                                     const crypto::PublicKey& key);
 // "origin+hash+base64": the verifier key as C2SP writes it, for tools that are not ours.
 std::string verifier_key(std::string_view origin, const crypto::PublicKey& key);
 

@@ -1,0 +1,64 @@
+// Calls to a vault: tickets for the gateway, signed requests for the key server.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "strongroom/app/credential.h"
+#include "strongroom/rpc/connect_client.h"
+#include "strongroom/v1/admin.pb.h"
+#include "strongroom/v1/ticket.pb.h"
+#include "strongroom/v1/vault.pb.h"
+
+namespace strongroom::app {
+
+struct TicketTerms {
+  std::string purpose;
+  std::string case_reference;
+  uint32_t collection = 0;
+  uint64_t records_max = 0;
+  uint64_t lifetime_s = 300;
+};
+v1::SignedTicket sign_ticket(const Credential& credential, const TicketTerms& terms, uint64_t now_ms);
+std::string fresh_id();  // 16 random bytes.
+
+// The key server's own listener. Every request is signed; every reply's signature is checked against the vault's key.
+class AdminClient {
+ public:
+  static Result<std::unique_ptr<AdminClient>> connect(const Credential& credential);
+
+  // A sealed vault cannot sign: only Status and Unseal may come back without a signature.
+  enum Signed { kSigned, kUnsignedWhileSealed };
+
+  template <class Req, class Resp>
+  Result<Resp> call(const char* method, const Req& request, Signed is_signed = kSigned) {
+    const std::string path = std::string("/strongroom.v1.AdminService/") + method;
+    return client_->unary<Req, Resp>(path, request, options(path, is_signed));
+  }
+  // The collection of that name, as the key server has it.
+  Result<v1::Collection> collection(const std::string& name);
+
+ private:
+  AdminClient(const Credential& credential, std::unique_ptr<rpc::ConnectClient> client);
+  rpc::CallOptions options(const std::string& path, Signed is_signed);
+
+  const Credential& credential_;
+  std::unique_ptr<rpc::ConnectClient> client_;
+};
+
+// The gateway's door.
+class VaultClient {
+ public:
+  static Result<std::unique_ptr<VaultClient>> connect(const Credential& credential);
+
+  template <class Req, class Resp>
+  Result<Resp> call(const char* method, const Req& request) {
+    return client_->unary<Req, Resp>(std::string("/strongroom.v1.VaultService/") + method, request);
+  }
+
+ private:
+  explicit VaultClient(std::unique_ptr<rpc::ConnectClient> client);
+  std::unique_ptr<rpc::ConnectClient> client_;
+};
+
+}  // namespace strongroom::app

@@ -1,0 +1,43 @@
+#include <iostream>
+
+#include "strongroom/app/query.h"
+
+namespace strongroom::app {
+namespace {
+
+struct Options : QueryOptions {
+  std::vector<std::string> terms;
+};
+
+Result<void> run(const Global& global, const Options& options) {
+  v1::CountRequest request;
+  for (const auto& text : options.terms) {
+    SR_ASSIGN(*request.add_terms(), parse_term(text));
+  }
+  SR_ASSIGN(auto query, open_query(global, options, 0));
+  *request.mutable_ticket() = query.ticket;
+  request.set_request_id(fresh_id());
+  SR_ASSIGN(const auto response, (query.vault->call<v1::CountRequest, v1::CountResponse>("Count", request)));
+  if (global.json) {
+    std::cout << "{\"count\":" << response.count() << ",\"leaf\":" << response.leaf() << "}\n";
+  } else {
+    std::cout << response.count() << "\n";
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_count(CLI::App& app, Global& global, int& status) {
+  auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand("count", "Count matching records: nothing is opened, but it is metered and logged");
+  command->add_option("COLLECTION", options->collection, "Such as person")->required();
+  command->add_option("TERM", options->terms, "field=value; several must all match")->required();
+  add_query_options(*command, *options, false);
+  command->footer("Example:\n  strongroom count person dob=1980-01-31 --purpose service");
+  command->callback([&global, &status, options] {
+    if (const auto done = run(global, *options); !done) status = fail(global, done.error());
+  });
+}
+
+}  // namespace strongroom::app

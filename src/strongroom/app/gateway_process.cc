@@ -1,0 +1,130 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "strongroom/app/processes.h"
+#include "strongroom/crypto/random.h"
+#include "strongroom/env/clock.h"
+#include "strongroom/env/files.h"
+#include "strongroom/env/process.h"
+#include "strongroom/gateway/gateway.h"
+#include "strongroom/rpc/connect_server.h"
+#include "strongroom/rpc/event_loop.h"
+#include "strongroom/rpc/frames.h"
+#include "strongroom/store/store.h"
+
+namespace strongroom::app {
+namespace {
+
+constexpr uint64_t kPemBytesMax = 64 << 10;
+
+// The transport to the key server, as the gateway wants it.
+class LinkedKeyService : public gateway::KeyService {
+ public:
+  explicit LinkedKeyService(rpc::KeyServiceLink& link) : link_(link) {}
+  void call(v1::Call call, Callback done) override { link_.call(std::move(call), std::move(done)); }
+  Result<v1::Reply> call_blocking(v1::Call call) override { return link_.call_blocking(std::move(call)); }
+
+ private:
+  rpc::KeyServiceLink& link_;
+};
+
+class GatewayProcess {
+ public:
+  GatewayProcess(const Global& global, const ProcessOptions& options)
+      : global_(global), ready_fd_(options.ready_fd), listen_(options.listen), dir_(options.dir) {
+    if (options.import_chunk != 0) {
+      gateway_options_.import.first_chunk_records = options.import_chunk;
+      gateway_options_.import.chunk_records_max = options.import_chunk;
+    }
+  }
+  Result<void> start();
+  void run() { loop_.run(); }
+  Result<void> flush() { return store_->flush(); }
+
+ private:
+  template <class Req, class Resp>
+  void add(const char* method, void (gateway::Gateway::*call)(Req, gateway::Gateway::Done<Resp>));
+  void sync_until_there();
+
+  const Global& global_;
+  int ready_fd_;
+  std::string listen_;
+  VaultDir dir_;
+  gateway::GatewayOptions gateway_options_;
+  rpc::EventLoop loop_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<rpc::KeyServiceLink> link_;
+  std::unique_ptr<LinkedKeyService> keys_;
+  std::unique_ptr<gateway::Gateway> gateway_;
+  std::unique_ptr<rpc::ConnectServer> door_;
+};
+
+Result<TermKey> load_term_key(const VaultDir& dir) {
+  SR_ASSIGN(std::string hex, env::real_files().read(dir.term_key(), 128));
+  TermKey key;
+  const bool ok = hex.size() >= 64 && from_hex(std::string_view(hex).substr(0, 64), key.write(SecretAccess{}));
+  explicit_bzero(hex.data(), hex.size());
+  if (!ok) {
+    return make_error(ErrorCode::kDataLoss,
+                      "the gateway's term key is damaged; restore gateway/term.key from its escrow copy. Nothing was lost");
+  }
+  return key;
+}
+
+Result<void> GatewayProcess::start() {
+  auto& files = env::real_files();
+  SR_TRY(env::harden_process());
+  SR_ASSIGN(TermKey term_key, load_term_key(dir_));
+  SR_ASSIGN(store_, store::open_rocks_store(dir_.store(), {}));
+  SR_ASSIGN(link_, rpc::KeyServiceLink::connect(loop_, dir_.socket()));
+  keys_ = std::make_unique<LinkedKeyService>(*link_);
+  gateway_ = std::make_unique<gateway::Gateway>(*store_, *keys_, loop_, env::real_clock(), std::move(term_key),
+                                                gateway_options_);
+  rpc::ConnectServer::Options door;
+  door.listen = listen_;
+  SR_ASSIGN(door.certificate_pem, files.read(dir_.run() + "/gateway.pem", kPemBytesMax));
+  SR_ASSIGN(door.key_pem, files.read(dir_.run() + "/gateway.key", kPemBytesMax));
+  SR_TRY(files.remove(dir_.run() + "/gateway.key"));
+  SR_ASSIGN(door_, rpc::ConnectServer::start(loop_, std::move(door)));
+  add("Find", &gateway::Gateway::find);
+  add("Get", &gateway::Gateway::get);
+  add("Count", &gateway::Gateway::count);
+  add("BeginImport", &gateway::Gateway::begin_import);
+  add("ImportBatch", &gateway::Gateway::import_batch);
+  add("FinishImport", &gateway::Gateway::finish_import);
+  loop_.on_signals({SIGTERM, SIGINT}, [this] { loop_.stop(); });
+  loop_.post([this] { sync_until_there(); });
+  report_ready(ready_fd_, door_->port());
+  return {};
+}
+
+void GatewayProcess::sync_until_there() {
+  gateway_->start([this](Result<bool> done) {
+    if (!done) loop_.after(std::chrono::milliseconds(200), [this] { sync_until_there(); });
+  });
+}
+
+template <class Req, class Resp>
+void GatewayProcess::add(const char* method, void (gateway::Gateway::*call)(Req, gateway::Gateway::Done<Resp>)) {
+  door_->unary<Req, Resp>(std::string("/strongroom.v1.VaultService/") + method,
+                          [this, call](const rpc::CallContext&, Req request, std::function<void(Result<Resp>)> respond) {
+                            (gateway_.get()->*call)(std::move(request), std::move(respond));
+                          });
+}
+
+}  // namespace
+
+int run_gateway(const Global& global, const ProcessOptions& options) {
+  die_with_parent();
+  crypto::init();
+  GatewayProcess process(global, options);
+  if (const auto started = process.start(); !started) return fail(global, started.error(), "gateway");
+  process.run();
+  if (const auto flushed = process.flush(); !flushed) return fail(global, flushed.error(), "gateway");
+  // Imports under way may be waiting for the key server; every one of their steps can be cut off, so nobody waits for them.
+  _exit(kDone);
+}
+
+}  // namespace strongroom::app

@@ -1,0 +1,254 @@
+#include <signal.h>
+
+#include <iostream>
+#include <memory>
+
+#include "strongroom/app/processes.h"
+#include "strongroom/crypto/random.h"
+#include "strongroom/crypto/shamir.h"
+#include "strongroom/env/clock.h"
+#include "strongroom/env/files.h"
+#include "strongroom/env/process.h"
+#include "strongroom/keyserver/key_server.h"
+#include "strongroom/keyserver/unseal.h"
+#include "strongroom/rpc/connect_server.h"
+#include "strongroom/rpc/event_loop.h"
+#include "strongroom/rpc/frames.h"
+
+namespace strongroom::app {
+namespace {
+
+using keyserver::KeyServer;
+
+constexpr uint64_t kPemBytesMax = 64 << 10;
+
+// The key server behind its two doors: the gateways' socket and its own listener. Sealed until the root key is there.
+class KeyServerProcess {
+ public:
+  KeyServerProcess(const Global& global, const ProcessOptions& options)
+      : global_(global), ready_fd_(options.ready_fd), listen_(options.listen), dir_(options.dir) {}
+
+  Result<void> start();
+  int run();
+
+ private:
+  Result<void> open(const SealingKey& root);
+  Result<v1::UnsealResponse> unseal(const v1::UnsealRequest& request);
+  v1::ReplyBatch handle(v1::CallBatch&& batch);
+  void register_calls();
+  template <class Req, class Resp>
+  void admin(const char* method, Result<Resp> (KeyServer::*call)(const std::string&, const Req&));
+  template <class Req, class Resp>
+  void admin(const char* method, Result<Resp> (KeyServer::*call)(const std::string&, const Req&) const);
+  template <class Req, class Resp, class Call>
+  void add(const char* method, Call call);
+  void stop_if_failed();
+
+  const Global& global_;
+  int ready_fd_;
+  std::string listen_;
+  VaultDir dir_;
+  rpc::EventLoop loop_;
+  v1::VaultFile vault_;
+  bool locked_ = false;
+  std::unique_ptr<KeyServer> server_;
+  std::vector<crypto::Share> shares_;
+  std::unique_ptr<rpc::ConnectServer> door_;
+  std::unique_ptr<rpc::KeyServiceListener> gateways_;
+  int status_ = kDone;
+};
+
+Error sealed_error() {
+  return make_error(ErrorCode::kUnavailable,
+                    "the vault is sealed; its share holders open it with `strongroom unseal`");
+}
+
+Result<void> KeyServerProcess::start() {
+  auto& files = env::real_files();
+  SR_TRY(env::harden_process());
+  locked_ = env::lock_memory();
+  SR_ASSIGN(vault_, keyserver::load_vault_file(files, dir_.keyserver()));
+  rpc::ConnectServer::Options door;
+  door.listen = listen_;
+  SR_ASSIGN(door.certificate_pem, files.read(dir_.run() + "/keyserver.pem", kPemBytesMax));
+  SR_ASSIGN(door.key_pem, files.read(dir_.run() + "/keyserver.key", kPemBytesMax));
+  SR_TRY(files.remove(dir_.run() + "/keyserver.key"));
+  door.request_bytes_max = size_t{2} << 20;
+  door.connections_max = 256;
+  SR_ASSIGN(door_, rpc::ConnectServer::start(loop_, std::move(door)));
+  register_calls();
+  SR_ASSIGN(gateways_, rpc::KeyServiceListener::listen(
+                           loop_, dir_.socket(), [this](v1::CallBatch&& batch) { return handle(std::move(batch)); }));
+  // From here on: these folders, these sockets, and nothing else.
+  SR_TRY(env::enter_sandbox({{dir_.keyserver(), dir_.mirror(), dir_.run()}, {}}));
+  if (vault_.dev()) {
+    SR_ASSIGN(const SealingKey root, keyserver::load_dev_root(files, dir_.keyserver()));
+    SR_TRY(open(root));
+  }
+  loop_.on_signals({SIGTERM, SIGINT}, [this] { loop_.stop(); });
+  loop_.every(std::chrono::milliseconds(1000), [this] {
+    if (server_ == nullptr) return;
+    if (const auto ticked = server_->tick(); !ticked) {
+      status_ = fail(global_, ticked.error(), "key server");
+      loop_.stop();
+    }
+    stop_if_failed();
+  });
+  report_ready(ready_fd_, door_->port());
+  return {};
+}
+
+int KeyServerProcess::run() {
+  loop_.run();
+  // A last checkpoint, so that nothing behind it could be cut off unseen.
+  if (server_ != nullptr && !server_->failed()) {
+    if (const auto ticked = server_->tick(); !ticked) status_ = fail(global_, ticked.error(), "key server");
+  }
+  return status_;
+}
+
+Result<void> KeyServerProcess::open(const SealingKey& root) {
+  SR_ASSIGN(server_, KeyServer::open({dir_.keyserver(), dir_.mirror(), kVersion}, root, env::real_files(),
+                                     env::real_clock()));
+  return {};
+}
+
+Result<v1::UnsealResponse> KeyServerProcess::unseal(const v1::UnsealRequest& request) {
+  v1::UnsealResponse response;
+  response.set_shares_needed(vault_.threshold());
+  if (server_ != nullptr) return response;
+  SR_ASSIGN(crypto::Share share, crypto::parse_share(request.share()));
+  for (const auto& held : shares_) {
+    if (held.set != share.set) {
+      return make_error(ErrorCode::kInvalidArgument, "this share belongs to another set than the ones given before");
+    }
+    if (held.x == share.x) return make_error(ErrorCode::kAlreadyExists, "this share was given already; another one is needed");
+  }
+  shares_.push_back(std::move(share));
+  response.set_shares_given(static_cast<uint32_t>(shares_.size()));
+  response.set_sealed(true);
+  if (shares_.size() < vault_.threshold()) return response;
+  auto root = crypto::combine_shares(shares_);
+  shares_.clear();
+  if (!root) return root.error();
+  const SealingKey key(root->read(SecretAccess{}));
+  if (!keyserver::is_root_of(vault_, key)) {
+    return make_error(ErrorCode::kPermissionDenied,
+                      "these shares do not open this vault; all of them have to be given again");
+  }
+  SR_TRY(open(key));
+  response.set_sealed(false);
+  return response;
+}
+
+v1::ReplyBatch KeyServerProcess::handle(v1::CallBatch&& batch) {
+  if (server_ != nullptr) {
+    auto replies = server_->handle(std::move(batch));
+    stop_if_failed();
+    return replies;
+  }
+  v1::ReplyBatch replies;
+  const Error error = sealed_error();
+  for (int i = 0; i < batch.calls_size(); ++i) {
+    auto& out = *replies.add_replies()->mutable_error();
+    out.set_code(static_cast<uint32_t>(error.code));
+    out.set_text(error.text);
+    out.set_number(error.number);
+    out.set_retry_after_ms(error.retry_after_ms);
+  }
+  return replies;
+}
+
+void KeyServerProcess::stop_if_failed() {
+  if (!server_->failed()) return;
+  status_ = fail(global_, make_error(ErrorCode::kLogUnavailable,
+                                     "the release log or the key state could not be written, so nothing leaves any more. "
+                                     "Free the disk or replace it, then start again; what was acknowledged is safe"),
+                 "key server");
+  loop_.stop();
+}
+
+template <class Req, class Resp, class Call>
+void KeyServerProcess::add(const char* method, Call call) {
+  door_->unary<Req, Resp>(
+      std::string("/strongroom.v1.AdminService/") + method,
+      [this, call](const rpc::CallContext& context, Req request, std::function<void(Result<Resp>)> respond) {
+        if (server_ == nullptr) return respond(sealed_error());
+        auto who = server_->authenticate(context.path, as_bytes(context.body_sha256), context.authorization);
+        if (!who) return respond(who.error());
+        respond((server_.get()->*call)(*who, request));
+        stop_if_failed();
+      });
+}
+template <class Req, class Resp>
+void KeyServerProcess::admin(const char* method, Result<Resp> (KeyServer::*call)(const std::string&, const Req&)) {
+  add<Req, Resp>(method, call);
+}
+template <class Req, class Resp>
+void KeyServerProcess::admin(const char* method, Result<Resp> (KeyServer::*call)(const std::string&, const Req&) const) {
+  add<Req, Resp>(method, call);
+}
+
+void KeyServerProcess::register_calls() {
+  admin("ApplyCollection", &KeyServer::apply_collection);
+  admin("ListCollections", &KeyServer::list_collections);
+  admin("ApplyPolicy", &KeyServer::apply_policy);
+  admin("ShowPolicy", &KeyServer::show_policy);
+  admin("AddPrincipal", &KeyServer::add_principal);
+  admin("ListPrincipals", &KeyServer::list_principals);
+  admin("DisablePrincipal", &KeyServer::disable_principal);
+  admin("RekeyPrincipal", &KeyServer::rekey_principal);
+  admin("LogCheckpoint", &KeyServer::log_checkpoint);
+  admin("LogTile", &KeyServer::log_tile);
+  admin("LogEntries", &KeyServer::log_entries);
+  door_->unary<v1::UnsealRequest, v1::UnsealResponse>(
+      "/strongroom.v1.AdminService/Unseal",
+      [this](const rpc::CallContext&, v1::UnsealRequest request, std::function<void(Result<v1::UnsealResponse>)> respond) {
+        respond(unseal(request));
+        explicit_bzero(request.mutable_share()->data(), request.share().size());
+      });
+  door_->unary<v1::StatusRequest, v1::StatusResponse>(
+      "/strongroom.v1.AdminService/Status",
+      [this](const rpc::CallContext& context, v1::StatusRequest request,
+             std::function<void(Result<v1::StatusResponse>)> respond) {
+        v1::StatusResponse response;
+        if (server_ == nullptr) {  // All that can be said, and to anyone: who may ask is sealed too.
+          response.set_version(kVersion);
+          response.set_name(vault_.name());
+          response.set_sealed(true);
+          response.set_shares_given(static_cast<uint32_t>(shares_.size()));
+          response.set_shares_needed(vault_.threshold());
+          return respond(std::move(response));
+        }
+        auto who = server_->authenticate(context.path, as_bytes(context.body_sha256), context.authorization);
+        if (!who) return respond(who.error());
+        auto status = server_->status(*who, request);
+        if (!status) return respond(status.error());
+        status->set_memory_locked(locked_);
+        status->set_seccomp(true);  // enter_sandbox() is all or nothing.
+        status->set_landlock(true);
+        status->set_resident_bytes(env::resident_bytes());
+        if (!locked_) {
+          status->add_warnings("memory is not locked: raise RLIMIT_MEMLOCK (LimitMEMLOCK=infinity), or switch swap off");
+        }
+        if (vault_.dev()) {
+          status->add_warnings("DEVELOPMENT VAULT: the root key lies in a file beside the data. Never put real people into it");
+        }
+        respond(std::move(*status));
+      });
+  door_->set_reply_signer([this](const rpc::CallContext& context, std::string_view body) {
+    return server_ == nullptr ? std::string() : server_->sign_reply(context.path, context.authorization, body);
+  });
+}
+
+}  // namespace
+
+int run_keyserver(const Global& global, const ProcessOptions& options) {
+  die_with_parent();
+  crypto::init();
+  KeyServerProcess process(global, options);
+  if (const auto started = process.start(); !started) return fail(global, started.error(), "key server");
+  return process.run();
+}
+
+}  // namespace strongroom::app

@@ -1,0 +1,39 @@
+// What find, get and count share: options, terms, tickets, and how records are shown.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "strongroom/app/cli.h"
+#include "strongroom/app/client.h"
+
+namespace strongroom::app {
+
+struct QueryOptions {
+  std::string collection;
+  std::string purpose;
+  std::string case_reference;
+  std::vector<std::string> fields;
+  bool masked = false;
+  bool explain = false;
+  uint32_t limit = 20;
+};
+// --purpose, --case; and with `records` --fields and --masked.
+void add_query_options(CLI::App& command, QueryOptions& options, bool records);
+
+// phone=13800138000
+Result<v1::Term> parse_term(const std::string& text);
+
+// A connection to the gateway and a ticket for this query.
+struct OpenedQuery {
+  Credential credential;
+  v1::Collection schema;
+  v1::SignedTicket ticket;
+  std::unique_ptr<VaultClient> vault;
+};
+Result<OpenedQuery> open_query(const Global& global, const QueryOptions& options, uint64_t records_max);
+
+void show_records(const Global& global, const v1::Collection& schema, const v1::FindResponse& response, bool explain);
+
+}  // namespace strongroom::app

@@ -1,0 +1,331 @@
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <iostream>
+#include <memory>
+
+#include <google/protobuf/util/json_util.h>
+
+#include "strongroom/app/cli.h"
+#include "strongroom/app/processes.h"
+#include "strongroom/app/vault_dir.h"
+#include "strongroom/crypto/random.h"
+#include "strongroom/crypto/x509.h"
+#include "strongroom/env/clock.h"
+#include "strongroom/env/files.h"
+#include "strongroom/env/process.h"
+#include "strongroom/keyserver/unseal.h"
+#include "strongroom/v1/credential.pb.h"
+
+namespace strongroom::app {
+namespace {
+
+constexpr int64_t kCertificateDays = 397;
+constexpr int kStartTimeoutMs = 600'000;  // Replaying a large log takes its time.
+constexpr uint64_t kPemBytesMax = 64 << 10;
+
+struct Options {
+  std::string dir;
+  std::string listen = kDefaultListen;
+  std::string keyserver_listen;
+  uint64_t import_chunk = 0;
+};
+
+struct Address {
+  std::string host;
+  uint16_t port = 0;
+  std::string text(uint16_t p) const {
+    return (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(p);
+  }
+};
+
+Result<Address> parse_address(const std::string& text) {
+  const auto malformed = make_error(ErrorCode::kInvalidArgument, "--listen takes HOST:PORT, as in 127.0.0.1:7420");
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == text.size()) return malformed;
+  Address out;
+  out.host = text.substr(0, colon);
+  if (out.host.size() > 2 && out.host.front() == '[' && out.host.back() == ']') {
+    out.host = out.host.substr(1, out.host.size() - 2);
+  }
+  uint32_t port = 0;
+  for (size_t i = colon + 1; i < text.size(); ++i) {
+    if (text[i] < '0' || text[i] > '9' || port > 65535) return malformed;
+    port = port * 10 + static_cast<uint32_t>(text[i] - '0');
+  }
+  if (port > 65535) return malformed;
+  out.port = static_cast<uint16_t>(port);
+  return out;
+}
+
+// One `serve` to a folder. The lock goes with the process, however that ends.
+Result<int> lock(const VaultDir& dir) {
+  const int fd = open(dir.lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return make_error(ErrorCode::kUnavailable, "the folder cannot be written to");
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    close(fd);
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "another `strongroom serve` is running on this folder; nothing was changed. End that one first");
+  }
+  return fd;
+}
+
+// Fresh certificates for the two doors at each start: nothing to renew, nothing to expire unseen.
+Result<void> make_certificates(const VaultDir& dir, const std::vector<std::string>& hosts) {
+  auto& files = env::real_files();
+  SR_ASSIGN(const std::string authority, files.read(dir.authority_certificate(), kPemBytesMax));
+  SR_ASSIGN(std::string key, files.read(dir.authority_key(), kPemBytesMax));
+  const auto now_s = static_cast<int64_t>(env::real_clock().wall_ms() / 1000);
+  std::vector<std::string> names;
+  for (const auto& host : hosts) {
+    if (!host.empty() && host != "0.0.0.0" && host != "::") names.push_back(host);
+  }
+  char hostname[256] = {};
+  if (gethostname(hostname, sizeof hostname - 1) == 0 && hostname[0] != 0) names.emplace_back(hostname);
+  for (const char* door : {"keyserver", "gateway"}) {
+    auto made = crypto::make_server_certificate(authority, as_bytes(key), names,
+                                                {now_s - 3600, now_s + kCertificateDays * 86400});
+    if (!made) {
+      explicit_bzero(key.data(), key.size());
+      return made.error();
+    }
+    const std::string base = dir.run() + "/" + door;
+    SR_TRY(files.write_atomic(base + ".pem", as_bytes(made->certificate_pem), 0600));
+    SR_TRY(files.write_atomic(base + ".key", made->key_pem.read(SecretAccess{}), 0600));
+  }
+  explicit_bzero(key.data(), key.size());
+  return {};
+}
+
+class Child {
+ public:
+  // Starts this very program as `command`.
+  Result<void> start(const char* command, const Options& options, const std::string& listen) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return make_error(ErrorCode::kUnavailable, "no pipe can be made");
+    pid_ = fork();
+    if (pid_ < 0) return make_error(ErrorCode::kUnavailable, "no process can be started");
+    if (pid_ == 0) {
+      sigset_t none;
+      sigemptyset(&none);
+      sigprocmask(SIG_SETMASK, &none, nullptr);
+      const int fd = dup(ends[1]);  // Without close-on-exec.
+      const std::string ready = std::to_string(fd);
+      const std::string chunk = std::to_string(options.import_chunk);
+      execl("/proc/self/exe", "strongroom", command, options.dir.c_str(), "--listen", listen.c_str(), "--ready-fd",
+            ready.c_str(), "--import-chunk", chunk.c_str(), nullptr);
+      _exit(127);
+    }
+    close(ends[1]);
+    ready_fd_ = ends[0];
+    return {};
+  }
+
+  // Waits for "ready PORT". The child itself has said why not.
+  bool wait_ready(int signal_fd) {
+    std::string line;
+    for (int waited = 0; waited < kStartTimeoutMs;) {
+      pollfd fds[2] = {{ready_fd_, POLLIN, 0}, {signal_fd, POLLIN, 0}};
+      const int n = poll(fds, 2, 1000);
+      if (n < 0 && errno != EINTR) return false;
+      if (n == 0) waited += 1000;
+      if (n > 0 && (fds[1].revents & POLLIN) != 0) {
+        signalfd_siginfo info;
+        if (read(signal_fd, &info, sizeof info) == sizeof info && info.ssi_signo != SIGCHLD) return false;
+      }
+      if (n > 0 && (fds[0].revents & (POLLIN | POLLHUP)) != 0) {
+        char buffer[64];
+        const ssize_t got = read(ready_fd_, buffer, sizeof buffer);
+        if (got <= 0) return false;
+        line.append(buffer, static_cast<size_t>(got));
+        unsigned port = 0;
+        if (line.find('\n') != std::string::npos) {
+          if (std::sscanf(line.c_str(), "ready %u", &port) != 1 || port == 0 || port > 65535) return false;
+          port_ = static_cast<uint16_t>(port);
+          close(ready_fd_);
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  void end() {
+    if (pid_ <= 0) return;
+    kill(pid_, SIGTERM);
+    int wait_status = 0;
+    while (waitpid(pid_, &wait_status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = -1;
+  }
+  // Whether it ended by itself.
+  bool gone() {
+    int wait_status = 0;
+    if (pid_ > 0 && waitpid(pid_, &wait_status, WNOHANG) == pid_) pid_ = -1;
+    return pid_ <= 0;
+  }
+  uint16_t port() const { return port_; }
+  pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_ = -1;
+  int ready_fd_ = -1;
+  uint16_t port_ = 0;
+};
+
+// Credentials that init left here follow the addresses in use.
+Result<void> point_credentials(const VaultDir& dir, const std::string& gateway_at, const std::string& keyserver_at) {
+  auto& files = env::real_files();
+  SR_ASSIGN(const bool exists, files.exists(dir.credentials()));
+  if (!exists) return {};
+  SR_ASSIGN(const auto names, files.list(dir.credentials()));
+  for (const auto& name : names) {
+    if (!name.ends_with(".json")) continue;
+    const std::string path = dir.credentials() + "/" + name;
+    auto text = files.read(path, kPemBytesMax);
+    v1::CredentialFile file;
+    if (!text || !google::protobuf::util::JsonStringToMessage(*text, &file).ok()) continue;
+    if (file.gateway_at() != gateway_at || file.keyserver_at() != keyserver_at) {
+      file.set_gateway_at(gateway_at);
+      file.set_keyserver_at(keyserver_at);
+      google::protobuf::util::JsonPrintOptions options;
+      options.add_whitespace = true;
+      options.preserve_proto_field_names = true;
+      std::string json;
+      if (google::protobuf::util::MessageToJsonString(file, &json, options).ok()) {
+        SR_TRY(files.write_atomic(path, as_bytes(json), 0600));
+      }
+      explicit_bzero(json.data(), json.size());
+    }
+    explicit_bzero(text->data(), text->size());
+    explicit_bzero(file.mutable_private_key()->data(), file.private_key().size());
+  }
+  return {};
+}
+
+Result<void> run(const Global& global, const Options& options, int& status) {
+  const VaultDir dir(options.dir);
+  auto vault = keyserver::load_vault_file(env::real_files(), dir.keyserver());
+  if (!vault && vault.error().code == ErrorCode::kNotFound) {
+    return make_error(ErrorCode::kNotFound, "there is no vault in this folder; `strongroom init` founds one");
+  }
+  if (!vault) return vault.error();
+  SR_ASSIGN(const Address gateway_address, parse_address(options.listen));
+  Address keyserver_address = gateway_address;
+  if (!options.keyserver_listen.empty()) {
+    SR_ASSIGN(keyserver_address, parse_address(options.keyserver_listen));
+  } else if (gateway_address.port != 0) {
+    keyserver_address.port = static_cast<uint16_t>(gateway_address.port == 65535 ? 65534 : gateway_address.port + 1);
+  }
+  SR_ASSIGN(const int lock_fd, lock(dir));
+  static_cast<void>(lock_fd);  // Held until the process ends.
+  SR_TRY(env::real_files().make_dirs(dir.run(), 0700));
+  SR_TRY(make_certificates(dir, {gateway_address.host, keyserver_address.host}));
+
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int s : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&signals, s);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  const int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+
+  Child keyserver, gateway;
+  const auto end_all = [&] {
+    gateway.end();  // First: it may still be waiting for an answer.
+    keyserver.end();
+  };
+  SR_TRY(keyserver.start("serve-keyserver", options, keyserver_address.text(keyserver_address.port)));
+  if (!keyserver.wait_ready(signal_fd)) {
+    end_all();
+    status = kFailed;
+    return {};
+  }
+  SR_TRY(gateway.start("serve-gateway", options, gateway_address.text(gateway_address.port)));
+  if (!gateway.wait_ready(signal_fd)) {
+    end_all();
+    status = kFailed;
+    return {};
+  }
+  const std::string gateway_at = gateway_address.text(gateway.port());
+  const std::string keyserver_at = keyserver_address.text(keyserver.port());
+  SR_TRY(point_credentials(dir, gateway_at, keyserver_at));
+
+  if (global.json) {
+    std::cout << "{\"gateway\":" << json_string(gateway_at) << ",\"keyserver\":" << json_string(keyserver_at)
+              << ",\"gateway_pid\":" << gateway.pid() << ",\"keyserver_pid\":" << keyserver.pid() << "}" << std::endl;
+  } else {
+    std::cerr << "strongroom " << kVersion << " serves " << vault->name() << "\n"
+              << "  gateway     https://" << gateway_at << "   (applications, clerks)\n"
+              << "  key server  https://" << keyserver_at << "   (officers, auditors, share holders)\n"
+              << (vault->dev() ? "  DEVELOPMENT VAULT: no real people in here\n"
+                               : "  sealed until enough share holders have run `strongroom unseal`\n")
+              << "Ctrl-C ends it." << std::endl;
+  }
+
+  bool told = false;
+  while (!told) {
+    signalfd_siginfo info;
+    if (read(signal_fd, &info, sizeof info) != sizeof info) continue;
+    told = info.ssi_signo != SIGCHLD;
+    if (!told && (keyserver.gone() || gateway.gone())) {
+      std::cerr << "strongroom: the " << (keyserver.gone() ? "key server" : "gateway")
+                << " ended by itself; stopping. What was acknowledged is safe\n";
+      status = kFailed;
+      break;
+    }
+  }
+  end_all();
+  return {};
+}
+
+}  // namespace
+
+void report_ready(int ready_fd, uint16_t port) {
+  if (ready_fd < 0) return;
+  const std::string line = "ready " + std::to_string(port) + "\n";
+  if (write(ready_fd, line.data(), line.size()) != static_cast<ssize_t>(line.size())) return;
+  close(ready_fd);
+}
+
+void die_with_parent() {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() == 1) raise(SIGTERM);  // It was gone before we asked.
+}
+
+void add_serve(CLI::App& app, Global& global, int& status) {
+  auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand("serve", "Run the key server and the gateway of a vault");
+  command->add_option("DIR", options->dir, "The vault's folder, from `init`")->required();
+  command->add_option("--listen", options->listen, "Where the gateway listens (127.0.0.1:7420); port 0: any");
+  command->add_option("--keyserver-listen", options->keyserver_listen, "Where the key server listens (the next port)");
+  command->add_option("--import-chunk", options->import_chunk,
+                      "Records an import commits together (grows from 65,536 to 524,288)")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 19));
+  command->footer("Examples:\n  strongroom serve ./vault\n  strongroom serve /srv/strongroom --listen 0.0.0.0:7420");
+  command->callback([&global, &status, options] {
+    crypto::init();
+    if (const auto done = run(global, *options, status); !done) status = fail(global, done.error(), options->dir);
+  });
+}
+
+void add_processes(CLI::App& app, Global& global, int& status) {
+  const auto add = [&](const char* name, int (*run_process)(const Global&, const ProcessOptions&)) {
+    auto options = std::make_shared<ProcessOptions>();
+    auto* command = app.add_subcommand(name)->group("");  // Not for people.
+    command->add_option("DIR", options->dir)->required();
+    command->add_option("--listen", options->listen)->required();
+    command->add_option("--ready-fd", options->ready_fd)->required();
+    command->add_option("--import-chunk", options->import_chunk);
+    command->callback([&global, &status, options, run_process] { status = run_process(global, *options); });
+  };
+  add("serve-keyserver", run_keyserver);
+  add("serve-gateway", run_gateway);
+}
+
+}  // namespace strongroom::app

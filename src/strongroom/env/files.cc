@@ -1,0 +1,329 @@
+#include "strongroom/env/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <mutex>
+#include <utility>
+
+namespace strongroom::env {
+namespace {
+
+Error error_of(int number) {
+  switch (number) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return make_error(ErrorCode::kNoSpace, "The disk or its quota is full: make room.");
+    case ENOENT:
+    case ENOTDIR:
+      return make_error(ErrorCode::kNotFound, "No such file or folder.");
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return make_error(ErrorCode::kFailedPrecondition,
+                        "The system does not let this process use a file: correct its owner, its "
+                        "mode or the mount.");
+    case ELOOP:
+      return make_error(ErrorCode::kFailedPrecondition,
+                        "A symbolic link stands where a file of ours should: remove it.");
+    case EMFILE:
+    case ENFILE:
+      return make_error(ErrorCode::kUnavailable,
+                        "Too many files are open: raise the limit (ulimit -n) and retry.");
+    default:
+      return make_error(ErrorCode::kUnavailable,
+                        "A file could not be used (its errno is given): check the disk and the "
+                        "kernel's log.",
+                        number);
+  }
+}
+
+Error last_error() {
+  return error_of(errno);
+}
+
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  ~Fd() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  Fd& operator=(Fd&&) = delete;
+  int get() const { return fd_; }
+  bool ok() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+Fd open_fd(const std::string& path, int flags, mode_t mode = 0) {
+  int fd;
+  do {
+    fd = open(path.c_str(), flags | O_CLOEXEC, mode);
+  } while (fd < 0 && errno == EINTR);
+  return Fd(fd);
+}
+
+Result<void> write_all(int fd, Bytes bytes, uint64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t n = pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return last_error();
+    bytes = bytes.subspan(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+  }
+  return {};
+}
+
+// Reads up to out.size() bytes; fewer only at the end.
+Result<size_t> read_all(int fd, MutableBytes out) {
+  size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t n = ::read(fd, out.data() + done, out.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return last_error();
+    if (n == 0) break;
+    done += static_cast<size_t>(n);
+  }
+  return done;
+}
+
+MutableBytes bytes_of(std::string& s) {
+  return {reinterpret_cast<uint8_t*>(s.data()), s.size()};
+}
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+Result<void> sync_folder(const std::string& path) {
+  const Fd fd = open_fd(path, O_RDONLY | O_DIRECTORY);
+  if (!fd.ok() || fsync(fd.get()) != 0) return last_error();
+  return {};
+}
+
+class RealAppendFile : public AppendFile {
+ public:
+  RealAppendFile(Fd fd, uint64_t offset, uint64_t preallocate)
+      : fd_(std::move(fd)), size_(offset), filled_(offset), step_(preallocate) {}
+
+  // Zeros up to the first multiple of the step behind `end`, synced: what is written into them
+  // later changes no metadata.
+  Result<void> fill(uint64_t end) {
+    static constexpr std::array<uint8_t, 65536> kZeros{};
+    if (step_ == 0 || end <= filled_) return {};
+    const uint64_t target = (end / step_ + 1) * step_;
+    while (filled_ < target) {
+      const size_t n = std::min<uint64_t>(kZeros.size(), target - filled_);
+      SR_TRY(write_all(fd_.get(), {kZeros.data(), n}, filled_));
+      filled_ += n;
+    }
+    return sync_fd();
+  }
+
+  Result<void> append(Bytes bytes) override {
+    if (failed_) return refused();
+    SR_TRY(fill(size_ + bytes.size()));
+    SR_TRY(write_all(fd_.get(), bytes, size_));
+    size_ += bytes.size();
+    return {};
+  }
+
+  Result<void> sync() override {
+    if (failed_) return refused();
+    return sync_fd();
+  }
+
+  uint64_t size() const override { return size_; }
+
+ private:
+  Result<void> sync_fd() {
+    if (fdatasync(fd_.get()) == 0) return {};
+    // The kernel may have dropped the dirty pages and would answer the next sync with success.
+    failed_ = true;
+    return last_error();
+  }
+  static Error refused() {
+    return make_error(ErrorCode::kUnavailable,
+                      "An earlier sync of this file failed: what is on disk is unknown. Check the "
+                      "disk, then start again.");
+  }
+
+  Fd fd_;
+  uint64_t size_;
+  uint64_t filled_;  // Written so far, zeros included.
+  uint64_t step_;
+  bool failed_ = false;
+};
+
+class RealFiles : public Files {
+ public:
+  Result<std::unique_ptr<AppendFile>> open_append(const std::string& path, uint64_t offset,
+                                                  uint64_t preallocate) override {
+    constexpr int kFlags = O_RDWR | O_NOFOLLOW;
+    bool created = false;
+    Fd existing = open_fd(path, kFlags);
+    if (!existing.ok() && errno != ENOENT) return last_error();
+    if (!existing.ok()) created = true;
+    Fd fd = created ? open_fd(path, kFlags | O_CREAT, 0600) : std::move(existing);
+    if (!fd.ok()) return last_error();
+    struct stat info;
+    if (fstat(fd.get(), &info) != 0) return last_error();
+    const auto size = static_cast<uint64_t>(info.st_size);
+    if (!S_ISREG(info.st_mode)) {
+      return make_error(ErrorCode::kFailedPrecondition,
+                        "Something that is no file stands where a file of ours should: remove it.");
+    }
+    if (size < offset) {
+      return make_error(ErrorCode::kDataLoss,
+                        "A file is shorter than what was written to it: restore it from a backup.");
+    }
+    if (size > offset) {
+      if (ftruncate(fd.get(), static_cast<off_t>(offset)) != 0) return last_error();
+      if (fsync(fd.get()) != 0) return last_error();
+    }
+    auto file = std::make_unique<RealAppendFile>(std::move(fd), offset, preallocate);
+    SR_TRY(file->fill(offset + 1));
+    if (created) SR_TRY(sync_folder(folder_of(path)));
+    return std::unique_ptr<AppendFile>(std::move(file));
+  }
+
+  Result<std::string> read(const std::string& path, uint64_t size_max) override {
+    const Fd fd = open_fd(path, O_RDONLY);
+    struct stat info;
+    if (!fd.ok() || fstat(fd.get(), &info) != 0) return last_error();
+    const auto too_large = [] {
+      return make_error(ErrorCode::kInvalidArgument, "A file is larger than it may be.");
+    };
+    // A pipe has no size: it is read in steps.
+    constexpr size_t kStep = 65536;
+    const bool regular = S_ISREG(info.st_mode);
+    if (regular && static_cast<uint64_t>(info.st_size) > size_max) return too_large();
+    // At least a step: what /proc holds says it is empty.
+    size_t step = std::max<size_t>(regular ? static_cast<size_t>(info.st_size) + 1 : 0, kStep);
+    std::string out;
+    for (;;) {
+      const size_t before = out.size();
+      out.resize(before + step);
+      SR_ASSIGN(const size_t n, read_all(fd.get(), bytes_of(out).subspan(before)));
+      out.resize(before + n);
+      if (out.size() > size_max) return too_large();
+      if (n < step) return out;
+      step = kStep;
+    }
+  }
+
+  Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t size) override {
+    const Fd fd = open_fd(path, O_RDONLY);
+    struct stat info;
+    if (!fd.ok() || fstat(fd.get(), &info) != 0) return last_error();
+    const auto end = static_cast<uint64_t>(info.st_size);
+    std::string out;
+    if (offset >= end) return out;
+    if (lseek(fd.get(), static_cast<off_t>(offset), SEEK_SET) < 0) return last_error();
+    out.resize(std::min(size, end - offset));
+    SR_ASSIGN(const size_t n, read_all(fd.get(), bytes_of(out)));
+    out.resize(n);
+    return out;
+  }
+
+  Result<void> write_atomic(const std::string& path, Bytes bytes, uint32_t mode) override {
+    const std::string temporary = path + ".tmp";
+    // One name, not a fresh one each time: what a crash leaves may be a state that erasure has
+    // since destroyed, so it must not stay.
+    std::lock_guard lock(writers_[std::hash<std::string>{}(path) % writers_.size()]);
+    if (unlink(temporary.c_str()) != 0 && errno != ENOENT) return last_error();
+    const Result<void> written = write_new(temporary, bytes, mode);
+    if (!written) {
+      unlink(temporary.c_str());
+      return written;
+    }
+    if (rename(temporary.c_str(), path.c_str()) != 0) {
+      const Error error = last_error();
+      unlink(temporary.c_str());
+      return error;
+    }
+    return sync_folder(folder_of(path));
+  }
+
+  Result<void> make_dirs(const std::string& path, uint32_t mode) override {
+    if (::mkdir(path.c_str(), mode) == 0) return sync_folder(folder_of(path));
+    if (errno == ENOENT && folder_of(path) != path) {
+      SR_TRY(make_dirs(folder_of(path), mode));
+      if (::mkdir(path.c_str(), mode) == 0) return sync_folder(folder_of(path));
+    }
+    struct stat info;
+    if (errno == EEXIST && stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return {};
+    return last_error();
+  }
+
+  Result<bool> exists(const std::string& path) override {
+    struct stat info;
+    if (stat(path.c_str(), &info) == 0) return true;
+    if (errno == ENOENT || errno == ENOTDIR) return false;
+    return last_error();
+  }
+
+  Result<uint64_t> file_size(const std::string& path) override {
+    struct stat info;
+    if (stat(path.c_str(), &info) != 0) return last_error();
+    return static_cast<uint64_t>(info.st_size);
+  }
+
+  Result<std::vector<std::string>> list(const std::string& path) override {
+    std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir(path.c_str()), closedir);
+    if (!folder) return last_error();
+    std::vector<std::string> names;
+    for (;;) {
+      errno = 0;
+      const dirent* entry = readdir(folder.get());
+      if (entry == nullptr) break;
+      const std::string_view name = entry->d_name;
+      if (name != "." && name != "..") names.emplace_back(name);
+    }
+    if (errno != 0) return last_error();
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  Result<void> remove(const std::string& path) override {
+    if (::remove(path.c_str()) != 0 && errno != ENOENT) return last_error();
+    return {};
+  }
+
+  Result<void> sync_dir(const std::string& path) override { return sync_folder(path); }
+
+ private:
+  static Result<void> write_new(const std::string& path, Bytes bytes, uint32_t mode) {
+    const Fd fd = open_fd(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (!fd.ok()) return last_error();
+    SR_TRY(write_all(fd.get(), bytes, 0));
+    if (fchmod(fd.get(), mode) != 0 || fsync(fd.get()) != 0) return last_error();
+    return {};
+  }
+
+  std::array<std::mutex, 16> writers_;  // Of one path, one at a time.
+};
+
+}  // namespace
+
+Files& real_files() {
+  static RealFiles files;
+  return files;
+}
+
+}  // namespace strongroom::env

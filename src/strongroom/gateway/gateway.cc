@@ -1,0 +1,495 @@
+#include "strongroom/gateway/gateway.h"
+
+#include <algorithm>
+
+#include "strongroom/crypto/hash.h"
+#include "strongroom/record/record.h"
+#include "strongroom/v1/ticket.pb.h"
+
+namespace strongroom::gateway {
+namespace {
+
+using index::Posting;
+
+constexpr uint32_t kDefaultLimit = 20;
+constexpr uint64_t kRefreshUs = 100'000;  // A request that does not fit the catalog asks for a newer one this often.
+constexpr size_t kTermsMax = 32;
+constexpr uint64_t kInlineScan = 2000;  // Postings; a broader search runs in the background.
+
+Error starting() {
+  return make_error(ErrorCode::kUnavailable, "the gateway is starting; try again in a moment");
+}
+
+Error damaged_row() {
+  return make_error(ErrorCode::kDataLoss,
+                    "a stored record is damaged or was tampered with; nothing of it was shown. Restore the store from "
+                    "a backup");
+}
+
+// What a request_id stands for: the request without its ticket.
+template <class Request>
+std::string request_hash(Request request) {
+  request.clear_ticket();
+  std::string bytes;
+  request.SerializeToString(&bytes);
+  const auto digest = crypto::sha256(as_bytes(bytes));
+  return std::string(as_text(digest));
+}
+
+struct TicketView {
+  std::string principal;
+  std::string purpose;
+  CollectionId collection;
+};
+
+// Unverified: the key server checks it. The gateway only needs to know which schema to read the request by.
+Result<TicketView> peek(const v1::SignedTicket& signed_ticket) {
+  v1::Ticket ticket;
+  if (signed_ticket.ticket().size() > 4096 || !ticket.ParseFromString(signed_ticket.ticket())) {
+    return make_error(ErrorCode::kUnauthenticated, "no valid ticket; sign one with your credential");
+  }
+  return TicketView{ticket.principal(), ticket.purpose(), CollectionId{ticket.collection()}};
+}
+
+void wipe(std::string* bytes) { explicit_bzero(bytes->data(), bytes->size()); }
+
+}  // namespace
+
+std::string record_id(RecordIndex idx) {
+  uint8_t bytes[5];
+  store_be<uint64_t>(bytes, idx.value, 5);
+  return to_hex(bytes);
+}
+
+std::optional<RecordIndex> parse_record_id(std::string_view text) {
+  ByteArray<5> bytes{};
+  if (!from_hex(text, bytes)) return std::nullopt;
+  return RecordIndex{load_be<uint64_t>(bytes.data(), 5)};
+}
+
+// One find, get or count on its way through.
+struct Gateway::Query {
+  v1::SignedTicket ticket;
+  std::string request_id;
+  std::string request_hash;
+  TicketView who;
+  std::shared_ptr<const Collection> collection;
+  std::vector<size_t> term_fields;      // By term: position in the collection's fields.
+  std::vector<size_t> wanted;           // Positions of the fields to answer with.
+  std::vector<GroupId> groups;          // Ascending.
+  bool is_get = false;
+  bool explain = false;
+  size_t limit = 0;
+
+  std::vector<LaneId> lanes;
+  std::vector<TermToken> tokens;
+  struct Hit {
+    RecordVersion version;
+    std::string row;
+  };
+  std::vector<Hit> hits;
+  v1::FindResponse response;
+  Done<v1::FindResponse> done;
+  uint64_t started_us = 0;
+  SearchStats stats;
+};
+
+Gateway::Gateway(store::Store& store, KeyService& keys, env::Executor& loop, env::Clock& clock, TermKey term_key,
+                 GatewayOptions options)
+    : store_(store),
+      keys_(keys),
+      loop_(loop),
+      clock_(clock),
+      term_key_(std::move(term_key)),
+      options_(options),
+      hasher_(term_key_),
+      background_("search"),
+      importer_(std::make_unique<Importer>(store, keys, loop, clock, term_key_, options.import)) {}
+
+Gateway::~Gateway() = default;
+
+void Gateway::start(Done<bool> done) {
+  refreshing_ = true;
+  v1::Call call;
+  call.mutable_sync();
+  keys_.call(std::move(call), [this, done = std::move(done)](Result<v1::Reply> reply) {
+    refreshing_ = false;
+    if (!reply) return done(reply.error());
+    refreshed_us_ = clock_.monotonic_us();
+    catalog_ = std::make_shared<Catalog>(reply->sync());
+    importer_->set_catalog(catalog_);
+    done(true);
+  });
+}
+
+void Gateway::refresh_if_changed(uint64_t revision) {
+  if (revision == catalog_->revision() || refreshing_) return;
+  start([](Result<bool>) {});
+}
+
+void Gateway::in_background(std::function<void()> work) { background_.post(std::move(work)); }
+
+namespace {
+
+// Fields to answer with, and the groups that hold them.
+Result<void> choose_fields(const Collection& collection, const google::protobuf::RepeatedPtrField<std::string>& names,
+                           bool masked, uint32_t allowed, std::vector<size_t>& wanted, std::vector<GroupId>& groups) {
+  if (names.empty()) {
+    for (size_t i = 0; i < collection.fields.size(); ++i) {
+      const Field& field = collection.fields[i];
+      if (masked ? field.mask != v1::MASK_UNSPECIFIED : (allowed >> field.group.value & 1) != 0) wanted.push_back(i);
+    }
+  } else {
+    for (const auto& name : names) {
+      const auto at = collection.find(name);
+      if (!at) return make_error(ErrorCode::kInvalidArgument, "unknown field; `collection show` lists them");
+      wanted.push_back(*at);
+    }
+  }
+  if (masked) {
+    groups = {kMaskedGroup};
+    return {};
+  }
+  for (const size_t at : wanted) groups.push_back(collection.fields[at].group);
+  std::sort(groups.begin(), groups.end());
+  groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
+  if (groups.empty()) {
+    return make_error(ErrorCode::kPermissionDenied,
+                      "your role may see none of this collection's fields for this purpose; ask whoever keeps the policy");
+  }
+  return {};
+}
+
+uint32_t group_mask(std::span<const GroupId> groups) {
+  uint32_t mask = 0;
+  for (const GroupId g : groups) mask |= 1u << g.value;
+  return mask;
+}
+
+Result<std::vector<TermHash>> hash_terms(const Collection& collection,
+                                         const google::protobuf::RepeatedPtrField<v1::Term>& terms,
+                                         index::TermHasher& hasher, std::vector<size_t>& fields) {
+  if (terms.empty()) {
+    return make_error(ErrorCode::kInvalidArgument, "a search needs at least one term, as in phone=13800138000");
+  }
+  if (terms.size() > static_cast<int>(kTermsMax)) {
+    return make_error(ErrorCode::kInvalidArgument, "too many terms in one search");
+  }
+  std::vector<TermHash> out;
+  for (const auto& term : terms) {
+    const auto at = collection.find(term.field());
+    if (!at) return make_error(ErrorCode::kInvalidArgument, "unknown field; `collection show` lists them");
+    const Field& field = collection.fields[*at];
+    if (!field.exact) {
+      return make_error(ErrorCode::kInvalidArgument, "this field is not indexed, so it cannot be searched");
+    }
+    if (!index::valid_utf8(term.value())) {
+      return make_error(ErrorCode::kInvalidArgument, "a search term is not valid UTF-8");
+    }
+    SR_ASSIGN(const std::string norm, index::normalise(field.type, term.value(), field.region));
+    if (norm.empty()) return make_error(ErrorCode::kInvalidArgument, "a search term is empty");
+    out.push_back(hasher(collection.id, field.id, index::Kind::kExact, norm));
+    fields.push_back(*at);
+  }
+  return out;
+}
+
+// The tokens of a reply, moved into types that wipe themselves.
+Result<void> take_tokens(v1::TokensReply& reply, size_t terms, std::vector<LaneId>& lanes,
+                         std::vector<TermToken>& tokens) {
+  for (const uint32_t lane : reply.lanes()) lanes.push_back(LaneId{lane});
+  if (reply.tokens().size() != terms * lanes.size() * TermToken::kSize) {
+    return make_error(ErrorCode::kInternal, "the key server's answer has the wrong size");
+  }
+  tokens.reserve(terms * lanes.size());
+  const Bytes bytes = as_bytes(reply.tokens());
+  for (size_t i = 0; i < terms * lanes.size(); ++i) tokens.emplace_back(bytes.subspan(i * 32).first<32>());
+  wipe(reply.mutable_tokens());
+  return {};
+}
+
+// Rows of candidates that are current, in order, until `limit` + 1 are found; `visit` gets each with its row.
+Result<void> current_rows(store::Store& store, CollectionId collection, std::span<const Posting> candidates,
+                          const std::function<bool(RecordVersion, std::string&&)>& visit) {
+  size_t batch = 16;
+  for (size_t from = 0; from < candidates.size(); from += batch, batch = 256) {
+    const auto part = candidates.subspan(from, std::min(batch, candidates.size() - from));
+    std::vector<std::string> keys;
+    for (const Posting& p : part) keys.push_back(record::row_key(collection, p.idx));
+    std::vector<std::optional<std::string>> rows;
+    SR_TRY(store.get(store::Table::kRecords, keys, rows));
+    for (size_t i = 0; i < part.size(); ++i) {
+      if (!rows[i]) continue;  // Erased, or a write that never reached its commit point.
+      const auto header = record::parse_row(as_bytes(*rows[i]));
+      if (!header) return damaged_row();
+      if (static_cast<uint32_t>(header->u.value) != part[i].u_lo) continue;  // Superseded.
+      if (!visit(RecordVersion{part[i].idx, header->u}, std::move(*rows[i]))) return {};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Gateway::Query>> Gateway::prepare(const v1::SignedTicket& ticket, const std::string& request_id,
+                                                         const google::protobuf::RepeatedPtrField<std::string>& fields,
+                                                         bool masked) {
+  auto query = std::make_shared<Query>();
+  SR_ASSIGN(query->who, peek(ticket));
+  query->collection = catalog_->collection(query->who.collection);
+  if (query->collection == nullptr) return make_error(ErrorCode::kNotFound, "there is no such collection");
+  const uint32_t allowed = catalog_->groups_for(query->who.principal, query->who.purpose, query->who.collection);
+  SR_TRY(choose_fields(*query->collection, fields, masked, allowed, query->wanted, query->groups));
+  query->ticket = ticket;
+  query->request_id = request_id;
+  query->started_us = clock_.monotonic_us();
+  return query;
+}
+
+void Gateway::when_fresh(const Error& error, std::function<void()> retry, const std::function<void(Error)>& give_up) {
+  const bool may_be_stale = error.code == ErrorCode::kNotFound || error.code == ErrorCode::kInvalidArgument ||
+                            error.code == ErrorCode::kPermissionDenied;
+  if (!may_be_stale || clock_.monotonic_us() - refreshed_us_ < kRefreshUs) return give_up(error);
+  start([retry = std::move(retry), give_up](Result<bool> fresh) {
+    if (!fresh) return give_up(fresh.error());
+    retry();
+  });
+}
+
+void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
+  if (catalog_ == nullptr) return done(starting());
+  std::vector<size_t> term_fields;
+  std::vector<TermHash> hashes;
+  const auto prepared = [&]() -> Result<std::shared_ptr<Query>> {
+    SR_ASSIGN(auto query, prepare(request.ticket(), request.request_id(), request.fields(), request.masked()));
+    SR_ASSIGN(hashes, hash_terms(*query->collection, request.terms(), hasher_, query->term_fields));
+    return query;
+  }();
+  if (!prepared) {
+    return when_fresh(prepared.error(), [this, request, done] { find(request, done); }, done);
+  }
+  const auto query = *prepared;
+  query->limit = std::min(request.limit() == 0 ? kDefaultLimit : request.limit(), options_.records_per_answer_max);
+  query->explain = request.explain();
+  query->request_hash = request_hash(request);
+  query->done = std::move(done);
+
+  v1::Call call;
+  auto& tokens = *call.mutable_tokens();
+  *tokens.mutable_ticket() = query->ticket;
+  tokens.set_request_id(query->request_id);
+  tokens.set_request_hash(query->request_hash);
+  for (const TermHash& h : hashes) tokens.add_h_w(as_text(h.bytes).data(), h.bytes.size());
+  keys_.call(std::move(call), [this, query](Result<v1::Reply> reply) {
+    if (!reply) return query->done(reply.error());
+    auto& granted = *reply->mutable_tokens();
+    refresh_if_changed(granted.revision());
+    query->response.set_leaf(granted.leaf());
+    if (auto taken = take_tokens(granted, query->term_fields.size(), query->lanes, query->tokens); !taken) {
+      return query->done(taken.error());
+    }
+    query->response.mutable_explain()->set_tokens_us(clock_.monotonic_us() - query->started_us);
+    run_find(query);
+  });
+}
+
+Result<void> Gateway::collect_hits(Query& query, const SearchLimits& limits) {
+  const uint64_t from_us = clock_.monotonic_us();
+  SR_ASSIGN(const auto candidates,
+            search(store_, query.lanes, query.tokens, query.term_fields.size(), limits, query.stats));
+  SR_TRY(current_rows(store_, query.collection->id, candidates, [&](RecordVersion version, std::string&& row) {
+    if (query.hits.size() == query.limit) {
+      query.response.set_more(true);
+      return false;
+    }
+    query.hits.push_back({version, std::move(row)});
+    return true;
+  }));
+  query.response.mutable_explain()->set_postings_us(clock_.monotonic_us() - from_us);
+  return {};
+}
+
+void Gateway::run_find(const std::shared_ptr<Query>& query) {
+  const auto then = [this, query](const Result<void>& read) {
+    query->tokens.clear();
+    if (!read) return query->done(read.error());
+    release(query);
+  };
+  const auto quick = collect_hits(*query, {std::min(kInlineScan, options_.search.scan_max)});
+  if (quick || quick.error().code != ErrorCode::kTooBroad || options_.search.scan_max <= kInlineScan) return then(quick);
+  in_background([this, query, then] {
+    query->stats = {};
+    loop_.post([then, read = collect_hits(*query, options_.search)] { then(read); });
+  });
+}
+
+void Gateway::release(const std::shared_ptr<Query>& query) {
+  const uint64_t from_us = clock_.monotonic_us();
+  const auto finish = [query] {
+    auto& explain = *query->response.mutable_explain();
+    for (size_t t = 0; t < query->term_fields.size(); ++t) {
+      auto& row = *explain.add_terms();
+      row.set_field(query->collection->fields[query->term_fields[t]].name);
+      row.set_postings(t < query->stats.postings.size() ? query->stats.postings[t] : 0);
+      row.set_lanes(static_cast<uint32_t>(query->lanes.size()));
+    }
+    explain.set_store_reads(query->stats.store_reads);
+    explain.set_round_trips((query->is_get ? 0 : 1) + (query->hits.empty() ? 0 : 1));
+    if (!query->explain) query->response.clear_explain();
+    query->done(std::move(query->response));
+  };
+  if (query->hits.empty()) return finish();
+
+  v1::Call call;
+  auto& ask = *call.mutable_release();
+  *ask.mutable_ticket() = query->ticket;
+  ask.set_request_id(query->request_id);
+  ask.set_request_hash(query->request_hash);
+  ask.set_groups(group_mask(query->groups));
+  ask.set_get(query->is_get);
+  for (const auto& hit : query->hits) {
+    auto& item = *ask.add_items();
+    item.set_idx(hit.version.idx.value);
+    item.set_u(hit.version.u.value);
+  }
+  keys_.call(std::move(call), [this, query, from_us, finish](Result<v1::Reply> reply) {
+    if (!reply) return query->done(reply.error());
+    auto& released = *reply->mutable_release();
+    refresh_if_changed(released.revision());
+    query->response.set_leaf(released.leaf());
+    query->response.mutable_explain()->set_release_us(clock_.monotonic_us() - from_us);
+    const size_t groups = query->groups.size();
+    if (released.keys().size() != query->hits.size() * groups * RecordKey::kSize) {
+      return query->done(make_error(ErrorCode::kInternal, "the key server's answer has the wrong size"));
+    }
+    const uint64_t open_us = clock_.monotonic_us();
+    const Bytes keys = as_bytes(released.keys());
+    for (size_t i = 0; i < query->hits.size(); ++i) {
+      const auto& hit = query->hits[i];
+      const auto row = record::parse_row(as_bytes(hit.row));
+      auto& out = *query->response.add_records();
+      out.set_id(record_id(hit.version.idx));
+      for (size_t g = 0; row && g < groups; ++g) {
+        const RecordKey key(keys.subspan((i * groups + g) * 32).first<32>());
+        auto opened = record::open_group(query->collection->id, hit.version.idx, *row, query->groups[g], key);
+        if (!opened && opened.error().code == ErrorCode::kNotFound) continue;
+        if (!opened) {
+          wipe(released.mutable_keys());
+          return query->done(damaged_row());
+        }
+        for (auto& field : *opened) {
+          for (const size_t at : query->wanted) {
+            if (query->collection->fields[at].id != field.field) continue;
+            (*out.mutable_fields())[query->collection->fields[at].name] = field.value.take(SecretAccess{});
+            break;
+          }
+        }
+      }
+    }
+    wipe(released.mutable_keys());
+    query->response.mutable_explain()->set_open_us(clock_.monotonic_us() - open_us);
+    finish();
+  });
+}
+
+void Gateway::get(v1::GetRequest request, Done<v1::FindResponse> done) {
+  if (catalog_ == nullptr) return done(starting());
+  auto prepared = prepare(request.ticket(), request.request_id(), request.fields(), request.masked());
+  if (!prepared) {
+    return when_fresh(prepared.error(), [this, request, done] { get(request, done); }, done);
+  }
+  const auto query = *prepared;
+  if (request.ids().empty() || request.ids_size() > static_cast<int>(options_.records_per_answer_max)) {
+    return done(make_error(ErrorCode::kInvalidArgument, "name at least one record id, and not too many at once"));
+  }
+  std::vector<RecordIndex> ids;
+  for (const auto& text : request.ids()) {
+    const auto idx = parse_record_id(text);
+    if (!idx) return done(make_error(ErrorCode::kInvalidArgument, "a record id has ten hex digits, as find shows it"));
+    if (std::find(ids.begin(), ids.end(), *idx) == ids.end()) ids.push_back(*idx);
+  }
+  query->is_get = true;
+  query->request_hash = request_hash(request);
+  query->done = std::move(done);
+  std::vector<std::string> keys;
+  for (const RecordIndex idx : ids) keys.push_back(record::row_key(query->collection->id, idx));
+  std::vector<std::optional<std::string>> rows;
+  if (auto read = store_.get(store::Table::kRecords, keys, rows); !read) return query->done(read.error());
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (!rows[i]) continue;
+    const auto header = record::parse_row(as_bytes(*rows[i]));
+    if (!header) return query->done(damaged_row());
+    query->hits.push_back({RecordVersion{ids[i], header->u}, std::move(*rows[i])});
+  }
+  if (!query->hits.empty()) return release(query);
+  // Nothing to release, but only somebody who may ask is told so.
+  v1::Call call;
+  *call.mutable_check()->mutable_ticket() = query->ticket;
+  call.mutable_check()->set_action(v1::GET);
+  keys_.call(std::move(call), [query](Result<v1::Reply> reply) {
+    query->done(reply ? make_error(ErrorCode::kNotFound, "no such record: erased, or it never existed") : reply.error());
+  });
+}
+
+void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
+  if (catalog_ == nullptr) return done(starting());
+  std::shared_ptr<const Collection> collection;
+  const auto hashes = [&]() -> Result<std::vector<TermHash>> {
+    SR_ASSIGN(const TicketView who, peek(request.ticket()));
+    collection = catalog_->collection(who.collection);
+    if (collection == nullptr) return make_error(ErrorCode::kNotFound, "there is no such collection");
+    std::vector<size_t> fields;
+    return hash_terms(*collection, request.terms(), hasher_, fields);
+  }();
+  if (!hashes) {
+    return when_fresh(hashes.error(), [this, request, done] { count(request, done); }, done);
+  }
+
+  v1::Call call;
+  auto& tokens = *call.mutable_tokens();
+  tokens.set_request_hash(request_hash(request));
+  tokens.set_request_id(request.request_id());
+  *tokens.mutable_ticket() = std::move(*request.mutable_ticket());
+  tokens.set_count_only(true);
+  for (const TermHash& h : *hashes) tokens.add_h_w(as_text(h.bytes).data(), h.bytes.size());
+  keys_.call(std::move(call), [this, collection, terms = hashes->size(), done](Result<v1::Reply> reply) {
+    if (!reply) return done(reply.error());
+    auto& granted = *reply->mutable_tokens();
+    refresh_if_changed(granted.revision());
+    auto lanes = std::make_shared<std::vector<LaneId>>();
+    auto held = std::make_shared<std::vector<TermToken>>();
+    if (auto taken = take_tokens(granted, terms, *lanes, *held); !taken) return done(taken.error());
+    const uint64_t leaf = granted.leaf();
+    in_background([this, collection, terms, lanes, held, leaf, done] {
+      const auto answer = [&]() -> Result<v1::CountResponse> {
+        SearchStats stats;
+        SR_ASSIGN(const auto candidates, search(store_, *lanes, *held, terms, options_.search, stats));
+        v1::CountResponse response;
+        response.set_leaf(leaf);
+        uint64_t n = 0;
+        SR_TRY(current_rows(store_, collection->id, candidates, [&](RecordVersion, std::string&&) { return ++n, true; }));
+        response.set_count(n);
+        return response;
+      };
+      loop_.post([done, result = answer()]() mutable { done(std::move(result)); });
+    });
+  });
+}
+
+void Gateway::begin_import(v1::BeginImportRequest request, Done<v1::ImportState> done) {
+  // With the collection as it is now: an import runs long, and its columns are fixed here.
+  start([this, request = std::move(request), done = std::move(done)](Result<bool> fresh) mutable {
+    if (!fresh) return done(fresh.error());
+    importer_->begin(std::move(request), std::move(done));
+  });
+}
+
+void Gateway::import_batch(v1::ImportBatchRequest request, Done<v1::ImportState> done) {
+  importer_->batch(std::move(request), std::move(done));
+}
+
+void Gateway::finish_import(v1::FinishImportRequest request, Done<v1::ImportState> done) {
+  importer_->finish(std::move(request), std::move(done));
+}
+
+}  // namespace strongroom::gateway

@@ -1,0 +1,83 @@
+// The gateway: turns what a clerk asks into terms, tokens into postings, released keys into an answer.
+//
+// It holds K_q and the plaintext of requests in flight. It decides nothing: every token and every key comes from the key
+// server, which meters and logs it first.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "strongroom/base/secret.h"
+#include "strongroom/env/clock.h"
+#include "strongroom/env/executor.h"
+#include "strongroom/gateway/catalog.h"
+#include "strongroom/gateway/importer.h"
+#include "strongroom/gateway/key_service.h"
+#include "strongroom/gateway/search.h"
+#include "strongroom/store/store.h"
+#include "strongroom/v1/vault.pb.h"
+
+namespace strongroom::gateway {
+
+struct GatewayOptions {
+  SearchLimits search;
+  uint32_t records_per_answer_max = 1000;
+  ImportOptions import;
+};
+
+// Lives on one event loop; all callbacks run there. Borrows everything, which must outlive it.
+class Gateway {
+ public:
+  template <class T>
+  using Done = std::function<void(Result<T>)>;
+
+  Gateway(store::Store& store, KeyService& keys, env::Executor& loop, env::Clock& clock, TermKey term_key,
+          GatewayOptions options);
+  ~Gateway();
+
+  // Asks the key server for collections and policy. Before it is done every request is kUnavailable.
+  void start(Done<bool> done);
+
+  //   kInvalidArgument    An unknown field, a value its type refuses, no term.
+  //   kTooBroad           See search().
+  //   and whatever the key server refuses with.
+  void find(v1::FindRequest request, Done<v1::FindResponse> done);
+  void get(v1::GetRequest request, Done<v1::FindResponse> done);
+  void count(v1::CountRequest request, Done<v1::CountResponse> done);
+
+  void begin_import(v1::BeginImportRequest request, Done<v1::ImportState> done);
+  void import_batch(v1::ImportBatchRequest request, Done<v1::ImportState> done);
+  void finish_import(v1::FinishImportRequest request, Done<v1::ImportState> done);
+
+ private:
+  struct Query;
+  Result<std::shared_ptr<Query>> prepare(const v1::SignedTicket& ticket, const std::string& request_id,
+                                         const google::protobuf::RepeatedPtrField<std::string>& fields, bool masked);
+  // A request that does not fit the catalog may know of a newer one: fetches it and tries again, once.
+  void when_fresh(const Error& error, std::function<void()> retry, const std::function<void(Error)>& give_up);
+  Result<void> collect_hits(Query& query, const SearchLimits& limits);
+  void run_find(const std::shared_ptr<Query>& query);
+  void release(const std::shared_ptr<Query>& query);
+  void refresh_if_changed(uint64_t revision);
+  void in_background(std::function<void()> work);
+
+  store::Store& store_;
+  KeyService& keys_;
+  env::Executor& loop_;
+  env::Clock& clock_;
+  TermKey term_key_;
+  GatewayOptions options_;
+  index::TermHasher hasher_;                // Event loop only.
+  std::shared_ptr<const Catalog> catalog_;  // Event loop only.
+  bool refreshing_ = false;
+  uint64_t refreshed_us_ = 0;
+  env::WorkerThread background_;            // Long searches: a broad count must not hold up the clerk next to it.
+  std::unique_ptr<Importer> importer_;
+};
+
+// Record ids as people and programs see them: ten hex digits.
+std::string record_id(RecordIndex idx);
+std::optional<RecordIndex> parse_record_id(std::string_view text);
+
+}  // namespace strongroom::gateway

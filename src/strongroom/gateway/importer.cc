@@ -1,0 +1,212 @@
+#include "strongroom/gateway/importer.h"
+
+#include <unordered_map>
+
+#include "strongroom/v1/ticket.pb.h"
+
+namespace strongroom::gateway {
+namespace {
+
+constexpr uint64_t kIdleUs = 600'000'000;  // A client that is gone this long has its uncommitted rows dropped.
+constexpr size_t kBatchRowsMax = 4096;     // As many unique tokens as one call may ask for.
+constexpr size_t kSessionsMax = 16;
+
+Error no_such_import() {
+  return make_error(ErrorCode::kNotFound,
+                    "this import is not open here: the gateway was restarted or another run took it over. Run the same "
+                    "command again; it goes on where it stopped");
+}
+
+}  // namespace
+
+struct Importer::Worker {
+  struct Open {
+    std::unique_ptr<ImportSession> session;
+    std::string collection_name;
+    uint64_t last_used_us;
+  };
+
+  Worker(store::Store& store, KeyService& key_service, env::Executor& event_loop, env::Clock& time,
+         const TermKey& key, ImportOptions options)
+      : loop(event_loop),
+        clock(time),
+        term_key(key.clone()),
+        checkpoints(store, key),
+        online(store, key_service, time, key),
+        shared{store, key_service, online, checkpoints, {}, options},
+        thread(std::make_unique<env::WorkerThread>("import")) {}
+  ~Worker() { thread.reset(); }  // First: what was posted still uses the rest.
+
+  Result<void> recover();
+  Result<v1::ImportState> begin(const v1::BeginImportRequest& request);
+  Result<v1::ImportState> batch(const v1::ImportBatchRequest& request);
+  Result<v1::ImportState> finish(const v1::FinishImportRequest& request);
+  Result<Open*> find(const std::string& import_id);
+  v1::ImportState state_of(const std::string& import_id, ImportSession& session) const;
+  void drop_idle();
+
+  template <class Request>
+  void post(Request request, Done done, Result<v1::ImportState> (Worker::*work)(const Request&)) {
+    thread->post([this, request = std::move(request), done = std::move(done), work] {
+      loop.post([done, result = (this->*work)(request)]() mutable { done(std::move(result)); });
+    });
+  }
+
+  env::Executor& loop;
+  env::Clock& clock;
+  TermKey term_key;
+  std::shared_ptr<const Catalog> catalog;
+  bool recovered = false;
+  ImportCheckpoints checkpoints;
+  OnlineWriter online;
+  ImportShared shared;
+  std::unordered_map<std::string, Open> sessions;  // By import id.
+  std::unique_ptr<env::WorkerThread> thread;
+};
+
+Importer::Importer(store::Store& store, KeyService& keys, env::Executor& loop, env::Clock& clock,
+                   const TermKey& term_key, ImportOptions options)
+    : worker_(std::make_unique<Worker>(store, keys, loop, clock, term_key, options)) {}
+Importer::~Importer() = default;
+
+void Importer::set_catalog(std::shared_ptr<const Catalog> catalog) {
+  worker_->thread->post([w = worker_.get(), catalog = std::move(catalog)] {
+    w->catalog = catalog;
+    if (!w->recovered) w->recovered = w->recover().has_value();
+  });
+}
+void Importer::begin(v1::BeginImportRequest request, Done done) {
+  worker_->post(std::move(request), std::move(done), &Worker::begin);
+}
+void Importer::batch(v1::ImportBatchRequest request, Done done) {
+  worker_->post(std::move(request), std::move(done), &Worker::batch);
+}
+void Importer::finish(v1::FinishImportRequest request, Done done) {
+  worker_->post(std::move(request), std::move(done), &Worker::finish);
+}
+
+Result<void> Importer::Worker::recover() {
+  SR_ASSIGN(const auto names, checkpoints.pending());
+  for (const auto& name : names) {
+    SR_ASSIGN(auto checkpoint, checkpoints.load(name));
+    if (checkpoint) SR_TRY(recover_import(shared, name, std::move(*checkpoint)));
+  }
+  return {};
+}
+
+v1::ImportState Importer::Worker::state_of(const std::string& import_id, ImportSession& session) const {
+  v1::ImportState out = session.durable();
+  out.set_import_id(import_id);
+  for (auto& row : session.take_rejects()) *out.add_rejects() = std::move(row);
+  return out;
+}
+
+void Importer::Worker::drop_idle() {
+  std::erase_if(sessions, [&](const auto& entry) { return clock.monotonic_us() - entry.second.last_used_us > kIdleUs; });
+}
+
+Result<v1::ImportState> Importer::Worker::begin(const v1::BeginImportRequest& request) {
+  if (!recovered) {
+    SR_TRY(recover());
+    recovered = true;
+  }
+  drop_idle();
+  v1::Ticket ticket;
+  if (request.ticket().ticket().size() > 4096 || !ticket.ParseFromString(request.ticket().ticket())) {
+    return make_error(ErrorCode::kUnauthenticated, "no valid ticket; sign one with your credential");
+  }
+  v1::Call call;
+  *call.mutable_check()->mutable_ticket() = request.ticket();
+  call.mutable_check()->set_action(v1::IMPORT);
+  SR_TRY(shared.keys.call_blocking(std::move(call)));
+
+  const auto collection = catalog->collection(CollectionId{ticket.collection()});
+  if (collection == nullptr) return make_error(ErrorCode::kNotFound, "there is no such collection");
+  if (request.source_id().size() != 32) {
+    return make_error(ErrorCode::kInvalidArgument, "source_id has 32 bytes");
+  }
+  Columns columns;
+  for (int c = 0; c < request.columns_size(); ++c) {
+    const auto at = collection->find(request.columns(c));
+    if (!at) return make_error(ErrorCode::kInvalidArgument, "unknown field; its column number follows", c + 1);
+    if (std::find(columns.begin(), columns.end(), *at) != columns.end()) {
+      return make_error(ErrorCode::kInvalidArgument, "two columns for one field; the second's number follows", c + 1);
+    }
+    columns.push_back(*at);
+  }
+  if (columns.empty()) return make_error(ErrorCode::kInvalidArgument, "no columns");
+  for (const Field& field : collection->fields) {
+    const bool present = std::any_of(columns.begin(), columns.end(),
+                                     [&](size_t at) { return collection->fields[at].id == field.id; });
+    if (field.required && !present) {
+      return make_error(ErrorCode::kInvalidArgument, "a required field has no column; its field id follows",
+                        field.id.value);
+    }
+  }
+  std::optional<size_t> key_field;
+  if (!request.key_field().empty()) {
+    const auto at = collection->find(request.key_field());
+    const auto pos = at ? std::find(collection->unique_fields.begin(), collection->unique_fields.end(), *at)
+                        : collection->unique_fields.end();
+    if (pos == collection->unique_fields.end() || std::find(columns.begin(), columns.end(), *at) == columns.end()) {
+      return make_error(ErrorCode::kInvalidArgument,
+                        "--key must name a unique field of the collection that is a column of the source");
+    }
+    key_field = static_cast<size_t>(pos - collection->unique_fields.begin());
+  }
+
+  const std::string name = checkpoints.name(collection->id, as_bytes(request.source_id()));
+  std::erase_if(sessions, [&](const auto& entry) { return entry.second.session->checkpoint_name() == name; });
+  if (sessions.size() >= kSessionsMax) {
+    return make_error(ErrorCode::kUnavailable, "sixteen imports are open already; wait for one to end");
+  }
+  v1::ImportState state;
+  SR_ASSIGN(auto checkpoint, checkpoints.load(name));
+  if (checkpoint && checkpoint->has_pending()) {
+    SR_ASSIGN(state, recover_import(shared, name, std::move(*checkpoint)));
+  } else if (checkpoint) {
+    state = checkpoint->state();
+  }
+  // By --key a second run is harmless and may find changed rows, so only a plain import is held back.
+  if (state.finished() && (request.again() || key_field)) state.Clear();
+  if (state.finished()) return state;
+  const std::string id = fresh_request_id();
+  auto session = std::make_unique<ImportSession>(shared, collection, term_key, name, std::move(columns), key_field, state);
+  const auto& open = sessions.insert_or_assign(id, Open{std::move(session), collection->name, clock.monotonic_us()});
+  return state_of(id, *open.first->second.session);
+}
+
+Result<Importer::Worker::Open*> Importer::Worker::find(const std::string& import_id) {
+  const auto it = sessions.find(import_id);
+  if (it == sessions.end()) return no_such_import();
+  it->second.last_used_us = clock.monotonic_us();
+  return &it->second;
+}
+
+Result<v1::ImportState> Importer::Worker::batch(const v1::ImportBatchRequest& request) {
+  SR_ASSIGN(Open* open, find(request.import_id()));
+  if (request.rows_size() > static_cast<int>(kBatchRowsMax)) {
+    return make_error(ErrorCode::kInvalidArgument, "more than 4096 rows in one batch");
+  }
+  const std::vector<v1::ImportRow> rows(request.rows().begin(), request.rows().end());
+  const auto added = open->session->add(request.ticket(), rows, request.position());
+  if (!added) {
+    sessions.erase(request.import_id());  // Its chunk is in doubt; the checkpoint is not.
+    return added.error();
+  }
+  return state_of(request.import_id(), *open->session);
+}
+
+Result<v1::ImportState> Importer::Worker::finish(const v1::FinishImportRequest& request) {
+  SR_ASSIGN(Open* open, find(request.import_id()));
+  const auto finished = open->session->finish(request.ticket(), request.position());
+  if (!finished) {
+    sessions.erase(request.import_id());
+    return finished.error();
+  }
+  auto state = state_of(request.import_id(), *open->session);
+  sessions.erase(request.import_id());
+  return state;
+}
+
+}  // namespace strongroom::gateway

@@ -1,0 +1,51 @@
+// Writing one record at a time: online lanes, postings before rows, old versions posted as dead.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "strongroom/env/clock.h"
+#include "strongroom/gateway/key_service.h"
+#include "strongroom/gateway/record_builder.h"
+#include "strongroom/index/lanes.h"
+#include "strongroom/store/store.h"
+
+namespace strongroom::gateway {
+
+// A record sealed and ready, with what makes it findable.
+struct OnlineWrite {
+  RecordVersion version;
+  std::optional<Version> superseded;  // The version this one replaces.
+  std::string row;
+  std::vector<TermHash> terms;
+  std::vector<store::Put> unique;     // Rows of its unique fields.
+};
+
+// Blocks on store and key server: worker threads only. Not thread-safe.
+class OnlineWriter {
+ public:
+  OnlineWriter(store::Store& store, KeyService& keys, env::Clock& clock, const TermKey& term_key);
+
+  // Durable when it returns. In order: postings and unique rows, then the records' rows, which are the commit point.
+  // An error means that none of the rows, or all of them, are in.
+  Result<void> write(CollectionId collection, const v1::SignedTicket& ticket, std::vector<OnlineWrite> writes);
+
+ private:
+  struct OpenLane {
+    index::OnlineLane lane;
+    uint64_t opened_us;
+  };
+  Result<index::OnlineLane*> lane(CollectionId collection, const v1::SignedTicket& ticket);
+
+  store::Store& store_;
+  KeyService& keys_;
+  env::Clock& clock_;
+  index::TermHasher hasher_;
+  std::map<CollectionId, OpenLane> open_;
+};
+
+// A request id nobody used before.
+std::string fresh_request_id();
+
+}  // namespace strongroom::gateway

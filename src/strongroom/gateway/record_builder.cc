@@ -1,0 +1,88 @@
+#include "strongroom/gateway/record_builder.h"
+
+#include <algorithm>
+
+namespace strongroom::gateway {
+
+RecordBuilder::RecordBuilder(std::shared_ptr<const Collection> collection, const TermKey& key)
+    : collection_(std::move(collection)), hasher_(key) {}
+
+bool RecordBuilder::build(const Columns& columns, std::span<const std::string_view> values, BuiltRecord& out,
+                          BuildProblem& problem) {
+  const auto& fields = collection_->fields;
+  out.stored.resize(fields.size());
+  out.masked.resize(fields.size());
+  for (auto& s : out.stored) s.clear();
+  for (auto& s : out.masked) s.clear();
+  out.terms.clear();
+  out.unique.assign(collection_->unique_fields.size(), TermHash{});
+  out.has_unique.assign(collection_->unique_fields.size(), false);
+  out.content.clear();
+
+  for (size_t c = 0; c < columns.size(); ++c) {
+    const size_t at = columns[c];
+    const Field& field = fields[at];
+    const std::string_view value = values[c];
+    if (value.empty()) continue;
+    problem.field = &field;
+    if (value.size() > field.max_bytes) {
+      problem.reason = "longer than this field allows";
+      return false;
+    }
+    if (!index::valid_utf8(value)) {
+      problem.reason = "not valid UTF-8";
+      return false;
+    }
+    auto stored = index::storable(field.type, value, field.region);
+    if (!stored) {
+      problem.reason = stored.error().text;
+      return false;
+    }
+    out.stored[at] = std::move(*stored);
+    if (out.stored[at].empty()) continue;
+    if (field.exact || field.unique) {
+      auto norm = index::normalise(field.type, value, field.region);
+      if (!norm) {
+        problem.reason = norm.error().text;
+        return false;
+      }
+      if (field.exact) out.terms.push_back(hasher_(collection_->id, field.id, index::Kind::kExact, *norm));
+      if (field.unique) {
+        const auto pos = static_cast<size_t>(
+            std::find(collection_->unique_fields.begin(), collection_->unique_fields.end(), at) -
+            collection_->unique_fields.begin());
+        out.unique[pos] = hasher_(collection_->id, field.id, index::Kind::kUnique, *norm);
+        out.has_unique[pos] = true;
+      }
+    }
+    if (field.mask != v1::MASK_UNSPECIFIED) out.masked[at] = masked(field.mask, out.stored[at]);
+  }
+
+  for (size_t at = 0; at < fields.size(); ++at) {
+    if (fields[at].required && out.stored[at].empty()) {
+      problem.field = &fields[at];
+      problem.reason = "missing, and this field is required";
+      return false;
+    }
+    append_be(out.content, fields[at].id.value);
+    append_be(out.content, out.stored[at].size(), 4);
+    out.content += out.stored[at];
+  }
+  std::sort(out.terms.begin(), out.terms.end());
+  out.terms.erase(std::unique(out.terms.begin(), out.terms.end()), out.terms.end());
+
+  out.groups.resize(collection_->groups.size());
+  for (size_t g = 0; g < out.groups.size(); ++g) {
+    out.groups[g].group = collection_->groups[g];
+    out.groups[g].values.clear();
+    const bool is_masked = out.groups[g].group == kMaskedGroup;
+    for (size_t at = 0; at < fields.size(); ++at) {
+      if (!is_masked && fields[at].group != out.groups[g].group) continue;
+      const std::string& value = is_masked ? out.masked[at] : out.stored[at];
+      if (!value.empty()) out.groups[g].values.push_back({fields[at].id, value});
+    }
+  }
+  return true;
+}
+
+}  // namespace strongroom::gateway

@@ -1,0 +1,165 @@
+#include "strongroom/index/directory.h"
+
+#include <algorithm>
+
+#include "strongroom/base/check.h"
+#include "strongroom/crypto/aead.h"
+#include "strongroom/crypto/hash.h"
+#include "strongroom/crypto/random.h"
+
+namespace strongroom::index {
+namespace {
+
+constexpr uint8_t kVersion = 1;
+constexpr uint8_t kKindWrite = 0;
+constexpr uint8_t kKindTerms = 1;
+constexpr size_t kLaneSize = 3;
+constexpr size_t kNumberSize = 5;
+constexpr uint64_t kNumberMax = (uint64_t{1} << 40) - 1;
+constexpr size_t kHashSize = sizeof(TermHash::bytes);
+constexpr size_t kTermCountSize = kHashSize + 4;
+constexpr size_t kWriteHead = 1 + 5 + 4 + 2;
+constexpr size_t kTermsHead = 1 + 2;
+constexpr size_t kOverhead = 1 + crypto::kGcmNonceSize + crypto::kGcmTagSize;
+constexpr size_t kValueSizeMax = kOverhead + kWriteHead + kTermsPerWriteMax * kHashSize;
+static_assert(kTermsHead + DirectoryWriter::kTermsPerRow * kTermCountSize <= kValueSizeMax);
+
+using Ad = ByteArray<4 + kDirectoryKeySize>;
+
+size_t padded_terms(size_t count) {
+  return (count + kWritePadding - 1) / kWritePadding * kWritePadding;
+}
+
+SealingKey directory_key(const LaneRoot& root) {
+  crypto::Digest digest = crypto::hmac_sha256(root.read(SecretAccess{}), {as_bytes("sr1.dir")});
+  SealingKey key{std::span<const uint8_t, 32>(digest)};
+  explicit_bzero(digest.data(), digest.size());
+  return key;
+}
+
+Ad ad_of(Bytes row_key) {
+  Ad ad = {'S', 'R', '1', 'D'};
+  std::copy(row_key.begin(), row_key.end(), ad.begin() + 4);
+  return ad;
+}
+
+Error damaged() {
+  return make_error(ErrorCode::kDataLoss,
+                    "a directory row is damaged, forged or from another place; restore the store "
+                    "from a backup");
+}
+
+TermHash take_hash(ByteReader& in) {
+  TermHash h_w;
+  const Bytes bytes = in.take(kHashSize);
+  std::copy(bytes.begin(), bytes.end(), h_w.bytes.begin());
+  return h_w;
+}
+
+Result<DirectoryRow> parse_write(ByteReader in) {
+  DirectoryRow row;
+  Posting posting;
+  posting.idx.value = in.le(5);
+  posting.u_lo = static_cast<uint32_t>(in.le(4));
+  const size_t count = in.le(2);
+  if (!in.ok() || count > kTermsPerWriteMax || in.remaining() != padded_terms(count) * kHashSize) {
+    return damaged();
+  }
+  row.write = posting;
+  row.terms.reserve(count);
+  for (size_t i = 0; i < count; ++i) row.terms.push_back({take_hash(in), 1});
+  const Bytes rest = in.take(in.remaining());
+  if (std::any_of(rest.begin(), rest.end(), [](uint8_t b) { return b != 0; })) return damaged();
+  return row;
+}
+
+Result<DirectoryRow> parse_terms(ByteReader in) {
+  DirectoryRow row;
+  const size_t count = in.le(2);
+  if (!in.ok() || count == 0 || count > DirectoryWriter::kTermsPerRow ||
+      in.remaining() != count * kTermCountSize) {
+    return damaged();
+  }
+  row.terms.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    const TermHash h_w = take_hash(in);
+    const auto postings = static_cast<uint32_t>(in.le(4));
+    if (postings == 0 || (i > 0 && h_w <= row.terms.back().h_w)) return damaged();
+    row.terms.push_back({h_w, postings});
+  }
+  return row;
+}
+
+}  // namespace
+
+DirectoryWriter::DirectoryWriter(LaneId lane, const LaneRoot& root)
+    : lane_(lane), key_(directory_key(root)) {}
+
+SealedRow DirectoryWriter::seal(Bytes plaintext) {
+  SR_CHECK(number_ <= kNumberMax, "a lane has fewer than 2^40 directory rows");
+  SealedRow row;
+  row.key.reserve(kDirectoryKeySize);
+  append_be(row.key, lane_.value, kLaneSize);
+  append_be(row.key, number_++, kNumberSize);
+  ByteArray<crypto::kGcmNonceSize> nonce;
+  crypto::random_nonce(nonce);
+  row.value.reserve(kOverhead + plaintext.size());
+  row.value.push_back(static_cast<char>(kVersion));
+  append(row.value, nonce);
+  crypto::gcm_seal(key_.read(SecretAccess{}), nonce, ad_of(as_bytes(row.key)), plaintext,
+                   row.value);
+  return row;
+}
+
+SealedRow DirectoryWriter::write_row(const Posting& posting, std::span<const TermHash> terms) {
+  SR_CHECK(terms.size() <= kTermsPerWriteMax, "a write has at most 4096 terms");
+  std::string plain;
+  const size_t size = kWriteHead + padded_terms(terms.size()) * kHashSize;
+  plain.reserve(size);
+  append_le(plain, kKindWrite);
+  append_le(plain, posting.idx.value, 5);
+  append_le(plain, posting.u_lo);
+  append_le(plain, static_cast<uint16_t>(terms.size()));
+  for (const TermHash& h_w : terms) append(plain, h_w.bytes);
+  plain.resize(size, '\0');
+  return seal(as_bytes(plain));
+}
+
+SealedRow DirectoryWriter::terms_row(std::span<const TermCount> terms) {
+  SR_CHECK(!terms.empty() && terms.size() <= kTermsPerRow, "a directory row has 1..192 terms");
+  std::string plain;
+  plain.reserve(kTermsHead + terms.size() * kTermCountSize);
+  append_le(plain, kKindTerms);
+  append_le(plain, static_cast<uint16_t>(terms.size()));
+  for (const TermCount& term : terms) {
+    append(plain, term.h_w.bytes);
+    append_le(plain, term.count);
+  }
+  return seal(as_bytes(plain));
+}
+
+DirectoryReader::DirectoryReader(LaneId lane, const LaneRoot& root)
+    : lane_(lane), key_(directory_key(root)) {}
+
+Result<DirectoryRow> DirectoryReader::open(Bytes key, Bytes value) const {
+  if (key.size() != kDirectoryKeySize || load_be<uint32_t>(key.data(), kLaneSize) != lane_.value ||
+      value.size() <= kOverhead || value.size() > kValueSizeMax || value[0] != kVersion) {
+    return damaged();
+  }
+  const auto nonce = value.subspan(1).first<crypto::kGcmNonceSize>();
+  std::string plain(value.size() - kOverhead, '\0');
+  SR_TRY(crypto::gcm_open(key_.read(SecretAccess{}), nonce, ad_of(key),
+                          value.subspan(1 + crypto::kGcmNonceSize),
+                          {reinterpret_cast<uint8_t*>(plain.data()), plain.size()}));
+  ByteReader in(as_bytes(plain));
+  const uint64_t kind = in.be(1);
+  if (kind == kKindWrite) return parse_write(in);
+  if (kind == kKindTerms) return parse_terms(in);
+  return damaged();
+}
+
+Result<DirectoryRow> open_directory_row(LaneId lane, const LaneRoot& root, Bytes key, Bytes value) {
+  return DirectoryReader(lane, root).open(key, value);
+}
+
+}  // namespace strongroom::index

@@ -1,0 +1,31 @@
+// Posting values from a malicious store; and block plaintext behind the seal, as a holder of the
+// token could make it.
+#include "strongroom/crypto/aead.h"
+#include "strongroom/crypto/prf.h"
+#include "strongroom/index/postings.h"
+
+using namespace strongroom;  // NOLINT(google-build-using-namespace): one function
+using namespace strongroom::index;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const TermToken kToken;
+  static TermCipher cipher(LaneId{1}, kToken);
+  const Bytes input(data, size);
+  std::vector<Posting> out;
+  if (cipher.open_single(0, input) || cipher.open_head(input) ||
+      cipher.open_packed(0, input, out)) {
+    __builtin_trap();  // The chance of a forgery is 2^-56.
+  }
+  if (!out.empty()) __builtin_trap();
+
+  ByteArray<32> secret;
+  crypto::prf_pair(kToken.read(SecretAccess{}), crypto::blk(0x60, 0), crypto::blk(0x61, 0), secret);
+  std::string plain(kPackedSize - crypto::kGcmTagSize, '\0');
+  memcpy(plain.data(), data, std::min(size, plain.size()));
+  std::string value;
+  crypto::gcm_seal(secret, ByteArray<12>{}, cipher.packed_key(0), as_bytes(plain), value);
+  const auto opened = cipher.open_packed(0, as_bytes(value), out);
+  if (opened && cipher.seal_packed(0, out) != value) __builtin_trap();
+  if (!opened && !out.empty()) __builtin_trap();
+  return 0;
+}

@@ -1,0 +1,139 @@
+#include "strongroom/index/postings.h"
+
+#include <gtest/gtest.h>
+
+#include "strongroom/crypto/random.h"
+#include "strongroom/index/terms.h"
+
+namespace strongroom::index {
+namespace {
+
+TermToken token(uint8_t fill) {
+  ByteArray<32> bytes;
+  bytes.fill(fill);
+  return TermToken{bytes};
+}
+
+std::vector<Posting> some(size_t count) {
+  std::vector<Posting> postings;
+  for (size_t n = 0; n < count; ++n) {
+    postings.push_back({{RecordIndex::kMax - count + n}, static_cast<uint32_t>(0xffffffff - n)});
+  }
+  return postings;
+}
+
+template <class Open>
+void expect_every_flip_is_data_loss(std::string value, const Open& open) {
+  for (size_t bit = 0; bit < value.size() * 8; ++bit) {
+    value[bit / 8] = static_cast<char>(value[bit / 8] ^ (1 << (bit % 8)));
+    const auto result = open(as_bytes(value));
+    ASSERT_FALSE(result) << "bit " << bit;
+    EXPECT_EQ(result.error().code, ErrorCode::kDataLoss) << "bit " << bit;
+    value[bit / 8] = static_cast<char>(value[bit / 8] ^ (1 << (bit % 8)));
+  }
+  EXPECT_TRUE(open(as_bytes(value)));
+}
+
+template <class Open>
+void expect_other_sizes_are_data_loss(const std::string& value, const Open& open) {
+  for (const size_t size : {size_t{0}, size_t{1}, value.size() - 1}) {
+    EXPECT_EQ(open(as_bytes(value).first(size)).error().code, ErrorCode::kDataLoss);
+  }
+  EXPECT_EQ(open(as_bytes(value + '\0')).error().code, ErrorCode::kDataLoss);
+}
+
+TEST(TermCipherTest, FlippedBitInASingleIsDataLoss) {
+  TermCipher cipher(LaneId{1}, token(1));
+  const SingleValue value = cipher.seal_single(5, some(1)[0]);
+  const auto open = [&](Bytes v) { return cipher.open_single(5, v); };
+  expect_every_flip_is_data_loss(std::string(as_text(value)), open);
+  expect_other_sizes_are_data_loss(std::string(as_text(value)), open);
+}
+
+TEST(TermCipherTest, FlippedBitInAHeadIsDataLoss) {
+  TermCipher cipher(LaneId{1}, token(1));
+  const SingleValue value = cipher.seal_head(111);
+  const auto open = [&](Bytes v) { return cipher.open_head(v); };
+  expect_every_flip_is_data_loss(std::string(as_text(value)), open);
+  expect_other_sizes_are_data_loss(std::string(as_text(value)), open);
+}
+
+TEST(TermCipherTest, FlippedBitInABlockIsDataLossAndAppendsNothing) {
+  TermCipher cipher(LaneId{1}, token(1));
+  const std::string value = cipher.seal_packed(2, some(111));
+  ASSERT_EQ(value.size(), kPackedSize);
+  std::vector<Posting> out;
+  const auto open = [&](Bytes v) { return cipher.open_packed(2, v, out); };
+  expect_other_sizes_are_data_loss(value, open);
+  expect_every_flip_is_data_loss(value, open);
+  EXPECT_EQ(out, some(111)) << "only the value put right again gave postings";
+}
+
+TEST(TermCipherTest, SingleUnderAnotherNumberLaneOrTermIsDataLoss) {
+  TermCipher cipher(LaneId{1}, token(1));
+  const SingleValue value = cipher.seal_single(0, some(1)[0]);
+  EXPECT_EQ(cipher.open_single(1, value).error().code, ErrorCode::kDataLoss);
+  EXPECT_EQ(cipher.open_head(value).error().code, ErrorCode::kDataLoss) << "a single is no head";
+  EXPECT_EQ(TermCipher(LaneId{1}, token(2)).open_single(0, value).error().code,
+            ErrorCode::kDataLoss);
+  EXPECT_EQ(cipher.open_single(0, cipher.seal_head(1)).error().code, ErrorCode::kDataLoss);
+}
+
+TEST(TermCipherTest, BlockMovedToAnotherPlaceIsDataLoss) {
+  TermCipher cipher(LaneId{1}, token(1));
+  const std::string value = cipher.seal_packed(0, some(24));
+  std::vector<Posting> out;
+  EXPECT_EQ(cipher.open_packed(1, as_bytes(value), out).error().code, ErrorCode::kDataLoss);
+  EXPECT_EQ(TermCipher(LaneId{2}, token(1)).open_packed(0, as_bytes(value), out).error().code,
+            ErrorCode::kDataLoss);
+  EXPECT_EQ(TermCipher(LaneId{1}, token(2)).open_packed(0, as_bytes(value), out).error().code,
+            ErrorCode::kDataLoss);
+  EXPECT_TRUE(out.empty());
+}
+
+TEST(TermCipherTest, KeysInBatchesAreTheKeysOneByOne) {
+  TermCipher cipher(LaneId{kLaneMax}, token(3));
+  std::vector<PostingKey> singles(100);
+  std::vector<PostingKey> packed(100);
+  cipher.single_keys(7, singles);
+  cipher.packed_keys(7, packed);
+  for (size_t n = 0; n < 100; ++n) {
+    EXPECT_EQ(singles[n], cipher.single_key(7 + n));
+    EXPECT_EQ(packed[n], cipher.packed_key(7 + n));
+  }
+  const auto postings = some(100);
+  std::vector<SealedPosting> rows(100);
+  cipher.seal_singles(7, postings, rows);
+  for (size_t n = 0; n < 100; ++n) {
+    EXPECT_EQ(rows[n].key, singles[n]);
+    EXPECT_EQ(cipher.open_single(7 + n, rows[n].value).value(), postings[n]);
+  }
+}
+
+TEST(TermCipherTest, RekeyedIsAsMadeAnew) {
+  TermCipher cipher(LaneId{1}, token(1));
+  const std::string first = cipher.seal_packed(0, some(3));
+  cipher.rekey(LaneId{2}, token(2));
+  TermCipher fresh(LaneId{2}, token(2));
+  EXPECT_EQ(cipher.single_key(0), fresh.single_key(0));
+  EXPECT_EQ(cipher.seal_packed(0, some(3)), fresh.seal_packed(0, some(3)));
+  cipher.rekey(LaneId{1}, token(1));
+  EXPECT_EQ(cipher.seal_packed(0, some(3)), first);
+}
+
+TEST(TermHasherTest, EveryPartOfATermCounts) {
+  ByteArray<32> bytes{};
+  TermHasher hasher{TermKey(bytes)};
+  const TermHash base = hasher(CollectionId{1}, FieldId{1}, Kind::kExact, "a");
+  EXPECT_EQ(base, hasher(CollectionId{1}, FieldId{1}, Kind::kExact, "a"));
+  EXPECT_NE(base, hasher(CollectionId{2}, FieldId{1}, Kind::kExact, "a"));
+  EXPECT_NE(base, hasher(CollectionId{1}, FieldId{2}, Kind::kExact, "a"));
+  EXPECT_NE(base, hasher(CollectionId{1}, FieldId{1}, Kind::kUnique, "a"));
+  EXPECT_NE(base, hasher(CollectionId{1}, FieldId{1}, Kind::kExact, "b"));
+  EXPECT_NE(hasher.dead(CollectionId{1}), hasher.dead(CollectionId{2}));
+  bytes[31] = 1;
+  EXPECT_NE(base, TermHasher{TermKey(bytes)}(CollectionId{1}, FieldId{1}, Kind::kExact, "a"));
+}
+
+}  // namespace
+}  // namespace strongroom::index

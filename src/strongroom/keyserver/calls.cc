@@ -1,0 +1,275 @@
+// KeyServer::handle: a gateway's calls. All of a batch are decided and staged, one commit, then keys are derived.
+#include <algorithm>
+
+#include "strongroom/keyserver/key_server.h"
+#include "strongroom/keyserver/pending.h"
+
+namespace strongroom::keyserver {
+namespace {
+
+void set_error(const Error& error, v1::Reply& reply) {
+  v1::CallError& out = *reply.mutable_error();
+  out.set_code(static_cast<uint32_t>(error.code));
+  out.set_text(error.text);
+  out.set_number(error.number);
+  out.set_retry_after_ms(error.retry_after_ms);
+}
+
+template <class S>
+void append_secret(std::string& out, const S& secret) {
+  append(out, secret.read(SecretAccess{}));
+}
+
+TermHash to_term(const std::string& h_w) {
+  TermHash term;
+  memcpy(term.bytes.data(), h_w.data(), term.bytes.size());
+  return term;
+}
+
+std::vector<TermHash> to_terms(const google::protobuf::RepeatedPtrField<std::string>& h_w) {
+  std::vector<TermHash> terms;
+  terms.reserve(static_cast<size_t>(h_w.size()));
+  for (const std::string& bytes : h_w) terms.push_back(to_term(bytes));
+  return terms;
+}
+
+}  // namespace
+
+v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch) {
+  v1::ReplyBatch replies;
+  const int count = batch.calls_size();
+  replies.mutable_replies()->Reserve(count);
+  for (int i = 0; i < count; ++i) replies.add_replies();
+  const auto refuse_all = [&] {
+    failed_ = true;
+    for (v1::Reply& reply : *replies.mutable_replies()) set_error(unavailable(), reply);
+    return std::move(replies);
+  };
+  if (failed_) return refuse_all();
+
+  const uint64_t now = now_ms();
+  reply_bytes_ = 0;
+  std::vector<Pending> pendings(static_cast<size_t>(count));
+  bool staged = false;
+  for (int i = 0; i < count; ++i) {
+    Pending& pending = pendings[static_cast<size_t>(i)];
+    const auto decided = static_cast<size_t>(i) < kCallsMax
+                             ? decide(batch.calls(i), now, pending)
+                             : make_error(ErrorCode::kUnavailable, "Too many calls at once.");
+    if (failed_) return refuse_all();
+    if (!decided) pending.error = decided.error();
+    staged = staged || pending.position.has_value();
+  }
+
+  std::vector<DurableLeaf> leaves;
+  if (staged) {
+    auto committed = log_->commit();
+    if (!committed) return refuse_all();
+    leaves = *std::move(committed);
+    if (!store_secrets(batch, pendings)) return refuse_all();
+  }
+
+  for (int i = 0; i < count; ++i) {
+    const Pending& pending = pendings[static_cast<size_t>(i)];
+    v1::Reply& reply = *replies.mutable_replies(i);
+    if (pending.error) {
+      set_error(*pending.error, reply);
+    } else if (pending.position) {
+      const auto derived = derive(batch.calls(i), pending, leaves[*pending.position], reply);
+      if (!derived) set_error(derived.error(), reply);
+    } else {
+      answer_unlogged(batch.calls(i), pending, reply);
+    }
+  }
+  return replies;
+}
+
+Result<void> KeyServer::store_secrets(const v1::CallBatch& batch,
+                                      std::span<const Pending> pendings) {
+  for (size_t i = 0; i < pendings.size(); ++i) {
+    const Pending& pending = pendings[i];
+    if (!pending.position) continue;
+    const v1::Call& call = batch.calls(static_cast<int>(i));
+    if (pending.new_block) {
+      state_->add_block(pending.first.block(), pending.collection);
+    } else if (call.has_open_lane()) {
+      state_->add_lane(pending.lane);
+    } else if (call.has_unique_tokens()) {
+      state_->add_unique(pending.collection);
+    } else if (call.has_publish_lane() &&
+               call.publish_lane().change() == v1::PublishLaneCall::DROP) {
+      state_->drop_lane(pending.lane);
+      lane_tokens_.erase(pending.lane);
+    }
+  }
+  return state_->commit(log_->size());
+}
+
+crypto::LaneTokens* KeyServer::lane_tokens(LaneId lane) {
+  auto it = lane_tokens_.find(lane);
+  if (it == lane_tokens_.end()) {
+    const LaneRoot* root = state_->lane_root(lane);
+    if (root == nullptr) return nullptr;
+    it = lane_tokens_.emplace(lane, crypto::LaneTokens(*root)).first;
+  }
+  return &it->second;
+}
+
+Result<void> KeyServer::derive(const v1::Call& call, const Pending& pending,
+                               const DurableLeaf& leaf, v1::Reply& reply) {
+  switch (call.call_case()) {
+    case v1::Call::kTokens:
+      return derive_tokens(call.tokens(), pending, leaf, *reply.mutable_tokens());
+    case v1::Call::kRelease:
+      return derive_release(call.release(), leaf, *reply.mutable_release());
+    case v1::Call::kGrant:
+      return derive_grant(pending, leaf, *reply.mutable_grant());
+    case v1::Call::kUpdateGrant:
+      return derive_update_grant(call.update_grant(), pending, leaf,
+                                 *reply.mutable_update_grant());
+    case v1::Call::kOpenLane: {
+      const LaneRoot* root = state_->lane_root(pending.lane);
+      SR_CHECK(root != nullptr, "a lane's root is stored before it leaves");
+      v1::OpenLaneReply& out = *reply.mutable_open_lane();
+      out.set_leaf(leaf.index().value);
+      out.set_revision(ledger_.revision());
+      out.set_lane(pending.lane.value);
+      append_secret(*out.mutable_root(), *root);
+      return {};
+    }
+    case v1::Call::kPublishLane:
+      reply.mutable_publish_lane()->set_leaf(leaf.index().value);
+      reply.mutable_publish_lane()->set_revision(ledger_.revision());
+      return {};
+    case v1::Call::kUniqueTokens:
+      return derive_unique_tokens(call.unique_tokens(), pending, leaf,
+                                  *reply.mutable_unique_tokens());
+    default:
+      return make_error(ErrorCode::kInternal, "An entry was logged for a call that needs none.");
+  }
+}
+
+Result<void> KeyServer::derive_tokens(const v1::TokensCall& call, const Pending& pending,
+                                      const DurableLeaf& leaf, v1::TokensReply& reply) {
+  const std::vector<TermHash> terms = to_terms(call.h_w());
+  const size_t lanes = pending.lanes.size();
+  std::vector<TermToken> tokens(terms.size());
+  std::string& out = *reply.mutable_tokens();
+  out.resize(terms.size() * lanes * TermToken::kSize);
+  for (size_t l = 0; l < lanes; ++l) {
+    crypto::LaneTokens* lane = lane_tokens(LaneId{pending.lanes[l]});
+    SR_CHECK(lane != nullptr, "a live lane has a root");
+    lane->tokens(terms, tokens);
+    for (size_t t = 0; t < terms.size(); ++t) {
+      memcpy(out.data() + (t * lanes + l) * TermToken::kSize,
+             tokens[t].read(SecretAccess{}).data(), TermToken::kSize);
+    }
+  }
+  reply.set_leaf(leaf.index().value);
+  reply.set_revision(ledger_.revision());
+  reply.set_generation(pending.generation);
+  reply.mutable_lanes()->Add(pending.lanes.begin(), pending.lanes.end());
+  return {};
+}
+
+Result<void> KeyServer::derive_release(const v1::ReleaseCall& call, const DurableLeaf& leaf,
+                                       v1::ReleaseReply& reply) {
+  std::vector<GroupId> groups;
+  for (uint8_t g = 0; g <= policy::kGroupMax; ++g) {
+    if ((call.groups() >> g & 1) != 0) groups.push_back(GroupId{g});
+  }
+  std::vector<RecordKey> keys;
+  keys.reserve(static_cast<size_t>(call.items_size()) * groups.size());
+  for (const auto& item : call.items()) {
+    const RecordVersion version{RecordIndex{item.idx()}, Version{item.u()}};
+    SR_TRY(state_->tree().record_keys(leaf, version, groups, keys));
+  }
+  std::string& out = *reply.mutable_keys();
+  out.reserve(keys.size() * RecordKey::kSize);
+  for (const RecordKey& key : keys) append_secret(out, key);
+  reply.set_leaf(leaf.index().value);
+  reply.set_revision(ledger_.revision());
+  return {};
+}
+
+Result<void> KeyServer::derive_grant(const Pending& pending, const DurableLeaf& leaf,
+                                     v1::GrantReply& reply) {
+  const Version u{pending.versions.front()};
+  std::vector<WriteSecret> secrets(pending.count);
+  SR_TRY(state_->tree().write_secrets(leaf, pending.first.block(), pending.first.offset(), u,
+                                      secrets));
+  std::string& out = *reply.mutable_secrets();
+  out.reserve(secrets.size() * WriteSecret::kSize);
+  for (const WriteSecret& secret : secrets) append_secret(out, secret);
+  reply.set_leaf(leaf.index().value);
+  reply.set_revision(ledger_.revision());
+  reply.set_first(pending.first.value);
+  reply.set_count(pending.count);
+  reply.set_u(u.value);
+  return {};
+}
+
+Result<void> KeyServer::derive_update_grant(const v1::UpdateGrantCall& call,
+                                            const Pending& pending, const DurableLeaf& leaf,
+                                            v1::UpdateGrantReply& reply) {
+  std::string& out = *reply.mutable_secrets();
+  out.reserve(pending.versions.size() * WriteSecret::kSize);
+  for (int i = 0; i < call.items_size(); ++i) {
+    const RecordIndex idx{call.items(i).idx()};
+    WriteSecret secret;
+    SR_TRY(state_->tree().write_secrets(leaf, idx.block(), idx.offset(),
+                                        Version{pending.versions[static_cast<size_t>(i)]},
+                                        {&secret, 1}));
+    append_secret(out, secret);
+  }
+  reply.set_leaf(leaf.index().value);
+  reply.set_revision(ledger_.revision());
+  reply.mutable_u()->Add(pending.versions.begin(), pending.versions.end());
+  return {};
+}
+
+Result<void> KeyServer::derive_unique_tokens(const v1::UniqueTokensCall& call,
+                                             const Pending& pending, const DurableLeaf& leaf,
+                                             v1::UniqueTokensReply& reply) {
+  auto it = unique_tokens_.find(pending.collection);
+  if (it == unique_tokens_.end()) {
+    const LaneRoot* root = state_->unique_root(pending.collection);
+    SR_CHECK(root != nullptr, "a unique root is stored before its tokens leave");
+    it = unique_tokens_.emplace(pending.collection, crypto::LaneTokens(*root)).first;
+  }
+  const std::vector<TermHash> terms = to_terms(call.h_w());
+  std::vector<TermToken> tokens(terms.size());
+  it->second.tokens(terms, tokens);
+  std::string& out = *reply.mutable_tokens();
+  out.reserve(tokens.size() * TermToken::kSize);
+  for (const TermToken& token : tokens) append_secret(out, token);
+  reply.set_leaf(leaf.index().value);
+  reply.set_revision(ledger_.revision());
+  return {};
+}
+
+void KeyServer::answer_unlogged(const v1::Call& call, const Pending& pending,
+                                v1::Reply& reply) const {
+  if (call.has_sync()) {
+    v1::SyncReply& out = *reply.mutable_sync();
+    out.set_vault(std::string(as_text(vault_id_)));
+    out.set_revision(ledger_.revision());
+    for (v1::Collection& definition : ledger_.definitions()) {
+      *out.add_collections() = std::move(definition);
+    }
+    *out.mutable_policy() = ledger_.engine().policy();
+    for (const policy::PrincipalEntry* entry : ledger_.engine().principals()) {
+      v1::Principal& principal = *out.add_principals();
+      principal = entry->principal;
+      principal.clear_public_key();
+    }
+  } else if (call.has_check()) {
+    reply.mutable_check()->set_revision(ledger_.revision());
+  } else {
+    // A change of a lane that was made before.
+    reply.mutable_publish_lane()->set_leaf(pending.leaf);
+    reply.mutable_publish_lane()->set_revision(ledger_.revision());
+  }
+}
+
+}  // namespace strongroom::keyserver

@@ -1,0 +1,375 @@
+// Decide and stage: each call of a gateway against its ticket, the policy and the ledger. No key is touched here.
+#include <algorithm>
+#include <bit>
+
+#include "strongroom/keyserver/key_server.h"
+#include "strongroom/keyserver/pending.h"
+
+namespace strongroom::keyserver {
+namespace {
+
+using tlog::EntryType;
+
+Error invalid(const char* text, int64_t number = -1) {
+  return make_error(ErrorCode::kInvalidArgument, text, number);
+}
+
+// Erased, never granted, or another collection's: no one can tell which.
+Error not_found(int item) {
+  return make_error(ErrorCode::kNotFound, "There is no such record (the number is its place).",
+                    item);
+}
+
+Error no_collection() {
+  return make_error(ErrorCode::kNotFound, "There is no such collection. Apply it first.");
+}
+
+Result<void> check_terms(const google::protobuf::RepeatedPtrField<std::string>& h_w, size_t most) {
+  if (h_w.empty() || static_cast<size_t>(h_w.size()) > most) {
+    return invalid("A call has no terms, or more than one call may carry.");
+  }
+  for (const std::string& term : h_w) {
+    if (term.size() != sizeof(TermHash)) return invalid("A term is not 16 bytes long.");
+  }
+  return {};
+}
+
+policy::Ask ask_under(const v1::Ticket& ticket, v1::Action action) {
+  policy::Ask ask;
+  ask.principal = ticket.principal();
+  ask.purpose = ticket.purpose();
+  ask.case_reference = ticket.case_reference();
+  ask.collection = CollectionId{ticket.collection()};
+  ask.action = action;
+  return ask;
+}
+
+// The first item of an entry.
+void fill_ticket(const TicketRecord& record, const std::string& request_id, uint64_t charge,
+                 v1::LogItem& out) {
+  v1::TicketItem& item = *out.mutable_ticket();
+  const v1::Ticket& ticket = record.ticket();
+  if (!record.logged()) item.set_ticket(record.signed_ticket().SerializeAsString());
+  item.set_ticket_hash(std::string(as_text(record.logged_hash())));
+  item.set_request_id(request_id);
+  item.set_principal(ticket.principal());
+  item.set_purpose(ticket.purpose());
+  item.set_case_reference(ticket.case_reference());
+  item.set_collection(ticket.collection());
+  item.set_charge(charge);
+}
+
+}  // namespace
+
+Result<void> KeyServer::decide(const v1::Call& call, uint64_t now, Pending& pending) {
+  switch (call.call_case()) {
+    case v1::Call::kSync:
+      return {};
+    case v1::Call::kTokens:
+      return decide_tokens(call.tokens(), now, pending);
+    case v1::Call::kRelease:
+      return decide_release(call.release(), now, pending);
+    case v1::Call::kGrant:
+      return decide_grant(call.grant(), now, pending);
+    case v1::Call::kUpdateGrant:
+      return decide_update_grant(call.update_grant(), now, pending);
+    case v1::Call::kOpenLane:
+      return decide_open_lane(call.open_lane(), now, pending);
+    case v1::Call::kPublishLane:
+      return decide_publish_lane(call.publish_lane(), now, pending);
+    case v1::Call::kUniqueTokens:
+      return decide_unique_tokens(call.unique_tokens(), now, pending);
+    case v1::Call::kCheck:
+      return decide_check(call.check(), now);
+    case v1::Call::CALL_NOT_SET:
+      break;
+  }
+  return invalid("This call is of a kind that the key server does not know.");
+}
+
+Result<TicketRecord*> KeyServer::admit(const v1::SignedTicket& ticket, Bytes request_id,
+                                       uint64_t now) {
+  if (request_id.size() != kRequestIdSize) return invalid("A request id is 16 bytes.");
+  return ledger_.tickets().admit(ticket, now);
+}
+
+Result<void> KeyServer::reserve_reply(size_t bytes) {
+  if (reply_bytes_ + bytes > kReplyBytesMax) {
+    Error error = make_error(ErrorCode::kUnavailable, "Too much was asked at once. Try again.");
+    error.retry_after_ms = 1;
+    return error;
+  }
+  reply_bytes_ += bytes;
+  return {};
+}
+
+Result<void> KeyServer::decide_check(const v1::CheckCall& call, uint64_t now) {
+  SR_ASSIGN(const TicketRecord* record, ledger_.tickets().admit(call.ticket(), now));
+  if (ledger_.collection(record->collection()) == nullptr) return no_collection();
+  return ledger_.engine().decide(ask_under(record->ticket(), call.action()), now);
+}
+
+Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now,
+                                      Pending& pending) {
+  SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
+  if (call.request_hash().size() != kRequestHashSize) return invalid("A request hash is 32 bytes.");
+  SR_TRY(check_terms(call.h_w(), kTermsMax));
+  const CollectionInfo* collection = ledger_.collection(record->collection());
+  if (collection == nullptr) return no_collection();
+  policy::Ask ask = ask_under(record->ticket(), call.count_only() ? v1::COUNT : v1::FIND);
+  ask.amounts.searches = 1;
+  SR_TRY(ledger_.engine().decide(ask, now));
+  SR_TRY(record->check_search({as_bytes(call.request_id()), as_bytes(call.request_hash())}));
+  const auto terms = static_cast<size_t>(call.h_w_size());
+  SR_TRY(reserve_reply(terms * collection->live_lanes.size() * TermToken::kSize));
+
+  pending.lanes = collection->live_lanes;
+  pending.generation = ledger_.generation();
+  std::vector<v1::LogItem> items(1 + terms);
+  fill_ticket(*record, call.request_id(), 1, items[0]);
+  items[0].mutable_ticket()->set_request_hash(call.request_hash().substr(0, kLoggedHashSize));
+  for (size_t i = 0; i < terms; ++i) {
+    v1::TokenItem& item = *items[1 + i].mutable_token();
+    item.set_h_w(call.h_w(static_cast<int>(i)));
+    item.mutable_lanes()->Add(pending.lanes.begin(), pending.lanes.end());
+  }
+  SR_ASSIGN(pending.position, stage(EntryType::kToken, items, now));
+  return {};
+}
+
+Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now,
+                                       Pending& pending) {
+  SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
+  if (call.request_hash().size() != kRequestHashSize) return invalid("A request hash is 32 bytes.");
+  const auto count = static_cast<size_t>(call.items_size());
+  if (count == 0 || count > kReleaseItemsMax) {
+    return invalid("A release names no records, or more than 1000.");
+  }
+  const CollectionInfo* collection = ledger_.collection(record->collection());
+  if (collection == nullptr) return no_collection();
+  if (call.groups() == 0 || (call.groups() & ~policy::group_mask(collection->definition)) != 0) {
+    return invalid("A release names no group of fields, or one that the collection lacks.");
+  }
+  std::vector<RecordIndex> records;
+  records.reserve(count);
+  for (const auto& item : call.items()) records.push_back(RecordIndex{item.idx()});
+  std::sort(records.begin(), records.end());
+  if (std::adjacent_find(records.begin(), records.end()) != records.end()) {
+    return invalid("A release names one record twice.");
+  }
+
+  const RequestRef request{as_bytes(call.request_id()), as_bytes(call.request_hash())};
+  policy::Ask ask = ask_under(record->ticket(), call.get() ? v1::GET : v1::FIND);
+  ask.groups = call.groups();
+  ask.amounts.records = count;
+  ask.records_before = record->released(request.id);
+  SR_TRY(ledger_.engine().decide(ask, now));
+  SR_TRY(record->check_release(request, records, call.get()));
+  const uint64_t most = record->ticket().records_max();
+  if (count > most || record->spent() > most - count) {
+    return make_error(ErrorCode::kBudgetExhausted,
+                      "This ticket is spent: it may not open so many records more. Sign a new one.",
+                      static_cast<int64_t>(most - std::min(most, record->spent())));
+  }
+  for (int i = 0; i < call.items_size(); ++i) {
+    const RecordIndex idx{call.items(i).idx()};
+    const uint64_t u = call.items(i).u();
+    if (ledger_.granted(idx) != record->collection() || u == 0 || u >= ledger_.next_u() ||
+        !state_->tree().alive(idx)) {
+      return not_found(i);
+    }
+  }
+  SR_TRY(reserve_reply(count * static_cast<size_t>(std::popcount(call.groups())) *
+                       RecordKey::kSize));
+
+  std::vector<v1::LogItem> items(1 + count);
+  fill_ticket(*record, call.request_id(), count, items[0]);
+  items[0].mutable_ticket()->set_request_hash(call.request_hash().substr(0, kLoggedHashSize));
+  for (size_t i = 0; i < count; ++i) {
+    const auto& asked = call.items(static_cast<int>(i));
+    v1::ReleaseItem& item = *items[1 + i].mutable_release();
+    item.set_idx(asked.idx());
+    item.set_u(asked.u());
+    item.set_groups(call.groups());
+    item.set_k(ledger_.counters().get(RecordIndex{asked.idx()}));
+  }
+  SR_ASSIGN(pending.position, stage(EntryType::kRelease, items, now));
+  return {};
+}
+
+Result<void> KeyServer::decide_grant(const v1::GrantCall& call, uint64_t now, Pending& pending) {
+  SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
+  if (call.count() < 1 || call.count() > RecordIndex::kPerBlock) {
+    return invalid("A grant is for 1 to 4096 records.");
+  }
+  const CollectionInfo* collection = ledger_.collection(record->collection());
+  if (collection == nullptr) return no_collection();
+  pending.new_block = !collection->open_block.has_value();
+  if (pending.new_block) {
+    if (ledger_.blocks().size() > kBlockMax) {
+      return make_error(ErrorCode::kFailedPrecondition, "This vault has no record numbers left.");
+    }
+    pending.first = RecordIndex::of(static_cast<uint32_t>(ledger_.blocks().size()), 0);
+  } else {
+    const uint32_t block = *collection->open_block;
+    pending.first = RecordIndex::of(block, ledger_.blocks()[block].granted);
+  }
+  pending.count = std::min(call.count(), RecordIndex::kPerBlock - pending.first.offset());
+  policy::Ask ask = ask_under(record->ticket(), v1::IMPORT);
+  ask.amounts.writes = pending.count;
+  SR_TRY(ledger_.engine().decide(ask, now));
+  SR_TRY(reserve_reply(pending.count * WriteSecret::kSize));
+
+  pending.collection = record->collection();
+  pending.versions = {ledger_.next_u()};
+  v1::LogItem items[2];
+  fill_ticket(*record, call.request_id(), pending.count, items[0]);
+  v1::GrantItem& item = *items[1].mutable_grant();
+  item.set_collection(pending.collection.value);
+  item.set_first(pending.first.value);
+  item.set_count(pending.count);
+  item.set_u(pending.versions.front());
+  item.set_new_block(pending.new_block);
+  SR_ASSIGN(pending.position, stage(EntryType::kGrant, items, now));
+  return {};
+}
+
+Result<void> KeyServer::decide_update_grant(const v1::UpdateGrantCall& call, uint64_t now,
+                                            Pending& pending) {
+  SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
+  const auto count = static_cast<size_t>(call.items_size());
+  if (count == 0 || count > kUpdateItemsMax) {
+    return invalid("An update names no records, or more than 4096.");
+  }
+  if (ledger_.collection(record->collection()) == nullptr) return no_collection();
+  policy::Ask ask = ask_under(record->ticket(), v1::IMPORT);
+  ask.amounts.writes = count;
+  SR_TRY(ledger_.engine().decide(ask, now));
+
+  std::vector<v1::LogItem> items(1 + count);
+  fill_ticket(*record, call.request_id(), count, items[0]);
+  uint64_t next_u = ledger_.next_u();
+  for (int i = 0; i < call.items_size(); ++i) {
+    const RecordIndex idx{call.items(i).idx()};
+    const uint64_t above = call.items(i).above_u();
+    if (ledger_.granted(idx) != record->collection() || !state_->tree().alive(idx)) {
+      return not_found(i);
+    }
+    if (above >= ledger_.next_u()) {
+      return invalid("An update names a version that was never granted (the number is its place).",
+                     i);
+    }
+    // Postings hold the low 32 bits of u alone: they must tell the two versions apart.
+    if (static_cast<uint32_t>(next_u) == static_cast<uint32_t>(above)) ++next_u;
+    pending.versions.push_back(next_u);
+    v1::GrantItem& item = *items[static_cast<size_t>(i) + 1].mutable_grant();
+    item.set_collection(record->collection().value);
+    item.set_first(idx.value);
+    item.set_count(1);
+    item.set_u(next_u++);
+    item.set_update(true);
+  }
+  SR_TRY(reserve_reply(count * WriteSecret::kSize));
+  pending.collection = record->collection();
+  SR_ASSIGN(pending.position, stage(EntryType::kGrant, items, now));
+  return {};
+}
+
+Result<void> KeyServer::decide_open_lane(const v1::OpenLaneCall& call, uint64_t now,
+                                         Pending& pending) {
+  SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
+  const CollectionInfo* collection = ledger_.collection(record->collection());
+  if (collection == nullptr) return no_collection();
+  SR_TRY(ledger_.engine().decide(ask_under(record->ticket(), v1::IMPORT), now));
+  if (collection->live_lanes.size() + collection->reserved_lanes >= kLanesPerCollectionMax) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "This collection has as many lanes as it may. Merge lanes first.");
+  }
+  if (ledger_.next_lane() > kLaneMax) {
+    return make_error(ErrorCode::kFailedPrecondition, "This vault has no lane numbers left.");
+  }
+  pending.collection = record->collection();
+  pending.lane = LaneId{ledger_.next_lane()};
+  v1::LogItem items[2];
+  fill_ticket(*record, call.request_id(), 0, items[0]);
+  v1::LaneItem& item = *items[1].mutable_lane();
+  item.set_lane(pending.lane.value);
+  item.set_collection(pending.collection.value);
+  item.set_change(call.packed() ? v1::LaneItem::RESERVED : v1::LaneItem::OPENED);
+  item.set_generation(ledger_.generation() + 1);
+  SR_ASSIGN(pending.position, stage(EntryType::kGrant, items, now));
+  return {};
+}
+
+Result<void> KeyServer::decide_publish_lane(const v1::PublishLaneCall& call, uint64_t now,
+                                            Pending& pending) {
+  const auto it = ledger_.lanes().find(call.lane());
+  if (it == ledger_.lanes().end()) {
+    return make_error(ErrorCode::kNotFound, "There is no such lane. Open one.");
+  }
+  const LaneInfo& lane = it->second;
+  v1::LaneItem::Change from = v1::LaneItem::RESERVED;
+  v1::LaneItem::Change to = v1::LaneItem::PUBLISHED;
+  switch (call.change()) {
+    case v1::PublishLaneCall::PUBLISH:
+      break;
+    case v1::PublishLaneCall::CLOSE:
+      from = v1::LaneItem::OPENED;
+      to = v1::LaneItem::CLOSED;
+      break;
+    case v1::PublishLaneCall::DROP:
+      to = v1::LaneItem::DROPPED;
+      break;
+    default:
+      return invalid("A lane can be published, closed or dropped.");
+  }
+  pending.lane = LaneId{call.lane()};
+  pending.collection = lane.collection;
+  if (lane.status == to) {
+    pending.leaf = lane.leaf;
+    return {};
+  }
+  if (lane.status != from) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "This lane is past that: only a packed lane is published or dropped, once, "
+                      "and only an online lane is closed.");
+  }
+  v1::LogItem items[1];
+  v1::LaneItem& item = *items[0].mutable_lane();
+  item.set_lane(call.lane());
+  item.set_collection(lane.collection.value);
+  item.set_change(to);
+  item.set_generation(ledger_.generation() + 1);
+  SR_ASSIGN(pending.position, stage(EntryType::kGrant, items, now));
+  return {};
+}
+
+Result<void> KeyServer::decide_unique_tokens(const v1::UniqueTokensCall& call, uint64_t now,
+                                             Pending& pending) {
+  SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
+  SR_TRY(check_terms(call.h_w(), kUniqueTermsMax));
+  const CollectionInfo* collection = ledger_.collection(record->collection());
+  if (collection == nullptr) return no_collection();
+  const auto& fields = collection->definition.fields();
+  if (std::none_of(fields.begin(), fields.end(), [](const v1::Field& f) { return f.unique(); })) {
+    return invalid("This collection has no unique field.");
+  }
+  const auto terms = static_cast<size_t>(call.h_w_size());
+  policy::Ask ask = ask_under(record->ticket(), v1::IMPORT);
+  ask.amounts.uniques = terms;
+  SR_TRY(ledger_.engine().decide(ask, now));
+  SR_TRY(reserve_reply(terms * TermToken::kSize));
+
+  pending.collection = record->collection();
+  std::vector<v1::LogItem> items(1 + terms);
+  fill_ticket(*record, call.request_id(), terms, items[0]);
+  for (size_t i = 0; i < terms; ++i) {
+    v1::TokenItem& item = *items[1 + i].mutable_token();
+    item.set_h_w(call.h_w(static_cast<int>(i)));
+    item.set_unique(true);
+  }
+  SR_ASSIGN(pending.position, stage(EntryType::kToken, items, now));
+  return {};
+}
+
+}  // namespace strongroom::keyserver

@@ -1,0 +1,274 @@
+#include "strongroom/keyserver/key_server.h"
+
+#include <algorithm>
+#include <set>
+
+#include "strongroom/crypto/random.h"
+#include "strongroom/keyserver/pending.h"
+#include "strongroom/keyserver/unseal.h"
+
+namespace strongroom::keyserver {
+namespace {
+
+using tlog::EntryType;
+
+KeyState::Places places_of(const KeyServerOptions& options) {
+  return {options.dir + "/state", options.mirror_dir + "/state"};
+}
+
+std::string log_dir(const KeyServerOptions& options) { return options.dir + "/log"; }
+
+Error invalid(policy::Problem* problem, const char* text, std::string path) {
+  if (problem != nullptr) *problem = {text, std::move(path)};
+  return make_error(ErrorCode::kInvalidArgument, text);
+}
+
+// Before anything is written.
+Result<void> check_founding(const Founding& founding, policy::Problem* problem) {
+  std::set<uint32_t> ids;
+  std::set<std::string> names;
+  for (const v1::Collection& collection : founding.collections) {
+    SR_TRY(policy::check_collection(collection, problem));
+    if (!ids.insert(collection.id()).second || !names.insert(collection.name()).second) {
+      return invalid(problem, "Two collections have one name or one id.", collection.name());
+    }
+  }
+  SR_ASSIGN(const auto compiled,
+            policy::compile_policy(founding.policy, founding.collections, problem));
+  std::set<std::string> principals;
+  for (const v1::Principal& principal : founding.principals) {
+    if (!policy::is_principal_name(principal.name()) ||
+        !principals.insert(principal.name()).second ||
+        principal.public_key().size() != sizeof(crypto::PublicKey) ||
+        !compiled.roles.contains(principal.role())) {
+      return invalid(problem,
+                     "A founding principal needs a name of its own, a role of the policy and a "
+                     "public key of 32 bytes.",
+                     principal.name());
+    }
+  }
+  return {};
+}
+
+Error rolled_back() {
+  return make_error(ErrorCode::kDataLoss,
+                    "The release log is shorter than the key state says. Restore keyserver/log "
+                    "from its latest copy; do not delete anything.");
+}
+
+Error state_is_old() {
+  return make_error(ErrorCode::kDataLoss,
+                    "The key state is older than the release log: keys that records were sealed "
+                    "under are missing. Restore keyserver/state from its latest copy; do not "
+                    "delete anything.");
+}
+
+}  // namespace
+
+KeyServer::KeyServer(const KeyServerOptions& options, v1::VaultFile vault,
+                     std::unique_ptr<KeyState> state, env::Files& files, const env::Clock& clock)
+    : options_(options),
+      vault_(std::move(vault)),
+      vault_id_(keyserver::vault_id(vault_)),
+      files_(files),
+      clock_(clock),
+      state_(std::move(state)),
+      ledger_(vault_id_, {vault_.gateways().begin(), vault_.gateways().end()}) {}
+
+KeyServer::~KeyServer() = default;
+
+uint64_t KeyServer::now_ms() {
+  now_ms_ = std::max({now_ms_, clock_.wall_ms(), log_->last_t_ms()});
+  return now_ms_;
+}
+
+Result<std::unique_ptr<KeyServer>> KeyServer::create(const KeyServerOptions& options,
+                                                     v1::VaultFile vault, const SealingKey& root,
+                                                     const Founding& founding, env::Files& files,
+                                                     const env::Clock& clock,
+                                                     policy::Problem* problem) {
+  crypto::init();
+  SR_TRY(check_founding(founding, problem));
+  if (vault.gateways().empty()) {
+    return invalid(problem, "A vault needs the id of at least one gateway.", "gateways");
+  }
+  SR_ASSIGN(const bool present, files.exists(options.dir + "/vault.json"));
+  if (present) {
+    return make_error(ErrorCode::kAlreadyExists,
+                      "There is a vault here already. Choose another folder.");
+  }
+  SR_ASSIGN(auto state, KeyState::create(places_of(options), files, root));
+  SR_TRY(files.make_dirs(log_dir(options)));
+
+  ByteArray<16> id{};
+  crypto::random_bytes(id);
+  vault.set_format(kVaultFileFormat);
+  vault.set_vault(to_hex(id));
+  vault.set_origin("strongroom.local/" + vault.vault());
+  vault.set_log_public_key(to_hex(state->log_key().public_key()));
+  vault.set_root_check(root_check(root));
+  vault.set_created_ms(clock.wall_ms());
+  std::unique_ptr<KeyServer> server(
+      new KeyServer(options, std::move(vault), std::move(state), files, clock));
+  SR_TRY(server->open_log());
+  if (server->log_->size() != 0) {
+    return make_error(ErrorCode::kAlreadyExists,
+                      "There is a release log here already. Choose another folder.");
+  }
+  SR_TRY(server->start(&founding));
+  // Last: without this file there is no vault, whatever an init that was cut short left behind.
+  SR_TRY(save_vault_file(files, options.dir, server->vault_));
+  return server;
+}
+
+Result<std::unique_ptr<KeyServer>> KeyServer::open(const KeyServerOptions& options,
+                                                   const SealingKey& root, env::Files& files,
+                                                   const env::Clock& clock) {
+  crypto::init();
+  SR_ASSIGN(auto vault, load_vault_file(files, options.dir));
+  if (!is_root_of(vault, root)) {
+    return make_error(ErrorCode::kPermissionDenied,
+                      "This root key is another vault's, or a share was wrong. Try again with "
+                      "the shares of this vault.");
+  }
+  SR_ASSIGN(auto state, KeyState::open(places_of(options), files, root));
+  if (state->log_key().public_key() != keyserver::log_public_key(vault)) {
+    return make_error(ErrorCode::kDataLoss,
+                      "keyserver/vault.json and the key state are of different vaults. Restore "
+                      "both from one backup.");
+  }
+  std::unique_ptr<KeyServer> server(
+      new KeyServer(options, std::move(vault), std::move(state), files, clock));
+  SR_TRY(server->open_log());
+  if (clock.wall_ms() + kClockSkewMs < server->log_->last_t_ms()) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "The clock is more than a minute behind the release log's last entry. Set "
+                      "the clock and start again; nothing was changed.");
+  }
+  SR_TRY(server->reconcile());
+  SR_TRY(server->state_->next_epoch(server->log_->size()));
+  SR_TRY(server->start(nullptr));
+  return server;
+}
+
+Result<void> KeyServer::open_log() {
+  tlog::LogOptions options;
+  options.dir = log_dir(options_);
+  options.origin = vault_.origin();
+  SR_ASSIGN(log_, tlog::ReleaseLog::open(
+                      options, files_, *state_, state_->log_key(),
+                      [this](const tlog::Entry& entry) { return ledger_.replay(entry); }));
+  return {};
+}
+
+// Holds the key state against the ledger, and makes up for a crash between the two: what one batch logged last and the
+// state lacks was never used, since keys leave only behind both.
+Result<void> KeyServer::reconcile() {
+  if (state_->applied() > log_->size()) return rolled_back();
+  const auto& blocks = ledger_.blocks();
+  const auto& lanes = ledger_.lanes();
+  if (!state_->blocks().empty() && state_->blocks().rbegin()->first >= blocks.size()) {
+    return rolled_back();
+  }
+  for (const auto& [lane, root] : state_->lane_roots()) {
+    if (!lanes.contains(lane.value)) return rolled_back();
+  }
+  // All that is missing must stem from one batch, and so from one instant.
+  std::optional<uint64_t> missing_ms;
+  const auto may_lack = [&](uint64_t leaf, uint64_t t_ms) {
+    if (leaf < state_->applied() || (missing_ms && *missing_ms != t_ms)) return false;
+    missing_ms = t_ms;
+    return true;
+  };
+  for (uint32_t block = 0; block < blocks.size(); ++block) {
+    if (state_->tree().has_block(block)) continue;
+    if (!may_lack(blocks[block].leaf, blocks[block].t_ms)) return state_is_old();
+    state_->add_block(block, blocks[block].collection);
+  }
+  for (const auto& [number, lane] : lanes) {
+    if (lane.status == v1::LaneItem::DROPPED) {
+      state_->drop_lane(LaneId{number});
+    } else if (state_->lane_root(LaneId{number}) == nullptr) {
+      if (!may_lack(lane.opened_leaf, lane.opened_ms)) return state_is_old();
+      state_->add_lane(LaneId{number});
+    }
+  }
+  for (const auto& [id, collection] : ledger_.collections()) {
+    if (!collection.unique_leaf || state_->unique_root(CollectionId{id}) != nullptr) continue;
+    if (!may_lack(*collection.unique_leaf, collection.unique_ms)) return state_is_old();
+    state_->add_unique(CollectionId{id});
+  }
+  return {};
+}
+
+Result<void> KeyServer::start(const Founding* founding) {
+  const uint64_t now = now_ms();
+  ledger_.tickets().evict(now);
+  std::vector<v1::LogItem> items(1);
+  items[0].mutable_start()->set_version(options_.version);
+  items[0].mutable_start()->set_vault(std::string(as_text(vault_id_)));
+  items[0].mutable_start()->set_epoch(state_->epoch());
+  SR_TRY(stage(EntryType::kStart, items, now));
+  if (founding != nullptr) {
+    items.clear();
+    for (const v1::Collection& collection : founding->collections) {
+      v1::Collection& added = *items.emplace_back().mutable_collection();
+      added = collection;
+      added.set_revision(1);
+    }
+    v1::Policy& policy = *items.emplace_back().mutable_policy();
+    policy = founding->policy;
+    policy.set_version(1);
+    for (const v1::Principal& principal : founding->principals) {
+      *items.emplace_back().mutable_principal() = principal;
+    }
+    for (v1::LogItem& item : items) item.set_author("init");
+    SR_TRY(stage(EntryType::kPolicy, items, now));
+  }
+  const auto committed = log_->commit();
+  if (!committed) {
+    failed_ = true;
+    return committed.error();
+  }
+  started_ms_ = now;
+  epoch_started_us_ = clock_.monotonic_us();
+  admin_auth_ = std::make_unique<AdminAuth>(vault_id_, ledger_.engine(), started_ms_);
+  return log_->write_checkpoint();
+}
+
+Result<size_t> KeyServer::stage(EntryType type, std::span<const v1::LogItem> items,
+                                uint64_t t_ms) {
+  serialized_.resize(items.size());
+  for (size_t i = 0; i < items.size(); ++i) items[i].SerializeToString(&serialized_[i]);
+  const auto position = log_->stage(type, serialized_, t_ms);
+  if (!position) {
+    failed_ = true;
+    return position.error();
+  }
+  const auto applied = ledger_.apply(type, log_->size() + *position, t_ms, items);
+  SR_CHECK(applied.has_value(), "a decided entry does not fit the ledger");
+  return *position;
+}
+
+Result<void> KeyServer::tick() {
+  if (failed_) return unavailable();
+  const uint64_t now = now_ms();
+  ledger_.tickets().evict(now);
+  if (clock_.monotonic_us() - epoch_started_us_ >= kEpochMs * 1000) {
+    const auto begun = state_->next_epoch(log_->size());
+    if (!begun) {
+      failed_ = true;
+      return begun;
+    }
+    epoch_started_us_ = clock_.monotonic_us();
+  }
+  return log_->write_checkpoint();
+}
+
+Error KeyServer::unavailable() {
+  return make_error(ErrorCode::kLogUnavailable,
+                    "The release log or the key state cannot be written, so nothing leaves. "
+                    "Check the disk and start the key server again.");
+}
+
+}  // namespace strongroom::keyserver

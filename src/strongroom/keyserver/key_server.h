@@ -1,0 +1,182 @@
+// The key server: policy decides, the entry is durable in the release log, the key or token leaves. In this order always.
+//
+// Everything a gateway sends is untrusted: sizes, lengths, lanes, records, ids. A batch of calls shares one group of the
+// log and one fsync. Single-threaded: one event loop owns it.
+//
+//   DIR/keyserver/{vault.json, log/, state/}   DIR/keyserver-mirror/state/
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "strongroom/base/result.h"
+#include "strongroom/crypto/derive.h"
+#include "strongroom/env/clock.h"
+#include "strongroom/env/files.h"
+#include "strongroom/keyserver/admin_auth.h"
+#include "strongroom/keyserver/ledger.h"
+#include "strongroom/keyserver/state.h"
+#include "strongroom/tlog/release_log.h"
+#include "strongroom/v1/admin.pb.h"
+#include "strongroom/v1/keyservice.pb.h"
+#include "strongroom/v1/vaultfile.pb.h"
+
+namespace strongroom::keyserver {
+
+inline constexpr size_t kCallsMax = 4096;                   // In a batch.
+inline constexpr size_t kTermsMax = 64;                     // In a TokensCall.
+inline constexpr size_t kReleaseItemsMax = 1000;
+inline constexpr size_t kUniqueTermsMax = 4096;
+inline constexpr size_t kUpdateItemsMax = 4096;
+inline constexpr size_t kReplyBytesMax = size_t{14} << 20;  // Of secrets in a batch: the transport takes 16 MiB.
+inline constexpr uint64_t kEpochMs = 3'600'000;
+inline constexpr uint32_t kLogEntriesMax = 1000;
+
+struct KeyServerOptions {
+  std::string dir;         // DIR/keyserver
+  std::string mirror_dir;  // DIR/keyserver-mirror: better on another disk.
+  std::string version;     // Of the program, for the log and `status`.
+};
+
+// What a vault starts with. Policy version 0 becomes 1; collections start at revision 1.
+struct Founding {
+  std::vector<v1::Collection> collections;
+  v1::Policy policy;
+  std::vector<v1::Principal> principals;
+};
+
+// Not thread-safe. Borrows files and clock, which outlive it.
+class KeyServer {
+ public:
+  // A new vault: key state, log with its first entries, first checkpoint, and last of all vault.json. `vault` brings name,
+  // dev, shares, threshold and gateways; id, origin, log key, root check and time are filled in.
+  //   kAlreadyExists    There is one here.
+  //   kInvalidArgument  The founding is not sound; `problem`, where given, says which item.
+  static Result<std::unique_ptr<KeyServer>> create(const KeyServerOptions& options,
+                                                   v1::VaultFile vault, const SealingKey& root,
+                                                   const Founding& founding, env::Files& files,
+                                                   const env::Clock& clock,
+                                                   policy::Problem* problem = nullptr);
+  // Replays the log, checks that the key state agrees, begins a new epoch, logs a start entry.
+  //   kPermissionDenied    The root key is another vault's.
+  //   kFailedPrecondition  The clock is behind the log. Nothing was changed.
+  //   kDataLoss            Log or state damaged, edited or rolled back; the text says what to do.
+  static Result<std::unique_ptr<KeyServer>> open(const KeyServerOptions& options,
+                                                 const SealingKey& root, env::Files& files,
+                                                 const env::Clock& clock);
+  ~KeyServer();
+
+  // Answers a gateway's calls, in order. Replies hold secrets: the transport wipes them.
+  v1::ReplyBatch handle(v1::CallBatch&& batch);
+  // The log or the state could not be written: every call is refused from now on. Stop the process.
+  bool failed() const { return failed_; }
+  // Each second: writes the checkpoint, forgets expired tickets, begins a new epoch when an hour has passed.
+  Result<void> tick();
+
+  const v1::VaultFile& vault_file() const { return vault_; }
+  std::string checkpoint_note() const { return log_->checkpoint_note(); }
+
+  // The admin listener. First authenticate(), then one of the calls below with the principal it returned.
+  Result<std::string> authenticate(std::string_view path, Bytes body_sha256,
+                                   std::string_view authorization);
+  // Value of the strongroom-signature header for a reply to a call with this authorization header; empty if that is
+  // malformed, since then there is no nonce to answer to.
+  std::string sign_reply(std::string_view path, std::string_view authorization,
+                         std::string_view body) const;
+
+  //   kPermissionDenied   The principal's role lacks the power.
+  //   kLogUnavailable     Not logged, so not done. failed() is true.
+  Result<v1::StatusResponse> status(const std::string& who, const v1::StatusRequest& request) const;
+  Result<v1::ApplyCollectionResponse> apply_collection(const std::string& who,
+                                                       const v1::ApplyCollectionRequest& request);
+  Result<v1::ListCollectionsResponse> list_collections(
+      const std::string& who, const v1::ListCollectionsRequest& request) const;
+  Result<v1::ApplyPolicyResponse> apply_policy(const std::string& who,
+                                               const v1::ApplyPolicyRequest& request);
+  Result<v1::ShowPolicyResponse> show_policy(const std::string& who,
+                                             const v1::ShowPolicyRequest& request) const;
+  Result<v1::AddPrincipalResponse> add_principal(const std::string& who,
+                                                 const v1::AddPrincipalRequest& request);
+  Result<v1::ListPrincipalsResponse> list_principals(
+      const std::string& who, const v1::ListPrincipalsRequest& request) const;
+  Result<v1::DisablePrincipalResponse> disable_principal(
+      const std::string& who, const v1::DisablePrincipalRequest& request);
+  Result<v1::RekeyPrincipalResponse> rekey_principal(const std::string& who,
+                                                     const v1::RekeyPrincipalRequest& request);
+  Result<v1::LogCheckpointResponse> log_checkpoint(const std::string& who,
+                                                   const v1::LogCheckpointRequest& request) const;
+  Result<v1::LogTileResponse> log_tile(const std::string& who,
+                                       const v1::LogTileRequest& request) const;
+  Result<v1::LogEntriesResponse> log_entries(const std::string& who,
+                                             const v1::LogEntriesRequest& request) const;
+
+ private:
+  struct Pending;
+  KeyServer(const KeyServerOptions& options, v1::VaultFile vault, std::unique_ptr<KeyState> state,
+            env::Files& files, const env::Clock& clock);
+
+  uint64_t now_ms();
+  Result<void> open_log();
+  Result<void> reconcile();
+  // Logs the start, and what a new vault starts with.
+  Result<void> start(const Founding* founding);
+  // Stages one entry and folds it into the ledger; its place in the log's group.
+  Result<size_t> stage(tlog::EntryType type, std::span<const v1::LogItem> items, uint64_t t_ms);
+  // One entry of a change by the admin listener, durable; its leaf.
+  Result<uint64_t> log_change(const std::string& author, v1::LogItem item);
+  Result<void> require(const std::string& who, std::initializer_list<v1::Power> any_of) const;
+  static Error unavailable();
+
+  // Decide and stage. An error means nothing was staged.
+  Result<void> decide(const v1::Call& call, uint64_t now, Pending& pending);
+  Result<void> decide_tokens(const v1::TokensCall& call, uint64_t now, Pending& pending);
+  Result<void> decide_release(const v1::ReleaseCall& call, uint64_t now, Pending& pending);
+  Result<void> decide_grant(const v1::GrantCall& call, uint64_t now, Pending& pending);
+  Result<void> decide_update_grant(const v1::UpdateGrantCall& call, uint64_t now, Pending& pending);
+  Result<void> decide_open_lane(const v1::OpenLaneCall& call, uint64_t now, Pending& pending);
+  Result<void> decide_publish_lane(const v1::PublishLaneCall& call, uint64_t now, Pending& pending);
+  Result<void> decide_unique_tokens(const v1::UniqueTokensCall& call, uint64_t now,
+                                    Pending& pending);
+  Result<void> decide_check(const v1::CheckCall& call, uint64_t now);
+  Result<TicketRecord*> admit(const v1::SignedTicket& ticket, Bytes request_id, uint64_t now);
+  Result<void> reserve_reply(size_t bytes);
+  // What the batch brought about in the key state, durable.
+  Result<void> store_secrets(const v1::CallBatch& batch, std::span<const Pending> pendings);
+  // Derive, under a durable leaf.
+  Result<void> derive(const v1::Call& call, const Pending& pending, const DurableLeaf& leaf,
+                      v1::Reply& reply);
+  Result<void> derive_tokens(const v1::TokensCall& call, const Pending& pending,
+                             const DurableLeaf& leaf, v1::TokensReply& reply);
+  Result<void> derive_release(const v1::ReleaseCall& call, const DurableLeaf& leaf,
+                              v1::ReleaseReply& reply);
+  Result<void> derive_grant(const Pending& pending, const DurableLeaf& leaf,
+                            v1::GrantReply& reply);
+  Result<void> derive_update_grant(const v1::UpdateGrantCall& call, const Pending& pending,
+                                   const DurableLeaf& leaf, v1::UpdateGrantReply& reply);
+  Result<void> derive_unique_tokens(const v1::UniqueTokensCall& call, const Pending& pending,
+                                    const DurableLeaf& leaf, v1::UniqueTokensReply& reply);
+  void answer_unlogged(const v1::Call& call, const Pending& pending, v1::Reply& reply) const;
+  crypto::LaneTokens* lane_tokens(LaneId lane);
+
+  KeyServerOptions options_;
+  v1::VaultFile vault_;
+  ByteArray<16> vault_id_{};
+  env::Files& files_;
+  const env::Clock& clock_;
+  std::unique_ptr<KeyState> state_;
+  Ledger ledger_;
+  std::unique_ptr<tlog::ReleaseLog> log_;
+  std::unique_ptr<AdminAuth> admin_auth_;
+  std::unordered_map<LaneId, crypto::LaneTokens> lane_tokens_;
+  std::unordered_map<CollectionId, crypto::LaneTokens> unique_tokens_;
+  std::vector<std::string> serialized_;  // Reused from call to call.
+  uint64_t now_ms_ = 0;
+  uint64_t started_ms_ = 0;
+  uint64_t epoch_started_us_ = 0;
+  size_t reply_bytes_ = 0;  // Reserved in this batch.
+  bool failed_ = false;
+};
+
+}  // namespace strongroom::keyserver

@@ -1,0 +1,260 @@
+#include "strongroom/keyserver/ledger.h"
+
+#include <algorithm>
+
+namespace strongroom::keyserver {
+namespace {
+
+using tlog::EntryType;
+
+Error foreign(uint64_t leaf) {
+  return make_error(ErrorCode::kDataLoss,
+                    "The release log holds an entry that this version does not understand (the "
+                    "number is its leaf). Run the version that wrote it; do not delete anything.",
+                    static_cast<int64_t>(leaf));
+}
+
+constexpr uint64_t kPage = 16;
+
+}  // namespace
+
+uint32_t ReleaseCounters::get(RecordIndex idx) const {
+  const auto page = pages_.find(idx.value / kPage);
+  return page == pages_.end() ? 0 : page->second[idx.value % kPage];
+}
+
+void ReleaseCounters::increment(RecordIndex idx) { ++pages_[idx.value / kPage][idx.value % kPage]; }
+
+Ledger::Ledger(ByteArray<16> vault, std::vector<std::string> gateways)
+    : vault_(vault), tickets_(vault, std::move(gateways), engine_) {}
+
+const CollectionInfo* Ledger::collection(CollectionId id) const {
+  const auto it = collections_.find(id.value);
+  return it == collections_.end() ? nullptr : &it->second;
+}
+
+const CollectionInfo* Ledger::collection(std::string_view name) const {
+  for (const auto& [id, info] : collections_) {
+    if (info.definition.name() == name) return &info;
+  }
+  return nullptr;
+}
+
+std::vector<v1::Collection> Ledger::definitions() const {
+  std::vector<v1::Collection> out;
+  for (const auto& [id, info] : collections_) out.push_back(info.definition);
+  return out;
+}
+
+std::optional<CollectionId> Ledger::granted(RecordIndex idx) const {
+  if (idx.value > RecordIndex::kMax || idx.block() >= blocks_.size()) return std::nullopt;
+  const BlockInfo& block = blocks_[idx.block()];
+  if (idx.offset() >= block.granted) return std::nullopt;
+  return block.collection;
+}
+
+uint64_t Ledger::live_lanes() const {
+  uint64_t count = 0;
+  for (const auto& [id, info] : collections_) count += info.live_lanes.size();
+  return count;
+}
+
+Result<void> Ledger::replay(const tlog::Entry& entry) {
+  if (parsed_.size() < entry.items.size()) parsed_.resize(entry.items.size());
+  for (size_t i = 0; i < entry.items.size(); ++i) {
+    if (!parsed_[i].ParseFromString(entry.items[i])) return foreign(entry.leaf.value);
+  }
+  tickets_.evict(entry.t_ms);
+  return apply(entry.type, entry.leaf.value, entry.t_ms,
+               std::span(parsed_).first(entry.items.size()));
+}
+
+Result<void> Ledger::apply(EntryType type, uint64_t leaf, uint64_t t_ms,
+                           std::span<const v1::LogItem> items) {
+  Result<void> applied = foreign(leaf);
+  if (items.empty()) return applied;
+  switch (type) {
+    case EntryType::kStart:
+      // Another vault's log in this vault's folder.
+      if (!items[0].has_start() || items[0].start().vault() != as_text(vault_)) return foreign(leaf);
+      return {};
+    case EntryType::kPolicy:
+      for (const v1::LogItem& item : items) {
+        applied = apply_definition(item, leaf);
+        if (!applied) break;
+      }
+      break;
+    case EntryType::kRelease:
+      applied = apply_release(items, t_ms);
+      break;
+    case EntryType::kToken:
+      applied = apply_token(items, leaf, t_ms);
+      break;
+    case EntryType::kGrant:
+      applied = apply_grant(items, leaf, t_ms);
+      break;
+    default:
+      break;
+  }
+  if (!applied) return foreign(leaf);
+  return {};
+}
+
+Result<void> Ledger::apply_definition(const v1::LogItem& item, uint64_t leaf) {
+  if (item.has_collection()) {
+    SR_TRY(policy::check_collection(item.collection()));
+    CollectionInfo& info = collections_[item.collection().id()];
+    info.definition = item.collection();
+    info.leaf = leaf;
+    // Grants name groups: what they resolve to may have grown.
+    const v1::Policy policy = engine_.policy();
+    SR_TRY(engine_.set_policy(policy, definitions()));
+  } else if (item.has_policy()) {
+    SR_TRY(engine_.set_policy(item.policy(), definitions()));
+    policy_leaf_ = leaf;
+  } else if (item.has_principal()) {
+    engine_.set_principal(item.principal(), leaf);
+  } else {
+    return foreign(leaf);
+  }
+  ++revision_;
+  return {};
+}
+
+Result<void> Ledger::apply_release(std::span<const v1::LogItem> items, uint64_t t_ms) {
+  if (!items[0].has_ticket()) return foreign(0);
+  const v1::TicketItem& ticket = items[0].ticket();
+  records_.clear();
+  for (const v1::LogItem& item : items.subspan(1)) {
+    if (!item.has_release()) return foreign(0);
+    const RecordIndex idx{item.release().idx()};
+    counters_.increment(idx);
+    records_.push_back(idx);
+  }
+  tickets_.note(ticket, TicketBook::Kind::kRelease, records_);
+  engine_.charge(ticket.principal(), ticket.purpose(), CollectionId{ticket.collection()},
+                 {.records = ticket.charge()}, t_ms);
+  return {};
+}
+
+Result<void> Ledger::apply_token(std::span<const v1::LogItem> items, uint64_t leaf,
+                                 uint64_t t_ms) {
+  if (items.size() < 2 || !items[0].has_ticket() || !items[1].has_token()) return foreign(leaf);
+  const v1::TicketItem& ticket = items[0].ticket();
+  const bool unique = items[1].token().unique();
+  policy::Amounts amounts;
+  if (unique) {
+    amounts.uniques = ticket.charge();
+    const auto info = collections_.find(ticket.collection());
+    if (info == collections_.end()) return foreign(leaf);
+    if (!info->second.unique_leaf) {
+      info->second.unique_leaf = leaf;
+      info->second.unique_ms = t_ms;
+    }
+  } else {
+    amounts.searches = ticket.charge();
+  }
+  tickets_.note(ticket, unique ? TicketBook::Kind::kOther : TicketBook::Kind::kSearch, {});
+  engine_.charge(ticket.principal(), ticket.purpose(), CollectionId{ticket.collection()}, amounts,
+                 t_ms);
+  return {};
+}
+
+Result<void> Ledger::apply_grant(std::span<const v1::LogItem> items, uint64_t leaf,
+                                 uint64_t t_ms) {
+  // A lane is published by the gateway itself, under no ticket.
+  if (items[0].has_ticket()) {
+    const v1::TicketItem& ticket = items[0].ticket();
+    tickets_.note(ticket, TicketBook::Kind::kOther, {});
+    engine_.charge(ticket.principal(), ticket.purpose(), CollectionId{ticket.collection()},
+                   {.writes = ticket.charge()}, t_ms);
+    items = items.subspan(1);
+  }
+  for (const v1::LogItem& item : items) {
+    if (item.has_grant()) {
+      SR_TRY(apply_grant_item(item.grant(), leaf, t_ms));
+    } else if (item.has_lane()) {
+      SR_TRY(apply_lane_item(item.lane(), leaf, t_ms));
+    } else {
+      return foreign(leaf);
+    }
+  }
+  return {};
+}
+
+Result<void> Ledger::apply_grant_item(const v1::GrantItem& item, uint64_t leaf, uint64_t t_ms) {
+  const auto collection = collections_.find(item.collection());
+  if (collection == collections_.end() || item.u() < next_u_ || item.u() > kVersionMax) {
+    return foreign(leaf);
+  }
+  const RecordIndex first{item.first()};
+  if (item.update()) {
+    if (granted(first) != CollectionId{item.collection()}) return foreign(leaf);
+    next_u_ = item.u() + 1;
+    return {};
+  }
+  if (item.new_block()) {
+    if (first.block() != blocks_.size() || first.offset() != 0) return foreign(leaf);
+    blocks_.push_back({CollectionId{item.collection()}, 0, leaf, t_ms});
+    collection->second.open_block = first.block();
+  }
+  if (first.value > RecordIndex::kMax || first.block() >= blocks_.size()) return foreign(leaf);
+  BlockInfo& block = blocks_[first.block()];
+  if (block.collection.value != item.collection() || block.granted != first.offset() ||
+      item.count() == 0 || item.count() > RecordIndex::kPerBlock - first.offset()) {
+    return foreign(leaf);
+  }
+  block.granted += item.count();
+  if (block.granted == RecordIndex::kPerBlock) collection->second.open_block.reset();
+  next_u_ = item.u() + 1;
+  return {};
+}
+
+Result<void> Ledger::apply_lane_item(const v1::LaneItem& item, uint64_t leaf, uint64_t t_ms) {
+  const auto collection = collections_.find(item.collection());
+  if (collection == collections_.end() || item.generation() != generation_ + 1) {
+    return foreign(leaf);
+  }
+  CollectionInfo& info = collection->second;
+  const bool opens = item.change() == v1::LaneItem::OPENED || item.change() == v1::LaneItem::RESERVED;
+  if (opens) {
+    if (item.lane() != next_lane_ || item.lane() > kLaneMax) return foreign(leaf);
+    ++next_lane_;
+    lanes_[item.lane()] = {CollectionId{item.collection()}, item.change(),
+                           item.change() == v1::LaneItem::RESERVED, leaf, leaf, t_ms};
+  }
+  const auto lane = lanes_.find(item.lane());
+  if (lane == lanes_.end() || lane->second.collection.value != item.collection()) {
+    return foreign(leaf);
+  }
+  switch (item.change()) {
+    case v1::LaneItem::OPENED:
+      info.live_lanes.push_back(item.lane());
+      break;
+    case v1::LaneItem::RESERVED:
+      ++info.reserved_lanes;
+      break;
+    case v1::LaneItem::PUBLISHED: {
+      if (lane->second.status != v1::LaneItem::RESERVED) return foreign(leaf);
+      const auto at = std::upper_bound(info.live_lanes.begin(), info.live_lanes.end(), item.lane());
+      info.live_lanes.insert(at, item.lane());
+      --info.reserved_lanes;
+      break;
+    }
+    case v1::LaneItem::CLOSED:
+      if (lane->second.status != v1::LaneItem::OPENED) return foreign(leaf);
+      break;
+    case v1::LaneItem::DROPPED:
+      if (lane->second.status != v1::LaneItem::RESERVED) return foreign(leaf);
+      --info.reserved_lanes;
+      break;
+    default:
+      return foreign(leaf);
+  }
+  lane->second.status = item.change();
+  lane->second.leaf = leaf;
+  generation_ = item.generation();
+  return {};
+}
+
+}  // namespace strongroom::keyserver

@@ -1,0 +1,119 @@
+// Ledger: everything that the release log says, folded into memory: collections, policy, principals, blocks, lanes,
+// versions, budgets, tickets, release counters.
+//
+// It changes only by apply(), and apply() is the same for an entry just staged and for one replayed at start: so a server
+// that restarts decides exactly as the one that ran.
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "strongroom/keyserver/tickets.h"
+#include "strongroom/policy/engine.h"
+#include "strongroom/tlog/release_log.h"
+#include "strongroom/v1/log.pb.h"
+
+namespace strongroom::keyserver {
+
+inline constexpr uint32_t kBlockMax = (1u << 28) - 1;
+inline constexpr size_t kLanesPerCollectionMax = 4096;
+
+struct BlockInfo {
+  CollectionId collection;
+  uint32_t granted = 0;  // Offsets below this were granted.
+  uint64_t leaf = 0;     // That allocated it.
+  uint64_t t_ms = 0;
+};
+
+struct LaneInfo {
+  CollectionId collection;
+  v1::LaneItem::Change status = v1::LaneItem::OPENED;
+  bool packed = false;
+  uint64_t leaf = 0;         // Of the last change.
+  uint64_t opened_leaf = 0;
+  uint64_t opened_ms = 0;
+};
+
+struct CollectionInfo {
+  v1::Collection definition;
+  uint64_t leaf = 0;                       // Of the last change.
+  std::optional<uint32_t> open_block;      // With room left.
+  std::vector<uint32_t> live_lanes;        // Searched, ascending.
+  size_t reserved_lanes = 0;
+  std::optional<uint64_t> unique_leaf;     // First unique tokens, which made the root.
+  uint64_t unique_ms = 0;
+};
+
+// How often each record was released, in pages of 16.
+class ReleaseCounters {
+ public:
+  uint32_t get(RecordIndex idx) const;
+  void increment(RecordIndex idx);
+
+ private:
+  std::unordered_map<uint64_t, std::array<uint32_t, 16>> pages_;
+};
+
+// Not thread-safe.
+class Ledger {
+ public:
+  Ledger(ByteArray<16> vault, std::vector<std::string> gateways);
+  Ledger(const Ledger&) = delete;
+  Ledger& operator=(const Ledger&) = delete;
+
+  // Folds in one entry.
+  //   kDataLoss  An entry that this version cannot have written; nothing should be served from this ledger.
+  Result<void> apply(tlog::EntryType type, uint64_t leaf, uint64_t t_ms,
+                     std::span<const v1::LogItem> items);
+  // The same for an entry as the log hands it out.
+  Result<void> replay(const tlog::Entry& entry);
+
+  policy::Engine& engine() { return engine_; }
+  const policy::Engine& engine() const { return engine_; }
+  TicketBook& tickets() { return tickets_; }
+  const ReleaseCounters& counters() const { return counters_; }
+
+  const std::map<uint32_t, CollectionInfo>& collections() const { return collections_; }
+  const CollectionInfo* collection(CollectionId id) const;
+  const CollectionInfo* collection(std::string_view name) const;
+  std::vector<v1::Collection> definitions() const;  // By id.
+  const std::vector<BlockInfo>& blocks() const { return blocks_; }
+  // The collection a record was granted in, or nothing.
+  std::optional<CollectionId> granted(RecordIndex idx) const;
+  const std::map<uint32_t, LaneInfo>& lanes() const { return lanes_; }
+  uint64_t live_lanes() const;
+  uint32_t next_lane() const { return next_lane_; }
+  uint64_t next_u() const { return next_u_; }
+  uint64_t generation() const { return generation_; }  // Of all lanes.
+  uint64_t revision() const { return revision_; }      // Of collections, policy and principals.
+  uint64_t policy_leaf() const { return policy_leaf_; }
+
+ private:
+  Result<void> apply_definition(const v1::LogItem& item, uint64_t leaf);
+  Result<void> apply_release(std::span<const v1::LogItem> items, uint64_t t_ms);
+  Result<void> apply_token(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
+  Result<void> apply_grant(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
+  Result<void> apply_grant_item(const v1::GrantItem& item, uint64_t leaf, uint64_t t_ms);
+  Result<void> apply_lane_item(const v1::LaneItem& item, uint64_t leaf, uint64_t t_ms);
+
+  ByteArray<16> vault_;
+  policy::Engine engine_;
+  TicketBook tickets_;
+  ReleaseCounters counters_;
+  std::map<uint32_t, CollectionInfo> collections_;
+  std::vector<BlockInfo> blocks_;  // By number.
+  std::map<uint32_t, LaneInfo> lanes_;
+  uint32_t next_lane_ = 1;
+  uint64_t next_u_ = 1;
+  uint64_t generation_ = 0;
+  uint64_t revision_ = 0;
+  uint64_t policy_leaf_ = 0;
+  std::vector<RecordIndex> records_;  // Reused from entry to entry.
+  std::vector<v1::LogItem> parsed_;
+};
+
+}  // namespace strongroom::keyserver

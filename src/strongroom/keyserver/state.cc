@@ -1,0 +1,246 @@
+#include "strongroom/keyserver/state.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "strongroom/crypto/derive.h"
+#include "strongroom/crypto/random.h"
+
+namespace strongroom::keyserver {
+namespace {
+
+constexpr const char* kHealedText =
+    "One of the two copies of the key state was missing or damaged and was written anew from the "
+    "other. Check that disk.";
+
+Error lost() {
+  return make_error(ErrorCode::kDataLoss,
+                    "The key state is missing or damaged in both places. Restore keyserver/state "
+                    "or keyserver-mirror/state from a backup taken with the release log; do not "
+                    "delete anything.");
+}
+
+std::string path_of(const std::string& dir, uint64_t epoch) {
+  return dir + "/" + state_file_name(epoch);
+}
+
+Result<std::set<uint64_t>> epochs_in(env::Files& files, const std::string& dir) {
+  SR_ASSIGN(const auto names, files.list(dir));
+  std::set<uint64_t> epochs;
+  for (const std::string& name : names) {
+    uint64_t epoch = 0;
+    if (parse_state_file_name(name, &epoch)) epochs.insert(epoch);
+  }
+  return epochs;
+}
+
+// A place that cannot be read has none: the other one must then do.
+std::set<uint64_t> readable_epochs(env::Files& files, const std::string& dir) {
+  auto epochs = epochs_in(files, dir);
+  return epochs ? *std::move(epochs) : std::set<uint64_t>();
+}
+
+size_t frames_of(const std::optional<StateFile>& file) { return file ? file->frames.size() : 0; }
+
+}  // namespace
+
+KeyState::KeyState(Places places, env::Files& files, const SealingKey& root)
+    : places_(std::move(places)),
+      files_(files),
+      wrap_(crypto::derive_sealing_key(root.read(SecretAccess{}), "sr1.state")),
+      log_key_(crypto::SigningKey::generate()) {}
+
+KeyState::~KeyState() = default;
+
+Result<std::unique_ptr<KeyState>> KeyState::create(Places places, env::Files& files,
+                                                   const SealingKey& root) {
+  for (const std::string& dir : {places.dir, places.mirror}) {
+    SR_TRY(files.make_dirs(dir));
+    SR_ASSIGN(const auto epochs, epochs_in(files, dir));
+    if (!epochs.empty()) {
+      return make_error(ErrorCode::kAlreadyExists,
+                        "There is a key state here already. Choose another folder.");
+    }
+  }
+  std::unique_ptr<KeyState> state(new KeyState(std::move(places), files, root));
+  state->contents_.log_seed.emplace(state->log_key_.seed(SecretAccess{}));
+  SR_TRY(state->next_epoch(0));
+  return state;
+}
+
+Result<std::unique_ptr<KeyState>> KeyState::open(Places places, env::Files& files,
+                                                 const SealingKey& root) {
+  std::unique_ptr<KeyState> state(new KeyState(std::move(places), files, root));
+  SR_TRY(state->load());
+  return state;
+}
+
+Result<void> KeyState::load() {
+  std::set<uint64_t> epochs = readable_epochs(files_, places_.dir);
+  epochs.merge(readable_epochs(files_, places_.mirror));
+  if (epochs.empty()) return lost();
+  epoch_ = *epochs.rbegin();
+  // An older epoch's file is only there if the rewrite into the next was cut short, and before it was complete nothing was
+  // added to the next: so the older one says the same.
+  for (auto epoch = epochs.rbegin(); epoch != epochs.rend(); ++epoch) {
+    SR_ASSIGN(const bool loaded, load_epoch(*epoch));
+    if (loaded) return {};
+  }
+  return lost();
+}
+
+// False if neither place has a whole copy of this epoch.
+Result<bool> KeyState::load_epoch(uint64_t epoch) {
+  std::optional<StateFile> copies[2];
+  bool present[2] = {false, false};
+  const std::string* dirs[2] = {&places_.dir, &places_.mirror};
+  for (int i = 0; i < 2; ++i) {
+    const auto bytes = files_.read(path_of(*dirs[i], epoch), kStateBytesMax);
+    present[i] = bytes.has_value() || bytes.error().code != ErrorCode::kNotFound;
+    if (!bytes) continue;
+    auto file = read_state_file(as_bytes(*bytes), epoch, wrap_);
+    if (file) {
+      if (file->has_base) copies[i] = *std::move(file);
+    } else if (file.error().code == ErrorCode::kFailedPrecondition) {
+      return file.error();
+    }
+  }
+  if (!copies[0] && !copies[1]) return false;
+  const auto is_better = [&](int a, int b) {
+    if (frames_of(copies[a]) != frames_of(copies[b])) {
+      return frames_of(copies[a]) > frames_of(copies[b]);
+    }
+    return copies[a] && (!copies[b] || copies[a]->end < copies[b]->end);
+  };
+  const int best = is_better(1, 0) ? 1 : 0;
+  const int other = 1 - best;
+  // A frame is written and synced in one place before the other: a crash leaves at most one of them torn. A whole frame that
+  // does not open, and no better copy, may have been acknowledged.
+  if (copies[best]->end == StateFile::End::kDamaged) return lost();
+  const bool other_sound = copies[other] && copies[other]->end != StateFile::End::kDamaged &&
+                           frames_of(copies[other]) + 1 >= frames_of(copies[best]);
+  // Interrupted while beginning this epoch: the second place has the one before.
+  const bool just_begun = !present[other] && frames_of(copies[best]) > 0 && epoch > 1 &&
+                          readable_epochs(files_, *dirs[other]).contains(epoch - 1);
+  if ((!other_sound && !just_begun) || epoch != epoch_) warnings_.push_back(kHealedText);
+
+  for (const SecretBuffer& frame : copies[best]->frames) {
+    SR_TRY(read_records(frame.read(SecretAccess{}), contents_));
+  }
+  if (!contents_.log_seed) return lost();
+  log_key_ = crypto::SigningKey::from_seed(contents_.log_seed->read(SecretAccess{}));
+  return true;
+}
+
+const LaneRoot* KeyState::lane_root(LaneId lane) const {
+  const auto it = contents_.lanes.find(lane);
+  return it == contents_.lanes.end() ? nullptr : &it->second;
+}
+
+const LaneRoot* KeyState::unique_root(CollectionId collection) const {
+  const auto it = contents_.uniques.find(collection);
+  return it == contents_.uniques.end() ? nullptr : &it->second;
+}
+
+void KeyState::add_block(uint32_t block, CollectionId collection) {
+  if (contents_.tree.has_block(block)) return;
+  const auto added =
+      contents_.tree.add_block(block, collection, crypto::random_secret<BlockSeed>());
+  SR_CHECK(added.has_value(), "a block is added once");
+  contents_.blocks[block] = collection;
+  write_block(staged_, block, collection, *contents_.tree.nodes(block));
+}
+
+void KeyState::add_lane(LaneId lane) {
+  const auto [it, added] = contents_.lanes.try_emplace(lane, crypto::random_secret<LaneRoot>());
+  if (added) write_lane(staged_, lane, it->second);
+}
+
+void KeyState::drop_lane(LaneId lane) {
+  if (contents_.lanes.erase(lane) > 0) write_lane_gone(staged_, lane);
+}
+
+void KeyState::add_unique(CollectionId collection) {
+  const auto [it, added] =
+      contents_.uniques.try_emplace(collection, crypto::random_secret<LaneRoot>());
+  if (added) write_unique(staged_, collection, it->second);
+}
+
+Error KeyState::broken() {
+  broken_ = true;
+  return make_error(ErrorCode::kLogUnavailable,
+                    "The key state cannot be written, so nothing leaves. Check the disks and "
+                    "start the key server again.");
+}
+
+Result<void> KeyState::commit(uint64_t applied) {
+  if (broken_) return broken();
+  if (staged_.size() == 0) return {};
+  if (append_[0] == nullptr) return broken();
+  contents_.applied = applied;
+  write_applied(staged_, applied);
+  const std::string frame =
+      state_frame(epoch_, epoch_key_, FrameKind::kJournal, frame_, staged_.bytes());
+  staged_.wipe();
+  // One place after the other, never both at once: see load_epoch().
+  for (const auto& file : append_) {
+    if (!file->append(as_bytes(frame)) || !file->sync()) return broken();
+  }
+  ++frame_;
+  return {};
+}
+
+Result<void> KeyState::next_epoch(uint64_t applied) {
+  if (broken_) return broken();
+  contents_.applied = applied;
+  staged_.wipe();  // All of it is in contents_.
+  const uint64_t epoch = epoch_ + 1;
+  auto epoch_key = crypto::random_secret<SealingKey>();
+  std::string bytes = state_header(epoch, wrap_, epoch_key);
+  const auto parts = write_contents(contents_, kStateFrameMax);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const FrameKind kind = i + 1 == parts.size() ? FrameKind::kBaseEnd : FrameKind::kBasePart;
+    bytes += state_frame(epoch, epoch_key, kind, i, parts[i].bytes());
+  }
+  const std::string* dirs[2] = {&places_.dir, &places_.mirror};
+  for (const std::string* dir : dirs) {
+    if (!files_.make_dirs(*dir)) return broken();
+    if (!files_.write_atomic(path_of(*dir, epoch), as_bytes(bytes))) return broken();
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    append_[i].reset();
+    const auto present = epochs_in(files_, *dirs[i]);
+    if (!present) return broken();
+    for (const uint64_t old : *present) {
+      if (old != epoch && !files_.remove(path_of(*dirs[i], old))) return broken();
+    }
+    if (!files_.sync_dir(*dirs[i])) return broken();
+    auto file = files_.open_append(path_of(*dirs[i], epoch), bytes.size(), 0);
+    if (!file) return broken();
+    append_[i] = *std::move(file);
+  }
+  epoch_ = epoch;
+  epoch_key_ = std::move(epoch_key);
+  frame_ = parts.size();
+  return {};
+}
+
+Result<const SealingKey*> KeyState::key(uint32_t month) {
+  if (broken_) return broken();
+  if (const auto it = contents_.months.find(month); it != contents_.months.end()) {
+    return &it->second;
+  }
+  if (append_[0] == nullptr) {
+    // Still reading the log: a month without its key cannot be made up.
+    return make_error(ErrorCode::kDataLoss,
+                      "The key that seals a month of the release log is missing from the key "
+                      "state. Restore state and log from one backup; do not delete anything.");
+  }
+  const auto it = contents_.months.emplace(month, crypto::random_secret<SealingKey>()).first;
+  write_month(staged_, month, it->second);
+  SR_TRY(commit(contents_.applied));
+  return &it->second;
+}
+
+}  // namespace strongroom::keyserver

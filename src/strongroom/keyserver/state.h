@@ -1,0 +1,87 @@
+// Key state: block seeds, lane roots, unique roots, log body keys and the log's signing seed, sealed, in two places.
+//
+// Log first, then state: what the log does not name is never here, and what is here tells how far into the log it goes
+// (applied()). One file per epoch in each place: a base, then an append journal, all sealed under the epoch key, which is
+// itself sealed under a key of the root. Rewriting under the next epoch key destroys the last: what it held and the new
+// one does not is gone.  Spec: docs/spec/keystate.md
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "strongroom/crypto/sign.h"
+#include "strongroom/env/files.h"
+#include "strongroom/keyserver/state_file.h"
+#include "strongroom/keyserver/state_records.h"
+#include "strongroom/tlog/release_log.h"
+
+namespace strongroom::keyserver {
+
+// Not thread-safe. Borrows `files`.
+class KeyState : public tlog::BodyKeys {
+ public:
+  struct Places {
+    std::string dir;
+    std::string mirror;
+  };
+
+  // Makes the folders and the first epoch, with a fresh log signing key.
+  //   kAlreadyExists  There is a key state here already.
+  static Result<std::unique_ptr<KeyState>> create(Places places, env::Files& files,
+                                                  const SealingKey& root);
+  // Reads both places and takes what is whole. Writes nothing: next_epoch() must follow before anything is added.
+  //   kDataLoss  Missing or damaged in both places; the text says what to do.
+  static Result<std::unique_ptr<KeyState>> open(Places places, env::Files& files,
+                                                const SealingKey& root);
+  ~KeyState() override;
+
+  const keytree::KeyTree& tree() const { return contents_.tree; }
+  const std::map<uint32_t, CollectionId>& blocks() const { return contents_.blocks; }
+  const crypto::SigningKey& log_key() const { return log_key_; }
+  const LaneRoot* lane_root(LaneId lane) const;           // nullptr: never made, or destroyed.
+  const LaneRoot* unique_root(CollectionId collection) const;
+  const std::unordered_map<LaneId, LaneRoot>& lane_roots() const { return contents_.lanes; }
+  uint64_t epoch() const { return epoch_; }
+  // Everything that log entries below this leaf brought about is here.
+  uint64_t applied() const { return contents_.applied; }
+  // Static texts about what was found damaged and healed.
+  const std::vector<const char*>& warnings() const { return warnings_; }
+
+  // Adds to memory and to the next commit(). A secret that is there already is kept.
+  void add_block(uint32_t block, CollectionId collection);
+  void add_lane(LaneId lane);
+  void drop_lane(LaneId lane);  // Idempotent.
+  void add_unique(CollectionId collection);
+  // What was added is durable in both places when it returns; no I/O if nothing was. After an error nothing more may be
+  // added or read: stop the process.
+  //   kLogUnavailable
+  Result<void> commit(uint64_t applied);
+  // Rewrites everything under a fresh epoch key in both places, then removes the files of earlier epochs.
+  //   kLogUnavailable  As commit().
+  Result<void> next_epoch(uint64_t applied);
+
+  // The month's body key; a new one is durable in both places first.
+  Result<const SealingKey*> key(uint32_t month) override;
+
+ private:
+  KeyState(Places places, env::Files& files, const SealingKey& root);
+  Result<void> load();
+  Result<bool> load_epoch(uint64_t epoch);
+  Error broken();
+
+  Places places_;
+  env::Files& files_;
+  SealingKey wrap_;  // Seals epoch keys.
+  crypto::SigningKey log_key_;
+  StateContents contents_;
+  SealingKey epoch_key_;
+  uint64_t epoch_ = 0;  // The highest seen.
+  uint64_t frame_ = 0;  // Number of the next frame in this epoch's file.
+  SecretWriter staged_;
+  std::unique_ptr<env::AppendFile> append_[2];
+  bool broken_ = false;
+  std::vector<const char*> warnings_;
+};
+
+}  // namespace strongroom::keyserver

@@ -1,0 +1,108 @@
+#include "strongroom/keyserver/state_file.h"
+
+#include "strongroom/crypto/aead.h"
+
+namespace strongroom::keyserver {
+namespace {
+
+constexpr std::string_view kMagic = "SR1STATE";
+constexpr std::string_view kFrameLabel = "SR1F";
+constexpr std::string_view kNamePrefix = "state-";
+constexpr uint8_t kVersion = 1;
+constexpr size_t kSealOverhead = crypto::kXChaChaNonceSize + 16;
+constexpr size_t kHeadSize = 8 + 1 + 8;
+constexpr size_t kWrappedSize = 32 + kSealOverhead;
+constexpr size_t kFrameHeadSize = 5;
+
+std::string frame_ad(uint64_t epoch, FrameKind kind, uint64_t number) {
+  std::string ad(kFrameLabel);
+  append_be(ad, static_cast<uint8_t>(kind));
+  append_be(ad, epoch);
+  append_be(ad, number);
+  return ad;
+}
+
+bool is_kind(uint64_t kind) { return kind >= 1 && kind <= 3; }
+
+}  // namespace
+
+std::string state_file_name(uint64_t epoch) {
+  uint8_t bytes[8];
+  store_be<uint64_t>(bytes, epoch);
+  return std::string(kNamePrefix) + to_hex(bytes);
+}
+
+bool parse_state_file_name(std::string_view name, uint64_t* epoch) {
+  uint8_t bytes[8];
+  if (!name.starts_with(kNamePrefix) || !from_hex(name.substr(kNamePrefix.size()), bytes)) {
+    return false;
+  }
+  *epoch = load_be<uint64_t>(bytes);
+  return name == state_file_name(*epoch);
+}
+
+std::string state_header(uint64_t epoch, const SealingKey& wrap, const SealingKey& epoch_key) {
+  std::string out(kMagic);
+  append_be(out, kVersion);
+  append_be(out, epoch);
+  out += crypto::xchacha_seal(wrap, as_bytes(out), epoch_key.read(SecretAccess{}));
+  return out;
+}
+
+std::string state_frame(uint64_t epoch, const SealingKey& epoch_key, FrameKind kind,
+                        uint64_t number, Bytes plaintext) {
+  SR_CHECK(plaintext.size() <= kStateFrameMax, "a state frame is too large");
+  const std::string ad = frame_ad(epoch, kind, number);
+  std::string out;
+  append_be(out, static_cast<uint8_t>(kind));
+  append_be(out, static_cast<uint32_t>(plaintext.size() + kSealOverhead));
+  out += crypto::xchacha_seal(epoch_key, as_bytes(ad), plaintext);
+  return out;
+}
+
+Result<StateFile> read_state_file(Bytes bytes, uint64_t epoch, const SealingKey& wrap) {
+  const Error damaged = make_error(ErrorCode::kDataLoss, "A key state file is damaged.");
+  if (bytes.size() < kHeadSize + kWrappedSize || as_text(bytes.first(8)) != kMagic) return damaged;
+  if (bytes[8] > kVersion) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "The key state was written by a newer strongroom. Run that version.");
+  }
+  if (bytes[8] != kVersion || load_be<uint64_t>(bytes.data() + 9) != epoch) return damaged;
+  const auto opened = crypto::xchacha_open(wrap, bytes.first(kHeadSize),
+                                           bytes.subspan(kHeadSize, kWrappedSize));
+  if (!opened || opened->size() != 32) return damaged;
+  const SealingKey epoch_key(opened->read(SecretAccess{}).first<32>());
+
+  StateFile file;
+  Bytes rest = bytes.subspan(kHeadSize + kWrappedSize);
+  while (!rest.empty()) {
+    if (rest.size() < kFrameHeadSize) {
+      file.end = StateFile::End::kTorn;
+      break;
+    }
+    const uint8_t kind = rest[0];
+    const uint64_t length = load_be<uint32_t>(rest.data() + 1);
+    if (!is_kind(kind) || length < kSealOverhead || length > kStateFrameMax + kSealOverhead ||
+        file.has_base != (kind == static_cast<uint8_t>(FrameKind::kJournal))) {
+      file.end = StateFile::End::kDamaged;
+      break;
+    }
+    if (rest.size() - kFrameHeadSize < length) {
+      file.end = StateFile::End::kTorn;
+      break;
+    }
+    const std::string ad = frame_ad(epoch, static_cast<FrameKind>(kind), file.frames.size());
+    auto frame =
+        crypto::xchacha_open(epoch_key, as_bytes(ad), rest.subspan(kFrameHeadSize, length));
+    if (!frame) {
+      file.end = StateFile::End::kDamaged;
+      break;
+    }
+    file.frames.push_back(*std::move(frame));
+    if (kind == static_cast<uint8_t>(FrameKind::kBaseEnd)) file.has_base = true;
+    rest = rest.subspan(kFrameHeadSize + length);
+  }
+  return file;
+}
+
+}  // namespace strongroom::keyserver

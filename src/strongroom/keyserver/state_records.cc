@@ -1,0 +1,186 @@
+#include "strongroom/keyserver/state_records.h"
+
+#include <algorithm>
+
+namespace strongroom::keyserver {
+namespace {
+
+enum RecordType : uint8_t {
+  kBlock = 1,
+  kLane = 2,
+  kLaneGone = 3,
+  kUnique = 4,
+  kMonth = 5,
+  kLogSeedRecord = 6,
+  kApplied = 7,
+};
+constexpr size_t kNodesMax = RecordIndex::kPerBlock / 2;
+constexpr size_t kSmallestBuffer = 256;
+
+Error damaged() {
+  return make_error(ErrorCode::kDataLoss,
+                    "The key state holds a record that this version does not know. Run the "
+                    "version that wrote it, or restore it from a backup.");
+}
+
+Result<void> read_block(ByteReader& in, StateContents& contents) {
+  const auto block = static_cast<uint32_t>(in.be(4));
+  const CollectionId collection{static_cast<uint32_t>(in.be(4))};
+  const uint64_t count = in.be(2);
+  if (!in.ok() || count == 0 || count > kNodesMax || block >= 1u << 28) return damaged();
+  std::vector<keytree::Node> nodes;
+  nodes.reserve(count);
+  for (uint64_t i = 0; i < count; ++i) {
+    const auto depth = static_cast<uint8_t>(in.be(1));
+    const auto prefix = static_cast<uint16_t>(in.be(2));
+    const Bytes node = in.take(32);
+    if (!in.ok() || depth > keytree::kLevels || prefix >= 1u << depth) return damaged();
+    nodes.push_back({depth, prefix, Secret<32>(node.first<32>())});
+  }
+  if (!contents.tree.restore_block(block, collection, std::move(nodes))) return damaged();
+  contents.blocks[block] = collection;
+  return {};
+}
+
+template <class Map, class Key>
+Result<void> read_root(ByteReader& in, Map& map, Key key) {
+  const Bytes root = in.take(32);
+  if (!in.ok()) return damaged();
+  using Root = typename Map::mapped_type;
+  if (!map.emplace(key, Root(root.first<32>())).second) return damaged();
+  return {};
+}
+
+}  // namespace
+
+void SecretWriter::add(Bytes bytes) {
+  if (bytes_.size() + bytes.size() > bytes_.capacity()) {
+    std::string larger;
+    larger.reserve(std::max({bytes_.capacity() * 2, bytes_.size() + bytes.size(), kSmallestBuffer}));
+    larger.append(bytes_);
+    wipe();
+    bytes_ = std::move(larger);
+  }
+  append(bytes_, bytes);
+}
+
+void SecretWriter::wipe() {
+  explicit_bzero(bytes_.data(), bytes_.size());
+  bytes_.clear();
+}
+
+void write_block(SecretWriter& out, uint32_t block, CollectionId collection,
+                 const std::vector<keytree::Node>& nodes) {
+  out.be<uint8_t>(kBlock);
+  out.be<uint32_t>(block);
+  out.be<uint32_t>(collection.value);
+  out.be<uint16_t>(static_cast<uint16_t>(nodes.size()));
+  for (const keytree::Node& node : nodes) {
+    out.be<uint8_t>(node.depth);
+    out.be<uint16_t>(node.prefix);
+    out.add(node.bytes.read(SecretAccess{}));
+  }
+}
+
+void write_lane(SecretWriter& out, LaneId lane, const LaneRoot& root) {
+  out.be<uint8_t>(kLane);
+  out.be<uint32_t>(lane.value);
+  out.add(root.read(SecretAccess{}));
+}
+
+void write_lane_gone(SecretWriter& out, LaneId lane) {
+  out.be<uint8_t>(kLaneGone);
+  out.be<uint32_t>(lane.value);
+}
+
+void write_unique(SecretWriter& out, CollectionId collection, const LaneRoot& root) {
+  out.be<uint8_t>(kUnique);
+  out.be<uint32_t>(collection.value);
+  out.add(root.read(SecretAccess{}));
+}
+
+void write_month(SecretWriter& out, uint32_t month, const SealingKey& key) {
+  out.be<uint8_t>(kMonth);
+  out.be<uint32_t>(month);
+  out.add(key.read(SecretAccess{}));
+}
+
+void write_log_seed(SecretWriter& out, const LogSeed& seed) {
+  out.be<uint8_t>(kLogSeedRecord);
+  out.add(seed.read(SecretAccess{}));
+}
+
+void write_applied(SecretWriter& out, uint64_t leaf) {
+  out.be<uint8_t>(kApplied);
+  out.be<uint64_t>(leaf);
+}
+
+std::vector<SecretWriter> write_contents(const StateContents& contents, size_t bytes_max) {
+  std::vector<SecretWriter> parts(1);
+  const auto put = [&](const auto& write) {
+    SecretWriter record;
+    write(record);
+    if (parts.back().size() + record.size() > bytes_max) parts.emplace_back();
+    parts.back().add(record.bytes());
+  };
+  if (contents.log_seed) put([&](SecretWriter& out) { write_log_seed(out, *contents.log_seed); });
+  put([&](SecretWriter& out) { write_applied(out, contents.applied); });
+  for (const auto& [month, key] : contents.months) {
+    put([&](SecretWriter& out) { write_month(out, month, key); });
+  }
+  for (const auto& [block, collection] : contents.blocks) {
+    put([&](SecretWriter& out) { write_block(out, block, collection, *contents.tree.nodes(block)); });
+  }
+  for (const auto& [lane, root] : contents.lanes) {
+    put([&](SecretWriter& out) { write_lane(out, lane, root); });
+  }
+  for (const auto& [collection, root] : contents.uniques) {
+    put([&](SecretWriter& out) { write_unique(out, collection, root); });
+  }
+  return parts;
+}
+
+Result<void> read_records(Bytes plaintext, StateContents& contents) {
+  ByteReader in(plaintext);
+  while (in.remaining() > 0) {
+    switch (in.be(1)) {
+      case kBlock:
+        SR_TRY(read_block(in, contents));
+        break;
+      case kLane: {
+        const LaneId lane{static_cast<uint32_t>(in.be(4))};
+        if (lane.value > kLaneMax) return damaged();
+        SR_TRY(read_root(in, contents.lanes, lane));
+        break;
+      }
+      case kLaneGone:
+        contents.lanes.erase(LaneId{static_cast<uint32_t>(in.be(4))});
+        break;
+      case kUnique: {
+        const CollectionId collection{static_cast<uint32_t>(in.be(4))};
+        SR_TRY(read_root(in, contents.uniques, collection));
+        break;
+      }
+      case kMonth: {
+        const auto month = static_cast<uint32_t>(in.be(4));
+        SR_TRY(read_root(in, contents.months, month));
+        break;
+      }
+      case kLogSeedRecord: {
+        const Bytes seed = in.take(32);
+        if (!in.ok()) return damaged();
+        contents.log_seed.emplace(seed.first<32>());
+        break;
+      }
+      case kApplied:
+        contents.applied = in.be(8);
+        break;
+      default:
+        return damaged();
+    }
+    if (!in.ok()) return damaged();
+  }
+  return {};
+}
+
+}  // namespace strongroom::keyserver

@@ -1,0 +1,76 @@
+// What the key state holds, and its records: the plaintext inside the frames of a state file.
+//
+//   record = type u8 | ...
+//     1 block        block u32be | collection u32be | n u16be | n x (depth u8 | prefix u16be | node 32)
+//     2 lane root    lane u32be | root 32
+//     3 lane gone    lane u32be
+//     4 unique root  collection u32be | root 32
+//     5 body key     month u32be | key 32
+//     6 log seed     seed 32
+//     7 applied      leaf u64be
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "strongroom/base/ids.h"
+#include "strongroom/base/result.h"
+#include "strongroom/base/secret.h"
+#include "strongroom/keytree/keytree.h"
+
+namespace strongroom::keyserver {
+
+// Grows by copying and wiping: no old buffer keeps secrets. Move-only.
+class SecretWriter {
+ public:
+  SecretWriter() = default;
+  SecretWriter(SecretWriter&& other) noexcept : bytes_(std::move(other.bytes_)) { other.wipe(); }
+  SecretWriter& operator=(SecretWriter&&) = delete;
+  ~SecretWriter() { wipe(); }
+  void add(Bytes bytes);
+  template <class T>
+  void be(T value) {
+    uint8_t buffer[sizeof(T)];
+    store_be<T>(buffer, value);
+    add(buffer);
+  }
+  Bytes bytes() const { return as_bytes(bytes_); }
+  size_t size() const { return bytes_.size(); }
+  void wipe();
+
+ private:
+  std::string bytes_;
+};
+
+using LogSeed = Secret<32, struct LogSeedTag>;
+
+struct StateContents {
+  keytree::KeyTree tree;
+  std::map<uint32_t, CollectionId> blocks;
+  std::unordered_map<LaneId, LaneRoot> lanes;
+  std::map<CollectionId, LaneRoot> uniques;
+  std::map<uint32_t, SealingKey> months;
+  std::optional<LogSeed> log_seed;
+  uint64_t applied = 0;
+};
+
+void write_block(SecretWriter& out, uint32_t block, CollectionId collection,
+                 const std::vector<keytree::Node>& nodes);
+void write_lane(SecretWriter& out, LaneId lane, const LaneRoot& root);
+void write_lane_gone(SecretWriter& out, LaneId lane);
+void write_unique(SecretWriter& out, CollectionId collection, const LaneRoot& root);
+void write_month(SecretWriter& out, uint32_t month, const SealingKey& key);
+void write_log_seed(SecretWriter& out, const LogSeed& seed);
+void write_applied(SecretWriter& out, uint64_t leaf);
+
+// Everything, in writers of at most `bytes_max` each; at least one.
+std::vector<SecretWriter> write_contents(const StateContents& contents, size_t bytes_max);
+
+// Folds records in.
+//   kDataLoss  Not records that this version writes.
+Result<void> read_records(Bytes plaintext, StateContents& contents);
+
+}  // namespace strongroom::keyserver

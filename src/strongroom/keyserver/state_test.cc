@@ -1,0 +1,206 @@
+#include "strongroom/keyserver/state.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "strongroom/crypto/derive.h"
+#include "strongroom/keyserver/test_vault.h"
+#include "strongroom/keyserver/unseal.h"
+
+namespace strongroom::keyserver {
+namespace {
+
+// The records of test/golden/keystate_v1.hex, which was written by this program when the format was fixed.
+StateContents golden_contents() {
+  const auto secret = [](uint8_t first) {
+    ByteArray<32> bytes{};
+    for (size_t i = 0; i < 32; ++i) bytes[i] = static_cast<uint8_t>(first + i);
+    return bytes;
+  };
+  StateContents contents;
+  contents.log_seed.emplace(secret(0x01));
+  contents.applied = 77;
+  contents.months.emplace(24'000, SealingKey(secret(0x21)));
+  SR_CHECK(contents.tree.add_block(3, CollectionId{1}, BlockSeed(secret(0x41))).has_value(), "new");
+  contents.blocks[3] = CollectionId{1};
+  contents.lanes.emplace(LaneId{9}, LaneRoot(secret(0x61)));
+  contents.uniques.emplace(CollectionId{1}, LaneRoot(secret(0x81)));
+  return contents;
+}
+
+SealingKey golden_wrap() {
+  ByteArray<32> bytes{};
+  bytes.fill(0xa5);
+  return SealingKey(bytes);
+}
+
+std::string read_golden(const char* name) {
+  std::ifstream in(std::string(STRONGROOM_SOURCE_DIR "/test/golden/") + name);
+  std::string hex, line;
+  while (std::getline(in, line)) {
+    if (!line.starts_with('#')) hex += line;
+  }
+  std::string bytes(hex.size() / 2, '\0');
+  if (!from_hex(hex, {reinterpret_cast<uint8_t*>(bytes.data()), bytes.size()})) bytes.clear();
+  return bytes;
+}
+
+std::string plain(const StateContents& contents) {
+  const auto parts = write_contents(contents, kStateFrameMax);
+  return std::string(as_text(parts.at(0).bytes()));
+}
+
+TEST(StateFileTest, TheGoldenFileOfVersionOneReadsAsItWasWritten) {
+  const std::string golden = read_golden("keystate_v1.hex");
+  ASSERT_FALSE(golden.empty());
+  const auto file = read_state_file(as_bytes(golden), 5, golden_wrap());
+  ASSERT_TRUE(file);
+  EXPECT_TRUE(file->has_base);
+  EXPECT_EQ(file->end, StateFile::End::kClean);
+  ASSERT_EQ(file->frames.size(), 2u);
+  StateContents contents;
+  for (const auto& frame : file->frames) {
+    ASSERT_TRUE(read_records(frame.read(SecretAccess{}), contents));
+  }
+  auto expected = golden_contents();
+  expected.applied = 78;
+  expected.lanes.clear();
+  EXPECT_EQ(plain(contents), plain(expected));
+}
+
+TEST(StateFileTest, EveryBitFlipAndCutIsNoticed) {
+  const std::string golden = read_golden("keystate_v1.hex");
+  ASSERT_FALSE(golden.empty());
+  const auto whole = read_state_file(as_bytes(golden), 5, golden_wrap());
+  for (size_t at = 0; at < golden.size(); ++at) {
+    std::string bad = golden;
+    bad[at] = static_cast<char>(bad[at] ^ (1 << (at % 8)));
+    const auto file = read_state_file(as_bytes(bad), 5, golden_wrap());
+    EXPECT_TRUE(!file || file->end != StateFile::End::kClean) << at;
+    const auto cut = read_state_file(as_bytes(golden).first(at), 5, golden_wrap());
+    if (cut) EXPECT_TRUE(cut->end == StateFile::End::kTorn || cut->frames.size() < 2) << at;
+  }
+  EXPECT_FALSE(read_state_file(as_bytes(golden), 6, golden_wrap())) << "another epoch's";
+  std::string newer = golden;
+  newer[8] = 2;
+  EXPECT_EQ(read_state_file(as_bytes(newer), 5, golden_wrap()).error().code,
+            ErrorCode::kFailedPrecondition);
+}
+
+TEST(StateFileTest, FramesCannotBeReorderedOrMovedBetweenKinds) {
+  const auto wrap = golden_wrap();
+  const auto key = crypto::random_secret<SealingKey>();
+  const auto frame = [&](FrameKind kind, uint64_t number, std::string_view text) {
+    return state_frame(5, key, kind, number, as_bytes(text));
+  };
+  const std::string header = state_header(5, wrap, key);
+  const std::string base = frame(FrameKind::kBaseEnd, 0, "base");
+  const std::string one = frame(FrameKind::kJournal, 1, "one");
+  const std::string two = frame(FrameKind::kJournal, 2, "two");
+  const auto count = [&](const std::string& body) {
+    const auto file = read_state_file(as_bytes(header + body), 5, wrap);
+    return file ? file->frames.size() : 99;
+  };
+  EXPECT_EQ(count(base + one + two), 3u);
+  EXPECT_EQ(count(base + two + one), 1u);
+  EXPECT_EQ(count(base + one + one), 2u);
+  EXPECT_EQ(count(one + base), 0u);
+  EXPECT_EQ(count(base + frame(FrameKind::kBasePart, 1, "part")), 1u);
+  EXPECT_FALSE(read_state_file(as_bytes(header), 5, wrap)->has_base);
+}
+
+TEST(StateRecordsTest, ContentsSplitIntoPartsAndComeBack) {
+  StateContents contents = golden_contents();
+  for (uint32_t i = 10; i < 300; ++i) {
+    contents.lanes.emplace(LaneId{i}, crypto::random_secret<LaneRoot>());
+    ASSERT_TRUE(contents.tree.add_block(i, CollectionId{2}, crypto::random_secret<BlockSeed>()));
+    contents.blocks[i] = CollectionId{2};
+  }
+  contents.tree.puncture(RecordIndex::of(12, 100));
+  contents.tree.puncture(RecordIndex::of(12, 2000));
+  const auto parts = write_contents(contents, 2000);
+  EXPECT_GT(parts.size(), 5u);
+  StateContents back;
+  for (const auto& part : parts) {
+    EXPECT_LE(part.size(), 2000u);
+    ASSERT_TRUE(read_records(part.bytes(), back));
+  }
+  EXPECT_EQ(back.blocks, contents.blocks);
+  EXPECT_EQ(back.lanes.size(), contents.lanes.size());
+  EXPECT_FALSE(back.tree.alive(RecordIndex::of(12, 100)));
+  EXPECT_TRUE(back.tree.alive(RecordIndex::of(12, 101)));
+}
+
+TEST(StateRecordsTest, CutRecordsAreRefused) {
+  const std::string whole = plain(golden_contents());
+  size_t refused = 0;
+  for (size_t size = 0; size < whole.size(); ++size) {
+    StateContents contents;
+    if (!read_records(as_bytes(whole).first(size), contents)) ++refused;
+  }
+  EXPECT_EQ(refused, whole.size() - 6) << "all but the cuts between two of the six records";
+}
+
+TEST(KeyStateTest, SecretsAreKeptOnceMadeAndDroppedWhenTold) {
+  TempDir dir;
+  const KeyState::Places places{dir.path() + "/a", dir.path() + "/b"};
+  const auto root = crypto::random_secret<SealingKey>();
+  auto state = KeyState::create(places, env::real_files(), root);
+  ASSERT_TRUE(state);
+  EXPECT_EQ(KeyState::create(places, env::real_files(), root).error().code,
+            ErrorCode::kAlreadyExists);
+  (*state)->add_block(0, CollectionId{1});
+  (*state)->add_lane(LaneId{1});
+  (*state)->add_lane(LaneId{2});
+  (*state)->add_unique(CollectionId{1});
+  ASSERT_TRUE((*state)->commit(10));
+  const auto bytes = [](const LaneRoot* secret) {
+    return std::string(as_text(secret->read(SecretAccess{})));
+  };
+  const std::string lane = bytes((*state)->lane_root(LaneId{1}));
+  (*state)->add_lane(LaneId{1});
+  EXPECT_EQ(bytes((*state)->lane_root(LaneId{1})), lane);
+  (*state)->drop_lane(LaneId{2});
+  ASSERT_TRUE((*state)->key(24'000));
+  ASSERT_TRUE((*state)->commit(11));
+  const auto log_key = (*state)->log_key().public_key();
+  state->reset();
+
+  auto opened = KeyState::open(places, env::real_files(), root);
+  ASSERT_TRUE(opened);
+  EXPECT_EQ((*opened)->log_key().public_key(), log_key);
+  EXPECT_EQ(bytes((*opened)->lane_root(LaneId{1})), lane);
+  EXPECT_EQ((*opened)->lane_root(LaneId{2}), nullptr);
+  EXPECT_NE((*opened)->unique_root(CollectionId{1}), nullptr);
+  EXPECT_TRUE((*opened)->key(24'000));
+  EXPECT_EQ((*opened)->key(24'001).error().code, ErrorCode::kDataLoss) << "not made up";
+  EXPECT_TRUE((*opened)->warnings().empty());
+  (*opened)->add_lane(LaneId{3});
+  EXPECT_FALSE((*opened)->commit(12)) << "before next_epoch() nothing is written";
+  EXPECT_FALSE(KeyState::open(places, env::real_files(), crypto::random_secret<SealingKey>()));
+}
+
+TEST(UnsealTest, TheDevRootAndTheVaultFileComeBack) {
+  TempDir dir;
+  auto& files = env::real_files();
+  EXPECT_EQ(load_vault_file(files, dir.path()).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(load_dev_root(files, dir.path()).error().code, ErrorCode::kNotFound);
+  const auto root = crypto::random_secret<SealingKey>();
+  ASSERT_TRUE(save_dev_root(files, dir.path(), root));
+  const auto perms = std::filesystem::status(dir.path() + "/dev-root.key").permissions();
+  EXPECT_EQ(perms, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  const auto back = load_dev_root(files, dir.path());
+  ASSERT_TRUE(back);
+  v1::VaultFile vault;
+  vault.set_root_check(root_check(root));
+  EXPECT_TRUE(is_root_of(vault, *back));
+  EXPECT_FALSE(is_root_of(vault, crypto::random_secret<SealingKey>()));
+  ASSERT_TRUE(save_vault_file(files, dir.path(), vault));
+  EXPECT_EQ(load_vault_file(files, dir.path()).error().code, ErrorCode::kDataLoss)
+      << "fields are missing";
+}
+
+}  // namespace
+}  // namespace strongroom::keyserver

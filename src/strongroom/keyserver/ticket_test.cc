@@ -1,0 +1,146 @@
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "strongroom/keyserver/test_vault.h"
+#include "strongroom/keyserver/tickets.h"
+
+namespace strongroom::keyserver {
+namespace {
+
+class TicketTest : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(vault_.create()); }
+  const char* use(const v1::SignedTicket& ticket, ErrorCode* code = nullptr) {
+    const auto reply = vault_.call(tokens_call(ticket, {}, {std::string(16, 't')}));
+    if (code != nullptr) *code = static_cast<ErrorCode>(reply.error().code());
+    text_ = reply.error().text();
+    return text_.c_str();
+  }
+  // Why a ticket with these terms, well signed, is refused.
+  std::string refused(const v1::Ticket& terms) {
+    ErrorCode code{};
+    const std::string text = use(sign_ticket(terms, vault_.key("clerk")), &code);
+    EXPECT_TRUE(code == ErrorCode::kUnauthenticated || code == ErrorCode::kInvalidArgument) << text;
+    return text;
+  }
+  TestVault vault_;
+  std::string text_;
+};
+
+TEST_F(TicketTest, AGenuineTicketIsGoodUntilItExpires) {
+  const auto ticket = vault_.ticket({.lifetime_ms = 10'000});
+  EXPECT_STREQ(use(ticket), "");
+  vault_.clock().advance_ms(9'999);
+  EXPECT_STREQ(use(ticket), "");
+  vault_.clock().advance_ms(1);
+  EXPECT_NE(std::string(use(ticket)).find("expired"), std::string::npos);
+  ASSERT_TRUE(vault_.server().tick());
+  EXPECT_NE(std::string(use(ticket)).find("expired"), std::string::npos) << "and once forgotten";
+  ASSERT_TRUE(vault_.open());
+  EXPECT_NE(std::string(use(ticket)).find("expired"), std::string::npos);
+}
+
+TEST_F(TicketTest, AForgedTicketIsRefusedEvenWhereTheGenuineOneIsKnown) {
+  const auto ticket = vault_.ticket();
+  EXPECT_STREQ(use(ticket), "");
+  auto forged = ticket;
+  forged.mutable_signature()->back() = static_cast<char>(forged.signature().back() ^ 1);
+  EXPECT_STRNE(use(forged), "");
+  forged = ticket;
+  forged.mutable_ticket()->back() = static_cast<char>(forged.ticket().back() ^ 1);
+  EXPECT_STRNE(use(forged), "");
+  EXPECT_STRNE(use(sign_ticket(vault_.ticket_terms(), vault_.key("officer"))), "");
+  auto terms = vault_.ticket_terms();
+  terms.set_principal("nobody");
+  EXPECT_STRNE(use(sign_ticket(terms, vault_.key("clerk"))), "");
+  EXPECT_STREQ(use(ticket), "");
+}
+
+TEST_F(TicketTest, EachTermIsChecked) {
+  std::set<std::string> texts;
+  auto terms = vault_.ticket_terms();
+  const auto check = [&](auto change) {
+    terms = vault_.ticket_terms();
+    change(terms);
+    const std::string text = refused(terms);
+    EXPECT_NE(text, "");
+    texts.insert(text);
+  };
+  check([](auto& t) { t.set_vault(std::string(16, 'x')); });
+  check([](auto& t) { t.set_gateway("gateway-2"); });
+  check([](auto& t) { t.set_nonce("short"); });
+  check([](auto& t) { t.set_case_reference("a\nb"); });
+  check([](auto& t) { t.set_expires_ms(t.issued_ms()); });
+  check([](auto& t) { t.set_expires_ms(t.issued_ms() + 900'001); });
+  check([](auto& t) {
+    t.set_issued_ms(t.issued_ms() + 60'001);
+    t.set_expires_ms(t.issued_ms() + 1000);
+  });
+  check([](auto& t) {
+    t.set_issued_ms(t.issued_ms() - 5000);
+    t.set_expires_ms(t.issued_ms() + 5000);
+  });
+  EXPECT_EQ(texts.size(), 8u);
+  check([](auto& t) { t.set_case_reference(std::string(201, 'c')); });
+  check([](auto& t) { t.set_case_reference(std::string(2000, 'c')); });
+}
+
+TEST_F(TicketTest, AFieldThatThisVersionDoesNotKnowIsRefused) {
+  v1::SignedTicket ticket;
+  ticket.set_ticket(vault_.ticket_terms().SerializeAsString() + "\xa0\x06\x01");  // Field 100.
+  const auto signature = vault_.key("clerk").sign(as_bytes(ticket_message(ticket.ticket())));
+  ticket.set_signature(std::string(as_text(signature)));
+  EXPECT_STRNE(use(ticket), "");
+}
+
+TEST_F(TicketTest, ClocksMayDifferByAMinute) {
+  auto terms = vault_.ticket_terms();
+  terms.set_issued_ms(terms.issued_ms() + 60'000);
+  terms.set_expires_ms(terms.issued_ms() + 1000);
+  EXPECT_STREQ(use(sign_ticket(terms, vault_.key("clerk"))), "");
+}
+
+TEST_F(TicketTest, ASecondTicketWithOneNonceIsRefusedUntilTheFirstHasExpired) {
+  auto terms = vault_.ticket_terms({.lifetime_ms = 60'000});
+  EXPECT_STREQ(use(sign_ticket(terms, vault_.key("clerk"))), "");
+  terms.set_records_max(51);
+  EXPECT_STRNE(use(sign_ticket(terms, vault_.key("clerk"))), "");
+  ASSERT_TRUE(vault_.open());
+  terms.set_records_max(52);
+  EXPECT_STRNE(use(sign_ticket(terms, vault_.key("clerk"))), "") << "after a restart too";
+  vault_.clock().advance_ms(60'000);
+  terms.set_issued_ms(vault_.clock().wall_ms());
+  terms.set_expires_ms(terms.issued_ms() + 1000);
+  EXPECT_STREQ(use(sign_ticket(terms, vault_.key("clerk"))), "");
+}
+
+TEST_F(TicketTest, ANewKeyEndsTheTicketsOfTheOldOne) {
+  const auto ticket = vault_.ticket();
+  EXPECT_STREQ(use(ticket), "");
+  auto key = crypto::SigningKey::generate();
+  v1::RekeyPrincipalRequest request;
+  request.set_name("clerk");
+  request.set_public_key(std::string(as_text(key.public_key())));
+  ASSERT_TRUE(vault_.server().rekey_principal("clerk", request));
+  EXPECT_STRNE(use(ticket), "");
+  vault_.set_key("clerk", std::move(key));
+  EXPECT_STREQ(use(vault_.ticket()), "");
+  ASSERT_TRUE(vault_.open());
+  EXPECT_STRNE(use(ticket), "");
+  EXPECT_STREQ(use(vault_.ticket()), "");
+}
+
+TEST_F(TicketTest, ADisabledPrincipalsTicketsEnd) {
+  const auto ticket = vault_.ticket();
+  EXPECT_STREQ(use(ticket), "");
+  v1::DisablePrincipalRequest request;
+  request.set_name("clerk");
+  ASSERT_TRUE(vault_.server().disable_principal("operator", request));
+  EXPECT_NE(std::string(use(ticket)).find("disabled"), std::string::npos);
+  ASSERT_TRUE(vault_.open());
+  EXPECT_NE(std::string(use(ticket)).find("disabled"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace strongroom::keyserver

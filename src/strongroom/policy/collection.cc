@@ -1,0 +1,211 @@
+#include "strongroom/policy/collection.h"
+
+#include <algorithm>
+#include <set>
+
+namespace strongroom::policy {
+namespace {
+
+bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+Error fail(Problem* problem, const char* text, std::string path,
+           ErrorCode code = ErrorCode::kInvalidArgument) {
+  if (problem != nullptr) *problem = {text, std::move(path)};
+  return make_error(code, text);
+}
+
+std::string item(const char* list, const std::string& name, int at) {
+  return name.empty() ? std::string(list) + "[" + std::to_string(at) + "]"
+                      : std::string(list) + "." + name;
+}
+
+Result<void> check_groups(const v1::Collection& collection, Problem* problem) {
+  std::set<uint32_t> ids;
+  std::set<std::string> names{"masked"};
+  for (int i = 0; i < collection.groups_size(); ++i) {
+    const v1::Group& group = collection.groups(i);
+    const std::string path = item("groups", group.name(), i);
+    if (!is_collection_name(group.name())) {
+      return fail(problem,
+                  "A group's name must be a lower-case letter, then up to 31 lower-case letters, "
+                  "digits or underscores.",
+                  path);
+    }
+    if (group.id() < 1 || group.id() > kGroupMax) {
+      return fail(problem, "A group's id must lie from 1 to 31.", path);
+    }
+    if (!ids.insert(group.id()).second) {
+      return fail(problem, "Two groups have one id. Give each its own.", path);
+    }
+    if (!names.insert(group.name()).second) {
+      return fail(problem,
+                  "Two groups have one name, or one is called masked, which is reserved. Rename it.",
+                  path);
+    }
+  }
+  return {};
+}
+
+bool has_index(const v1::Field& field, int kind) {
+  return std::find(field.index().begin(), field.index().end(), kind) != field.index().end();
+}
+
+Result<void> check_field(const v1::Collection& collection, const v1::Field& field,
+                         const std::string& path, Problem* problem) {
+  if (!is_collection_name(field.name())) {
+    return fail(problem,
+                "A field's name must be a lower-case letter, then up to 31 lower-case letters, "
+                "digits or underscores.",
+                path);
+  }
+  if (field.id() < 1 || field.id() > 65535) {
+    return fail(problem, "A field's id must lie from 1 to 65535.", path);
+  }
+  if (field.type() == v1::FIELD_TYPE_UNSPECIFIED || !v1::FieldType_IsValid(field.type())) {
+    return fail(problem, "A field needs a type that this version knows.", path);
+  }
+  const auto& groups = collection.groups();
+  if (std::none_of(groups.begin(), groups.end(),
+                   [&](const v1::Group& group) { return group.name() == field.group(); })) {
+    return fail(problem, "A field names a group that the collection does not have.", path);
+  }
+  std::set<int> kinds;
+  for (const int kind : field.index()) {
+    if (kind == v1::INDEX_KIND_UNSPECIFIED || !v1::IndexKind_IsValid(kind)) {
+      return fail(problem, "A field has an index of a kind that this version does not know.", path);
+    }
+    if (!kinds.insert(kind).second) {
+      return fail(problem, "A field names one kind of index twice.", path);
+    }
+  }
+  if (field.type() == v1::JSON && (field.index_size() > 0 || field.unique())) {
+    return fail(problem, "A JSON field cannot be indexed or unique. Index a field of its own.",
+                path);
+  }
+  if (!v1::Mask_IsValid(field.mask())) {
+    return fail(problem, "A field has a mask that this version does not know.", path);
+  }
+  if (field.max_bytes() > kFieldBytesMax) {
+    return fail(problem, "A field's max_bytes must not exceed 1048576.", path);
+  }
+  return {};
+}
+
+}  // namespace
+
+bool is_collection_name(std::string_view name) {
+  return !name.empty() && name.size() <= 32 && is_lower(name[0]) &&
+         std::all_of(name.begin(), name.end(),
+                     [](char c) { return is_lower(c) || is_digit(c) || c == '_'; });
+}
+
+bool is_principal_name(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && is_lower(name[0]) &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return is_lower(c) || is_digit(c) || c == '_' || c == '.' || c == '-';
+         });
+}
+
+uint32_t group_mask(const v1::Collection& collection) {
+  uint32_t mask = 1u << kMaskedGroup;
+  for (const v1::Group& group : collection.groups()) mask |= 1u << (group.id() & kGroupMax);
+  return mask;
+}
+
+Result<void> check_collection(const v1::Collection& collection, Problem* problem) {
+  if (!is_collection_name(collection.name())) {
+    return fail(problem,
+                "A collection's name must be a lower-case letter, then up to 31 lower-case "
+                "letters, digits or underscores.",
+                "name");
+  }
+  if (collection.id() == 0) return fail(problem, "A collection needs an id from 1 up.", "id");
+  if (collection.ByteSizeLong() > kDefinitionBytesMax) {
+    return fail(problem, "A collection's definition must stay under 1 MiB.", "");
+  }
+  if (static_cast<size_t>(collection.fields_size()) > kFieldsMax) {
+    return fail(problem, "A collection may have at most 1000 fields.", "fields");
+  }
+  if (collection.fields().empty()) {
+    return fail(problem, "A collection needs at least one field.", "fields");
+  }
+  SR_TRY(check_groups(collection, problem));
+  std::set<uint32_t> ids;
+  std::set<std::string> names;
+  for (int i = 0; i < collection.fields_size(); ++i) {
+    const v1::Field& field = collection.fields(i);
+    const std::string path = item("fields", field.name(), i);
+    SR_TRY(check_field(collection, field, path, problem));
+    if (!ids.insert(field.id()).second) {
+      return fail(problem, "Two fields have one id. Give each its own.", path);
+    }
+    if (!names.insert(field.name()).second) {
+      return fail(problem, "Two fields have one name. Rename one.", path);
+    }
+  }
+  return {};
+}
+
+Result<void> check_collection_change(const v1::Collection& old, const v1::Collection& next,
+                                     Problem* problem) {
+  const ErrorCode refused = ErrorCode::kFailedPrecondition;
+  if (old.id() != next.id() || old.name() != next.name()) {
+    return fail(problem,
+                "A collection's id and name never change. Make a new collection under a new id.",
+                "name", refused);
+  }
+  for (const v1::Group& was : old.groups()) {
+    const auto now = std::find_if(next.groups().begin(), next.groups().end(),
+                                  [&](const v1::Group& group) { return group.id() == was.id(); });
+    if (now == next.groups().end() || now->name() != was.name()) {
+      return fail(problem,
+                  "A group was removed or renamed: records are sealed under it. Keep it, and add "
+                  "another under a new id.",
+                  "groups." + was.name(), refused);
+    }
+  }
+  for (const v1::Field& was : old.fields()) {
+    const std::string path = "fields." + was.name();
+    const auto now = std::find_if(next.fields().begin(), next.fields().end(),
+                                  [&](const v1::Field& field) { return field.id() == was.id(); });
+    if (now == next.fields().end() || now->name() != was.name()) {
+      return fail(problem,
+                  "A field was removed or renamed: stored records hold it. Keep it, and add "
+                  "another under a new id.",
+                  path, refused);
+    }
+    if (now->type() != was.type() || now->group() != was.group() || now->region() != was.region()) {
+      return fail(problem,
+                  "A field's type, group and region never change: stored records would change "
+                  "their meaning. Add another field under a new id.",
+                  path, refused);
+    }
+    if (now->unique() != was.unique() || now->index_size() != was.index_size() ||
+        !std::all_of(was.index().begin(), was.index().end(),
+                     [&](int kind) { return has_index(*now, kind); })) {
+      return fail(problem,
+                  "A field's index and unique never change: stored records are not indexed anew. "
+                  "Add another field under a new id, and import into it.",
+                  path, refused);
+    }
+    if (now->required() && !was.required()) {
+      return fail(problem,
+                  "A field cannot become required: stored records may lack it. Leave it optional.",
+                  path, refused);
+    }
+  }
+  for (const v1::Field& now : next.fields()) {
+    const bool is_new =
+        std::none_of(old.fields().begin(), old.fields().end(),
+                     [&](const v1::Field& field) { return field.id() == now.id(); });
+    if (is_new && now.required()) {
+      return fail(problem,
+                  "A new field cannot be required: stored records lack it. Leave it optional.",
+                  "fields." + now.name(), refused);
+    }
+  }
+  return {};
+}
+
+}  // namespace strongroom::policy

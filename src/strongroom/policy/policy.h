@@ -1,0 +1,59 @@
+// A policy made ready for decisions: names resolved against the collections, everything checked once.  Spec: policy.md
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "strongroom/base/ids.h"
+#include "strongroom/base/result.h"
+#include "strongroom/policy/collection.h"
+#include "strongroom/v1/policy.pb.h"
+#include "strongroom/v1/schema.pb.h"
+
+namespace strongroom::policy {
+
+inline constexpr uint32_t kTicketLifetimeDefaultS = 900;
+inline constexpr uint32_t kTicketLifetimeMaxS = 24 * 3600;
+inline constexpr uint32_t kRecordsPerQueryDefault = 100;
+inline constexpr uint64_t kBudgetMax = uint64_t{1} << 40;  // As many records as there can be.
+
+struct StringHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+template <class T>
+using NameMap = std::unordered_map<std::string, T, StringHash, std::equal_to<>>;
+
+// What one role may do with one collection for one purpose.
+struct CompiledGrant {
+  uint32_t groups = 0;   // Bit g: group g.
+  uint32_t actions = 0;  // Bit a: v1::Action a.
+  uint64_t records_per_query = 0;
+  v1::Budget budget;
+};
+
+struct CompiledRole {
+  uint32_t powers = 0;  // Bit p: v1::Power p.
+  NameMap<std::vector<std::pair<CollectionId, CompiledGrant>>> by_purpose;
+};
+
+struct CompiledPolicy {
+  NameMap<bool> purposes;  // Whether a case reference is required.
+  NameMap<CompiledRole> roles;
+  uint64_t ticket_lifetime_ms_max = uint64_t{kTicketLifetimeDefaultS} * 1000;
+};
+
+// Pure.
+//   kInvalidArgument  `problem`, where given, says which item; the error has the same text.
+Result<CompiledPolicy> compile_policy(const v1::Policy& policy,
+                                      std::span<const v1::Collection> collections,
+                                      Problem* problem = nullptr);
+
+// What changes from `old` to `next`, one line each, sorted, for a person: "+ roles.clerk.person.service.actions: FIND COUNT",
+// "~ purposes.service.title: a -> b", "- ...". Both must compile. Versions are left out.
+std::vector<std::string> diff_policies(const v1::Policy& old, const v1::Policy& next);
+
+}  // namespace strongroom::policy

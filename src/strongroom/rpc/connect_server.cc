@@ -1,0 +1,159 @@
+#include "strongroom/rpc/connect_server.h"
+
+#include <boost/asio/ip/address.hpp>
+#include <charconv>
+#include <chrono>
+
+#include "strongroom/rpc/connection.h"
+#include "strongroom/rpc/door.h"
+#include "strongroom/rpc/http_response.h"
+#include "strongroom/rpc/wipe.h"
+
+namespace strongroom::rpc {
+namespace {
+
+using AsioError = boost::system::error_code;
+
+constexpr std::chrono::milliseconds kSweep{250};
+constexpr std::chrono::milliseconds kAcceptPause{50};
+
+int64_t steady_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+Result<net::ip::tcp::endpoint> resolve_listen(net::io_context& io, std::string_view listen) {
+  const auto malformed = [] {
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        "the address to listen on must be HOST:PORT, as 127.0.0.1:8443 or [::1]:8443");
+  };
+  const size_t colon = listen.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return malformed();
+  std::string_view host = listen.substr(0, colon);
+  const std::string_view digits = listen.substr(colon + 1);
+  uint16_t port = 0;
+  const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (digits.empty() || failed != std::errc{} || end != digits.data() + digits.size()) {
+    return malformed();
+  }
+  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  AsioError error;
+  const auto address = net::ip::make_address(std::string(host), error);
+  if (!error) return net::ip::tcp::endpoint(address, port);
+  net::ip::tcp::resolver resolver(io);
+  const auto found = resolver.resolve(std::string(host), std::to_string(port),
+                                      net::ip::tcp::resolver::passive, error);
+  if (error || found.empty()) {
+    return make_error(ErrorCode::kUnavailable,
+                      "the host name to listen on has no address; give an IP address");
+  }
+  for (const auto& entry : found) {
+    if (entry.endpoint().address().is_v4()) return entry.endpoint();
+  }
+  return found.begin()->endpoint();
+}
+
+}  // namespace
+
+Door::Door(EventLoop& the_loop, ConnectServer::Options the_options, ssl::context the_tls)
+    : loop(the_loop),
+      io(the_loop.impl().io),
+      options(std::move(the_options)),
+      tls(std::move(the_tls)),
+      acceptor(io),
+      timer(io) {}
+
+void Door::accept() {
+  acceptor.async_accept([me = shared_from_this()](const AsioError& error, TcpSocket socket) {
+    if (me->closed) return;
+    if (error) {
+      // Out of file descriptors, most likely: trying again at once would only burn the processor.
+      me->loop.after(kAcceptPause, [weak = std::weak_ptr<Door>(me)] {
+        if (const auto door = weak.lock(); door && !door->closed) door->accept();
+      });
+      return;
+    }
+    if (me->connections.size() < static_cast<size_t>(me->options.connections_max)) {
+      AsioError ignored;
+      socket.set_option(net::ip::tcp::no_delay(true), ignored);
+      auto connection = std::make_shared<Connection>(me, std::move(socket));
+      me->connections.emplace(connection.get(), connection);
+      connection->start();
+    }
+    me->accept();
+  });
+}
+
+void Door::sweep() {
+  now_ms = steady_ms();
+  date = http_date(std::chrono::duration_cast<std::chrono::seconds>(
+                       std::chrono::system_clock::now().time_since_epoch())
+                       .count());
+  std::vector<std::shared_ptr<Connection>> all;  // A sweep may remove from the map.
+  all.reserve(connections.size());
+  for (const auto& [key, connection] : connections) all.push_back(connection);
+  for (const auto& connection : all) connection->sweep();
+  timer.expires_after(kSweep);
+  timer.async_wait([me = shared_from_this()](const AsioError& error) {
+    if (!error && !me->closed) me->sweep();
+  });
+}
+
+void Door::close() {
+  closed = true;
+  AsioError ignored;
+  acceptor.close(ignored);
+  timer.cancel();
+  while (!connections.empty()) {
+    const auto connection = connections.begin()->second;
+    connection->close();
+  }
+}
+
+Result<std::unique_ptr<ConnectServer>> ConnectServer::start(EventLoop& loop, Options options) {
+  auto tls = make_server_tls(options.certificate_pem, options.key_pem);
+  wipe(options.key_pem);
+  if (!tls) return tls.error();
+  SR_ASSIGN(const auto endpoint, resolve_listen(loop.impl().io, options.listen));
+  auto door = std::make_shared<Door>(loop, std::move(options), std::move(*tls));
+  AsioError error;
+  door->acceptor.open(endpoint.protocol(), error);
+  if (!error) door->acceptor.set_option(net::socket_base::reuse_address(true), error);
+  if (!error) door->acceptor.bind(endpoint, error);
+  if (!error) door->acceptor.listen(net::socket_base::max_listen_connections, error);
+  if (error) {
+    return make_error(ErrorCode::kUnavailable,
+                      "cannot listen on that address; is it in use, or not of this machine?");
+  }
+  door->sweep();
+  door->accept();
+  return std::unique_ptr<ConnectServer>(new ConnectServer(std::move(door)));
+}
+
+ConnectServer::ConnectServer(std::shared_ptr<Door> door) : door_(std::move(door)) {}
+
+ConnectServer::~ConnectServer() {
+  door_->close();
+}
+
+uint16_t ConnectServer::port() const {
+  AsioError ignored;
+  return door_->acceptor.local_endpoint(ignored).port();
+}
+
+size_t ConnectServer::connections() const {
+  return door_->connections.size();
+}
+
+void ConnectServer::raw(std::string path, BytesHandler handler) {
+  door_->routes[std::move(path)] = std::move(handler);
+}
+
+void ConnectServer::set_reply_signer(
+    std::function<std::string(const CallContext&, std::string_view)> signer) {
+  door_->signer = std::move(signer);
+}
+
+}  // namespace strongroom::rpc

@@ -1,0 +1,54 @@
+#include "strongroom/rpc/wipe.h"
+
+#include <string.h>  // explicit_bzero
+
+#include <algorithm>
+
+#include "strongroom/v1/keyservice.pb.h"
+
+namespace strongroom::rpc {
+
+void wipe(std::string& bytes) {
+  explicit_bzero(bytes.data(), bytes.size());
+  bytes.clear();
+}
+
+void grow(std::string& bytes, size_t more) {
+  const size_t needed = bytes.size() + more;
+  if (needed <= bytes.capacity()) return;
+  std::string larger;
+  larger.reserve(std::max(needed, 2 * bytes.capacity()));
+  larger.append(bytes);
+  bytes.swap(larger);
+  wipe(larger);
+}
+
+void wipe(v1::Reply& reply) {
+  // Without a default on purpose: who adds a reply must say here whether it holds secrets.
+  switch (reply.reply_case()) {
+    case v1::Reply::kTokens:
+      return wipe(*reply.mutable_tokens()->mutable_tokens());
+    case v1::Reply::kRelease:
+      return wipe(*reply.mutable_release()->mutable_keys());
+    case v1::Reply::kGrant:
+      return wipe(*reply.mutable_grant()->mutable_secrets());
+    case v1::Reply::kUpdateGrant:
+      return wipe(*reply.mutable_update_grant()->mutable_secrets());
+    case v1::Reply::kOpenLane:
+      return wipe(*reply.mutable_open_lane()->mutable_root());
+    case v1::Reply::kUniqueTokens:
+      return wipe(*reply.mutable_unique_tokens()->mutable_tokens());
+    case v1::Reply::kError:
+    case v1::Reply::kSync:
+    case v1::Reply::kPublishLane:
+    case v1::Reply::kCheck:
+    case v1::Reply::REPLY_NOT_SET:
+      return;
+  }
+}
+
+void wipe(v1::ReplyBatch& batch) {
+  for (v1::Reply& reply : *batch.mutable_replies()) wipe(reply);
+}
+
+}  // namespace strongroom::rpc

@@ -1,0 +1,314 @@
+#include <rocksdb/db.h>
+#include <rocksdb/sst_file_writer.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <mutex>
+#include <utility>
+
+#include "strongroom/base/check.h"
+#include "strongroom/env/files.h"
+#include "strongroom/store/rocks_engine.h"
+#include "strongroom/store/store.h"
+
+namespace strongroom::store {
+namespace {
+
+using rocksdb::Slice;
+using rocksdb::Status;
+
+constexpr char kRunFolder[] = "/ingest-tmp";
+constexpr size_t kGetsAtOnce = 64;
+
+Slice slice(std::string_view s) {
+  return {s.data(), s.size()};
+}
+std::string_view view(const Slice& s) {
+  return {s.data(), s.size()};
+}
+
+// The open database. Shared, so that a run that outlives its store by mistake is harmless.
+struct Engine {
+  ~Engine() {
+    if (!db) return;
+    for (auto* family : families) db->DestroyColumnFamilyHandle(family).PermitUncheckedError();
+    db->Close().PermitUncheckedError();
+  }
+  rocksdb::ColumnFamilyHandle* family(Table table) const {
+    const auto t = static_cast<size_t>(table);
+    SR_CHECK(t < kTables, "no such table");
+    return families[t + 1];  // The first is RocksDB's own default.
+  }
+
+  std::string path;
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  std::array<rocksdb::Options, kTables> options;
+};
+
+class RocksRun : public SortedRun {
+ public:
+  RocksRun(std::shared_ptr<Engine> engine, Table table, std::string prefix)
+      : engine_(std::move(engine)), table_(table), prefix_(std::move(prefix)) {}
+  ~RocksRun() override {
+    writer_.reset();
+    // Ingested files have left the folder. One that cannot be removed goes at the next open.
+    for (const auto& file : files_) static_cast<void>(env::real_files().remove(file));
+  }
+
+  Result<void> add(std::string_view key, std::string_view value) override {
+    if (entries_ > 0 && key <= last_) {
+      return make_error(ErrorCode::kInvalidArgument, "The keys of a sorted run must ascend.");
+    }
+    if (!writer_) SR_TRY(open_file());
+    if (const Status s = writer_->Put(slice(key), slice(value)); !s.ok()) return rocks_error(s);
+    last_ = key;
+    ++entries_;
+    bytes_ += key.size() + value.size();
+    if (writer_->FileSize() >= kRunFileBytes) return finish_file();
+    return {};
+  }
+  uint64_t bytes() const override { return bytes_; }
+  uint64_t entries() const override { return entries_; }
+
+  Result<void> finish_file() {
+    if (!writer_) return {};
+    const Status s = writer_->Finish();  // Syncs.
+    writer_.reset();
+    if (!s.ok()) return rocks_error(s);
+    return {};
+  }
+
+  const Engine* engine() const { return engine_.get(); }
+  Table table() const { return table_; }
+  const std::vector<std::string>& files() const { return files_; }
+
+ private:
+  Result<void> open_file() {
+    files_.push_back(prefix_ + std::to_string(files_.size()) + ".sst");
+    writer_ = std::make_unique<rocksdb::SstFileWriter>(
+        rocksdb::EnvOptions(), engine_->options[static_cast<size_t>(table_)],
+        engine_->family(table_));
+    if (const Status s = writer_->Open(files_.back()); !s.ok()) return rocks_error(s);
+    return {};
+  }
+
+  std::shared_ptr<Engine> engine_;
+  Table table_;
+  std::string prefix_;
+  std::vector<std::string> files_;
+  std::unique_ptr<rocksdb::SstFileWriter> writer_;
+  std::string last_;
+  uint64_t entries_ = 0;
+  uint64_t bytes_ = 0;
+};
+
+class RocksStore : public Store {
+ public:
+  explicit RocksStore(std::shared_ptr<Engine> engine) : engine_(std::move(engine)) {}
+
+  Result<void> get(Table table, std::span<const std::string> keys,
+                   std::vector<std::optional<std::string>>& values) override {
+    values.assign(keys.size(), std::nullopt);
+    auto* family = engine_->family(table);
+    for (size_t begin = 0; begin < keys.size(); begin += kGetsAtOnce) {
+      const size_t n = std::min(kGetsAtOnce, keys.size() - begin);
+      if (auto got = get_some(family, keys.subspan(begin, n), &values[begin]); !got) {
+        values.clear();
+        return got;
+      }
+    }
+    return {};
+  }
+
+  Result<void> put(std::span<const Put> puts, Durability durability) override {
+    rocksdb::WriteBatch batch;
+    for (const Put& put : puts) {
+      if (const Status s = batch.Put(engine_->family(put.table), put.key, put.value); !s.ok()) {
+        return rocks_error(s);
+      }
+    }
+    return write(batch, durability);
+  }
+
+  Result<void> erase(std::span<const KeyRef> keys, Durability durability) override {
+    rocksdb::WriteBatch batch;
+    for (const KeyRef& ref : keys) {
+      if (const Status s = batch.Delete(engine_->family(ref.table), ref.key); !s.ok()) {
+        return rocks_error(s);
+      }
+    }
+    return write(batch, durability);
+  }
+
+  Result<void> scan(Table table, std::string_view from, std::string_view to,
+                    const std::function<bool(std::string_view, std::string_view)>& visit) override {
+    const Slice upper = slice(to);
+    rocksdb::ReadOptions read;
+    if (!to.empty()) read.iterate_upper_bound = &upper;
+    read.fill_cache = false;  // A long scan must not push the working set out.
+    const std::unique_ptr<rocksdb::Iterator> it(
+        engine_->db->NewIterator(read, engine_->family(table)));
+    for (it->Seek(slice(from)); it->Valid(); it->Next()) {
+      if (!visit(view(it->key()), view(it->value()))) return {};
+    }
+    if (!it->status().ok()) return rocks_error(it->status());
+    return {};
+  }
+
+  Result<std::unique_ptr<SortedRun>> begin_run(Table table) override {
+    const std::string prefix =
+        engine_->path + kRunFolder + "/" + std::to_string(next_run_.fetch_add(1)) + "-";
+    return std::unique_ptr<SortedRun>(std::make_unique<RocksRun>(engine_, table, prefix));
+  }
+
+  Result<void> ingest(std::unique_ptr<SortedRun> run) override {
+    auto* mine = dynamic_cast<RocksRun*>(run.get());
+    if (mine == nullptr || mine->engine() != engine_.get()) {
+      return make_error(ErrorCode::kInvalidArgument, "This sorted run belongs to another store.");
+    }
+    SR_TRY(mine->finish_file());
+    if (mine->entries() == 0) return {};
+    rocksdb::IngestExternalFileOptions options;
+    options.move_files = true;
+    options.failed_move_fall_back_to_copy = true;
+    options.write_global_seqno = false;  // Would write into a file already synced.
+    return checked(
+        engine_->db->IngestExternalFile(engine_->family(mine->table()), mine->files(), options));
+  }
+
+  Result<bool> compare_and_set(Table table, std::string_view key,
+                               const std::optional<std::string>& expected,
+                               std::string_view desired) override {
+    auto* family = engine_->family(table);
+    const size_t hash = std::hash<std::string_view>{}(key) + static_cast<size_t>(table);
+    std::lock_guard lock(stripes_[hash % stripes_.size()]);
+    rocksdb::PinnableSlice now;
+    const Status got = engine_->db->Get(rocksdb::ReadOptions(), family, slice(key), &now);
+    if (!got.ok() && !got.IsNotFound()) return rocks_error(got);
+    if (got.ok() != expected.has_value() || (got.ok() && view(now) != *expected)) return false;
+    rocksdb::WriteBatch batch;
+    if (const Status s = batch.Put(family, slice(key), slice(desired)); !s.ok()) {
+      return rocks_error(s);
+    }
+    SR_TRY(write(batch, Durability::kBuffered));
+    return true;
+  }
+
+  Result<void> flush() override { return checked(engine_->db->SyncWAL()); }
+
+  Result<StoreStats> stats() override {
+    StoreStats out;
+    for (int t = 0; t < kTables; ++t) {
+      auto* family = engine_->family(static_cast<Table>(t));
+      engine_->db->GetIntProperty(family, rocksdb::DB::Properties::kLiveSstFilesSize,
+                                  &out.bytes[t]);
+      engine_->db->GetIntProperty(family, rocksdb::DB::Properties::kEstimateNumKeys,
+                                  &out.entries[t]);
+    }
+    return out;
+  }
+
+ private:
+  Result<void> get_some(rocksdb::ColumnFamilyHandle* family, std::span<const std::string> keys,
+                        std::optional<std::string>* values) {
+    std::array<rocksdb::PinnableSlice, kGetsAtOnce> found;
+    std::array<Status, kGetsAtOnce> statuses;
+    const rocksdb::ReadOptions read;
+    if (keys.size() == 1) {
+      statuses[0] = engine_->db->Get(read, family, keys[0], &found[0]);
+    } else {
+      std::array<Slice, kGetsAtOnce> slices;
+      std::copy(keys.begin(), keys.end(), slices.begin());
+      const bool sorted = std::is_sorted(keys.begin(), keys.end());
+      engine_->db->MultiGet(read, family, keys.size(), slices.data(), found.data(), statuses.data(),
+                            sorted);
+    }
+    for (size_t i = 0; i < keys.size(); ++i) {
+      if (statuses[i].ok()) {
+        values[i].emplace(found[i].data(), found[i].size());
+      } else if (!statuses[i].IsNotFound()) {
+        return rocks_error(statuses[i]);
+      }
+    }
+    return {};
+  }
+
+  Result<void> write(rocksdb::WriteBatch& batch, Durability durability) {
+    // After a full disk RocksDB refuses writes until it is told to go on.
+    if (failed_.load(std::memory_order_relaxed) && engine_->db->Resume().ok()) {
+      failed_.store(false, std::memory_order_relaxed);
+    }
+    if (batch.Count() == 0) return durability == Durability::kSynced ? flush() : Result<void>{};
+    rocksdb::WriteOptions options;
+    options.sync = durability == Durability::kSynced;
+    return checked(engine_->db->Write(options, &batch));
+  }
+
+  Result<void> checked(const Status& status) {
+    if (status.ok()) return {};
+    failed_.store(true, std::memory_order_relaxed);
+    return rocks_error(status);
+  }
+
+  std::shared_ptr<Engine> engine_;
+  std::array<std::mutex, 64> stripes_;  // Of compare_and_set, by key.
+  std::atomic<uint64_t> next_run_ = 0;
+  std::atomic<bool> failed_ = false;
+};
+
+// The bytes of sorted files in the folder. kDataLoss where the file that names the others is gone:
+// RocksDB would make a new, empty database in their place.
+Result<uint64_t> look_at_files(const std::string& path) {
+  env::Files& files = env::real_files();
+  SR_ASSIGN(const auto names, files.list(path));
+  bool current = false, contents = false;
+  uint64_t bytes = 0;
+  for (const std::string& name : names) {
+    const bool table = name.ends_with(".sst");
+    current |= name == "CURRENT";
+    contents |= table || name.starts_with("MANIFEST-") || name.ends_with(".log");
+    // Best effort: another process may have it open and be removing files.
+    if (table) {
+      if (const auto size = files.file_size(path + "/" + name)) bytes += *size;
+    }
+  }
+  if (contents && !current) return rocks_error(Status::Corruption());
+  return bytes;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_rocks_store(const std::string& path,
+                                                const RocksOptions& options) {
+  env::Files& files = env::real_files();
+  SR_TRY(files.make_dirs(path));
+  SR_ASSIGN(const uint64_t file_bytes, look_at_files(path));
+  const bool large = rocks_is_large(file_bytes, options);
+  const auto cache = rocks_cache(options);
+  const rocksdb::DBOptions db_options = rocks_db_options(options, cache);
+  auto engine = std::make_shared<Engine>();
+  engine->path = path;
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  families.emplace_back(rocksdb::kDefaultColumnFamilyName,
+                        rocks_table_options(Table::kMeta, large, options, cache));
+  for (int t = 0; t < kTables; ++t) {
+    const auto table = static_cast<Table>(t);
+    families.emplace_back(table_name(table), rocks_table_options(table, large, options, cache));
+    engine->options[static_cast<size_t>(t)] = rocksdb::Options(db_options, families.back().options);
+  }
+  rocksdb::DB* db = nullptr;
+  const Status opened = rocksdb::DB::Open(db_options, path, families, &engine->families, &db);
+  engine->db.reset(db);
+  if (!opened.ok()) return rocks_open_error(opened);
+
+  const std::string runs = path + kRunFolder;
+  SR_TRY(files.make_dirs(runs));
+  SR_ASSIGN(const auto leftover, files.list(runs));
+  for (const std::string& name : leftover) SR_TRY(files.remove(runs + "/" + name));
+  return std::unique_ptr<Store>(std::make_unique<RocksStore>(std::move(engine)));
+}
+
+}  // namespace strongroom::store

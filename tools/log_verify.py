@@ -1,0 +1,249 @@
+#!/usr/bin/python3
+"""Verifies a copy of a release log as an outsider can: without a secret, and without strongroom.
+
+log_verify.py FOLDER VERIFIER_KEY [--origin ORIGIN] [--json]
+
+FOLDER holds `checkpoint` and `tile/`. VERIFIER_KEY is what `strongroom log checkpoint` prints as such:
+ORIGIN+hash+base64. Every entry bundle is read, the tree is computed from the entries alone, and compared with
+every tile and with the signed checkpoint. Exit status: 0 it verifies, 1 it does not, 2 usage.
+
+Written from docs/spec/log.md, c2sp.org/signed-note, tlog-checkpoint and tlog-tiles, and RFC 6962; it shares no
+code with src/strongroom/tlog. Needs the standard library and `cryptography` (Debian: python3-cryptography).
+"""
+import argparse
+import base64
+import binascii
+import hashlib
+import json
+import pathlib
+import sys
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+WIDTH = 256
+ENTRY_SIZE = 49
+TYPES = {1: "start", 2: "release", 3: "token", 4: "grant", 5: "policy", 6: "approval", 7: "freeze", 8: "erasure",
+         9: "counters"}
+NOTE_MAX = 128 * 1024
+
+
+class Refused(Exception):
+    """The log does not verify; the text says where."""
+
+
+def strict_base64(text):
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Refused("base64 that is none") from None
+    if base64.b64encode(data).decode() != text:
+        raise Refused("base64 that is not canonical")
+    return data
+
+
+def parse_verifier_key(text):
+    """c2sp.org/signed-note, Verifier keys."""
+    parts = text.split("+", 2)
+    if len(parts) != 3:
+        raise ValueError("a verifier key is NAME+hash+base64")
+    name, key_hash, material = parts[0], bytes.fromhex(parts[1]), base64.b64decode(parts[2], validate=True)
+    if len(material) != 33 or material[0] != 1:
+        raise ValueError("not an Ed25519 verifier key")
+    if hashlib.sha256(name.encode() + b"\n" + material).digest()[:4] != key_hash:
+        raise ValueError("the verifier key's hash is not that of its name and key: copied wrongly")
+    return name, key_hash, Ed25519PublicKey.from_public_bytes(material[1:])
+
+
+def verify_note(note, name, key_hash, key):
+    """c2sp.org/signed-note: the text of a note signed by `key`; lines of other keys are skipped."""
+    if len(note) > NOTE_MAX:
+        raise Refused("the checkpoint is too large to be one")
+    try:
+        text = note.decode()
+    except UnicodeDecodeError:
+        raise Refused("the checkpoint is not UTF-8") from None
+    if any(ord(c) < 0x20 and c != "\n" for c in text):
+        raise Refused("the checkpoint holds control characters")
+    split = text.rfind("\n\n")
+    if split < 0 or not text.endswith("\n"):
+        raise Refused("the checkpoint has no signatures")
+    body, lines = text[:split + 1], text[split + 2:].split("\n")[:-1]
+    verified = False
+    for line in lines:
+        fields = line.split(" ")
+        if len(fields) != 3 or fields[0] != "\u2014" or not fields[1] or "+" in fields[1]:
+            raise Refused("a signature line of the checkpoint is malformed")
+        signature = strict_base64(fields[2])
+        if len(signature) < 5:
+            raise Refused("a signature line of the checkpoint is malformed")
+        if fields[1] != name or signature[:4] != key_hash:
+            continue
+        try:
+            key.verify(signature[4:], body.encode())
+        except InvalidSignature:
+            raise Refused("the checkpoint's signature is wrong") from None
+        verified = True
+    if not verified:
+        raise Refused("the checkpoint is not signed by this key")
+    return body
+
+
+def parse_checkpoint(body, origin):
+    """c2sp.org/tlog-checkpoint: (size, root)."""
+    lines = body.split("\n")[:-1]
+    if len(lines) < 3 or not all(lines):
+        raise Refused("the checkpoint's text is none")
+    if lines[0] != origin:
+        raise Refused("the checkpoint is of another log")
+    if not lines[1].isascii() or not lines[1].isdigit() or str(int(lines[1])) != lines[1]:
+        raise Refused("the checkpoint's size is no number")
+    root = strict_base64(lines[2])
+    if len(root) != 32:
+        raise Refused("the checkpoint's root is no hash")
+    return int(lines[1]), root
+
+
+def leaf_hash(entry):
+    return hashlib.sha256(b"\0" + entry).digest()
+
+
+def node_hash(left, right):
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def tree_hash(leaves):
+    """RFC 6962, section 2.1."""
+    if len(leaves) == 1:
+        return leaves[0]
+    k = 1
+    while k * 2 < len(leaves):
+        k *= 2
+    return node_hash(tree_hash(leaves[:k]), tree_hash(leaves[k:]))
+
+
+def tile_path(level, n, width):
+    """c2sp.org/tlog-tiles: three digits a folder, all but the last behind an x."""
+    groups = []
+    while True:
+        groups.insert(0, f"{n % 1000:03d}")
+        n //= 1000
+        if n == 0:
+            break
+    path = "/".join(["tile", str(level)] + ["x" + g for g in groups[:-1]] + groups[-1:])
+    return path if width == WIDTH else f"{path}.p/{width}"
+
+
+class Folder:
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+
+    def read(self, path):
+        return (self.path / path).read_bytes()
+
+    def tile(self, level, n, width, size):
+        """A tile of `size` bytes; the front of the full one where a partial one was dropped since."""
+        try:
+            data = self.read(tile_path(level, n, width))
+        except FileNotFoundError:
+            try:
+                data = self.read(tile_path(level, n, WIDTH))[:size]
+            except FileNotFoundError:
+                raise Refused(f"{tile_path(level, n, width)} is missing") from None
+        if len(data) != size:
+            raise Refused(f"{tile_path(level, n, width)} has {len(data)} bytes, not {size}")
+        return data
+
+
+def parse_entry(entry, leaf, after):
+    """(type, t_ms); docs/spec/log.md, Entries."""
+    kind, t_ms, items = entry[4], int.from_bytes(entry[5:13], "big"), int.from_bytes(entry[13:17], "big")
+    if entry[:4] != b"SR1R" or not 1 <= kind <= 15 or not 1 <= items <= 65536 or t_ms < after:
+        raise Refused(f"entry {leaf} is none of a release log")
+    return kind, t_ms
+
+
+def verify(folder, verifier_key, origin):
+    name, key_hash, key = verifier_key
+    try:
+        note = folder.read("checkpoint")
+    except FileNotFoundError:
+        raise Refused("there is no checkpoint") from None
+    size, root = parse_checkpoint(verify_note(note, name, key_hash, key), origin)
+
+    counts, first, last = {}, None, 0
+    level_hashes = []
+    for n in range((size + WIDTH - 1) // WIDTH):
+        width = min(WIDTH, size - n * WIDTH)
+        data = folder.tile("entries", n, width, width * (2 + ENTRY_SIZE))
+        hashes = []
+        for i in range(width):
+            at = i * (2 + ENTRY_SIZE)
+            if int.from_bytes(data[at:at + 2], "big") != ENTRY_SIZE:
+                raise Refused(f"entry {n * WIDTH + i} has a wrong size")
+            entry = data[at + 2:at + 2 + ENTRY_SIZE]
+            kind, last = parse_entry(entry, n * WIDTH + i, last)
+            first = last if first is None else first
+            counts[TYPES.get(kind, str(kind))] = counts.get(TYPES.get(kind, str(kind)), 0) + 1
+            hashes.append(leaf_hash(entry))
+        level_hashes.append(hashes)
+
+    # Level by level: each tile against what was computed, its root going up where it is full.
+    level, roots = 0, []
+    while level_hashes:
+        above = []
+        for n, hashes in enumerate(level_hashes):
+            data = folder.tile(level, n, len(hashes), 32 * len(hashes))
+            for i, expected in enumerate(hashes):
+                if data[32 * i:32 * i + 32] != expected:
+                    raise Refused(f"{tile_path(level, n, len(hashes))} is wrong, first at hash {i}")
+            if len(hashes) == WIDTH:
+                above.append(tree_hash(hashes))
+            else:
+                roots.append(hashes)
+        level_hashes = [above[i:i + WIDTH] for i in range(0, len(above), WIDTH)]
+        level += 1
+
+    # The tree's root from its right edge: complete subtrees, the smallest first.
+    total = None
+    for hashes in roots:
+        while hashes:
+            cut = len(hashes) & -len(hashes)
+            subtree, hashes = tree_hash(hashes[-cut:]), hashes[:-cut]
+            total = subtree if total is None else node_hash(subtree, total)
+    computed = hashlib.sha256(b"").digest() if total is None else total
+    if computed != root:
+        raise Refused("the entries' root is not the checkpoint's")
+    return {"origin": origin, "size": size, "root": base64.b64encode(root).decode(), "first_t_ms": first or 0,
+            "last_t_ms": last, "entries": counts}
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Verifies a copy of a release log.")
+    parser.add_argument("folder")
+    parser.add_argument("verifier_key")
+    parser.add_argument("--origin", help="the checkpoint's first line, where it is not the key's name")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    try:
+        key = parse_verifier_key(arguments.verifier_key)
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        report = verify(Folder(arguments.folder), key, arguments.origin or key[0])
+    except Refused as refused:
+        print(f"log_verify: {refused}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"log_verify: {error.strerror}: {error.filename}", file=sys.stderr)
+        return 1
+    if arguments.json:
+        print(json.dumps(report))
+    else:
+        counts = ", ".join(f"{count} {name}" for name, count in report["entries"].items())
+        print(f"{report['origin']}: {report['size']} entries verified ({counts or 'none'}), root {report['root']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
