@@ -74,7 +74,7 @@ say "One hundred records an hour, and a stolen credential gets no more. Walking 
 got=0
 for common in 王伟 李伟 张伟 王芳 李娜 王敏 李静 张敏 刘伟 王静 张静 李强; do
   out=$("$strongroom" find person "name=$common" --purpose service --limit 50 --json) || { why=$("$strongroom" find person "name=$common" --purpose service --limit 50 2>&1 || true); break; }
-  got=$((got + $(grep -o '"id":' <<<"$out" | wc -l)))
+  got=$((got + $(python3 -c 'import json,sys; print(len(json.load(sys.stdin)["records"]))' <<<"$out")))
 done
 [ -n "${why:-}" ] || { say "  the budget was never reached"; exit 1; }
 say "  after $got records:  $why"

@@ -1,3 +1,4 @@
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -84,6 +85,7 @@ Result<void> run(const Global& global, const Options& options) {
   const VaultDir dir(options.dir);
   SR_ASSIGN(const bool exists, files.exists(dir.keyserver() + "/vault.json"));
   if (exists) return make_error(ErrorCode::kAlreadyExists, "there is a vault here already; it was not touched");
+  umask(0077);
   for (const auto& path : {dir.root, dir.keyserver(), dir.mirror(), dir.gateway(), dir.store(), dir.credentials(), dir.run()}) {
     SR_TRY(files.make_dirs(path, 0700));
   }

@@ -231,9 +231,6 @@ void KeyServerProcess::register_calls() {
         if (!locked_) {
           status->add_warnings("memory is not locked: raise RLIMIT_MEMLOCK (LimitMEMLOCK=infinity), or switch swap off");
         }
-        if (vault_.dev()) {
-          status->add_warnings("DEVELOPMENT VAULT: the root key lies in a file beside the data. Never put real people into it");
-        }
         respond(std::move(*status));
       });
   door_->set_reply_signer([this](const rpc::CallContext& context, std::string_view body) {

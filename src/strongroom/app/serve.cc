@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -224,6 +225,7 @@ Result<void> run(const Global& global, const Options& options, int& status) {
   } else if (gateway_address.port != 0) {
     keyserver_address.port = static_cast<uint16_t>(gateway_address.port == 65535 ? 65534 : gateway_address.port + 1);
   }
+  umask(0077);  // For whatever a library may write.
   SR_ASSIGN(const int lock_fd, lock(dir));
   static_cast<void>(lock_fd);  // Held until the process ends.
   SR_TRY(env::real_files().make_dirs(dir.run(), 0700));

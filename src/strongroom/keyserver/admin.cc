@@ -1,4 +1,5 @@
-// The admin listener's calls: who may read, who may change; each change is one log entry with its author.
+// The admin listener's calls: who may read, who may change; each change is one log entry with its
+// author.
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
@@ -14,7 +15,8 @@ constexpr uint32_t kLogEntriesDefault = 100;
 constexpr size_t kTilePathMax = 256;
 
 Error no_principal() {
-  return make_error(ErrorCode::kNotFound, "There is no such principal. `principal list` shows all.");
+  return make_error(ErrorCode::kNotFound,
+                    "There is no such principal. `principal list` shows all.");
 }
 
 Result<void> check_public_key(const std::string& key) {
@@ -41,9 +43,8 @@ std::string KeyServer::sign_reply(std::string_view path, std::string_view author
 
 Result<void> KeyServer::require(const std::string& who,
                                 std::initializer_list<v1::Power> any_of) const {
-  if (std::any_of(any_of.begin(), any_of.end(), [&](v1::Power power) {
-        return ledger_.engine().has_power(who, power);
-      })) {
+  if (std::any_of(any_of.begin(), any_of.end(),
+                  [&](v1::Power power) { return ledger_.engine().has_power(who, power); })) {
     return {};
   }
   return make_error(ErrorCode::kPermissionDenied,
@@ -257,8 +258,8 @@ Result<v1::RekeyPrincipalResponse> KeyServer::rekey_principal(
   return out;
 }
 
-Result<v1::LogCheckpointResponse> KeyServer::log_checkpoint(
-    const std::string& who, const v1::LogCheckpointRequest&) const {
+Result<v1::LogCheckpointResponse> KeyServer::log_checkpoint(const std::string& who,
+                                                            const v1::LogCheckpointRequest&) const {
   SR_TRY(require(who, {v1::READ_LOG, v1::READ_STATUS}));
   v1::LogCheckpointResponse out;
   out.set_note(log_->checkpoint_note());

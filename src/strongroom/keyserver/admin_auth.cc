@@ -9,7 +9,9 @@ namespace {
 constexpr std::string_view kAdminLabel{"strongroom admin v1\0", 20};
 constexpr std::string_view kReplyLabel{"strongroom reply v1\0", 20};
 
-Error refused(const char* text) { return make_error(ErrorCode::kUnauthenticated, text); }
+Error refused(const char* text) {
+  return make_error(ErrorCode::kUnauthenticated, text);
+}
 
 std::string admin_message(const ByteArray<16>& vault, uint64_t t_ms, const ByteArray<16>& nonce,
                           std::string_view path, Bytes body_sha256) {
@@ -101,8 +103,7 @@ Result<std::string> AdminAuth::authenticate(std::string_view path, Bytes body_sh
     return refused("This principal has no key.");
   }
   std::copy_n(as_bytes(who->principal.public_key()).begin(), key.size(), key.begin());
-  const std::string message =
-      admin_message(vault_, t, authorization->nonce, path, body_sha256);
+  const std::string message = admin_message(vault_, t, authorization->nonce, path, body_sha256);
   if (!crypto::verify(key, as_bytes(message), authorization->signature)) {
     return refused("This call's signature is not by the principal's registered key.");
   }
@@ -115,7 +116,8 @@ Result<std::string> AdminAuth::authenticate(std::string_view path, Bytes body_sh
     if (now_ms >= generation_ms_ + 4 * kAdminFreshMs) nonces_[1].clear();
     generation_ms_ = now_ms;
   }
-  const std::string nonce = authorization->principal + "|" + std::string(as_text(authorization->nonce));
+  const std::string nonce =
+      authorization->principal + "|" + std::string(as_text(authorization->nonce));
   if (nonces_[0].contains(nonce) || nonces_[1].contains(nonce)) {
     return make_error(ErrorCode::kReplayed, "This call was already answered; sign a new one.");
   }

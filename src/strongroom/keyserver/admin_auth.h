@@ -1,7 +1,9 @@
-// The strongroom-authorization header of the admin listener: a signature over one call, good for a minute, used once.
+// The strongroom-authorization header of the admin listener: a signature over one call, good for a
+// minute, used once.
 //
-//   v1 PRINCIPAL T_MS NONCE SIGNATURE     NONCE and SIGNATURE in base64, T_MS decimal, single spaces
-//   SIGNATURE = Ed25519("strongroom admin v1\0" | vault 16 | t_ms u64be | nonce 16 | sha256(path) | sha256(body))
+//   v1 PRINCIPAL T_MS NONCE SIGNATURE     NONCE and SIGNATURE in base64, T_MS decimal, single
+//   spaces SIGNATURE = Ed25519("strongroom admin v1\0" | vault 16 | t_ms u64be | nonce 16 |
+//   sha256(path) | sha256(body))
 #pragma once
 
 #include <optional>
@@ -40,7 +42,8 @@ std::string make_authorization(const ByteArray<16>& vault, std::string_view prin
 
 // "strongroom reply v1\0" | nonce 16 | sha256(path) | sha256(reply body)
 std::string reply_message(const ByteArray<16>& nonce, std::string_view path, std::string_view body);
-// For clients: whether `signature` (base64, the strongroom-signature header) is the vault's over this reply.
+// For clients: whether `signature` (base64, the strongroom-signature header) is the vault's over
+// this reply.
 bool verify_reply(const crypto::PublicKey& log_public_key, const ByteArray<16>& nonce,
                   std::string_view path, std::string_view body, std::string_view signature);
 
@@ -52,9 +55,8 @@ class AdminAuth {
       : vault_(vault), engine_(engine), started_ms_(started_ms) {}
 
   // The principal that signed this call; remembers its nonce.
-  //   kUnauthenticated  No header, a wrong one, a stale one, unknown or disabled principal, bad signature.
-  //   kReplayed         Sign anew.
-  //   kUnavailable      Too many calls in one minute.
+  //   kUnauthenticated  No header, a wrong one, a stale one, unknown or disabled principal, bad
+  //   signature. kReplayed         Sign anew. kUnavailable      Too many calls in one minute.
   Result<std::string> authenticate(std::string_view path, Bytes body_sha256,
                                    std::string_view header, uint64_t now_ms);
 

@@ -12,8 +12,8 @@ class AdminTest : public testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(vault_.create()); }
 
-  std::string header(uint64_t t_ms, const std::string& who = "operator",
-                     const char* path = kPath, const std::string& body = "{}") {
+  std::string header(uint64_t t_ms, const std::string& who = "operator", const char* path = kPath,
+                     const std::string& body = "{}") {
     ByteArray<16> nonce{};
     crypto::random_bytes(nonce);
     return make_authorization(vault_.vault_bytes(), who, vault_.key(who), t_ms, nonce, path, body);

@@ -1,4 +1,5 @@
-// KeyServer::handle: a gateway's calls. All of a batch are decided and staged, one commit, then keys are derived.
+// KeyServer::handle: a gateway's calls. All of a batch are decided and staged, one commit, then
+// keys are derived.
 #include <algorithm>
 
 #include "strongroom/keyserver/key_server.h"
@@ -125,8 +126,7 @@ Result<void> KeyServer::derive(const v1::Call& call, const Pending& pending,
     case v1::Call::kGrant:
       return derive_grant(pending, leaf, *reply.mutable_grant());
     case v1::Call::kUpdateGrant:
-      return derive_update_grant(call.update_grant(), pending, leaf,
-                                 *reply.mutable_update_grant());
+      return derive_update_grant(call.update_grant(), pending, leaf, *reply.mutable_update_grant());
     case v1::Call::kOpenLane: {
       const LaneRoot* root = state_->lane_root(pending.lane);
       SR_CHECK(root != nullptr, "a lane's root is stored before it leaves");
@@ -161,8 +161,8 @@ Result<void> KeyServer::derive_tokens(const v1::TokensCall& call, const Pending&
     SR_CHECK(lane != nullptr, "a live lane has a root");
     lane->tokens(terms, tokens);
     for (size_t t = 0; t < terms.size(); ++t) {
-      memcpy(out.data() + (t * lanes + l) * TermToken::kSize,
-             tokens[t].read(SecretAccess{}).data(), TermToken::kSize);
+      memcpy(out.data() + (t * lanes + l) * TermToken::kSize, tokens[t].read(SecretAccess{}).data(),
+             TermToken::kSize);
     }
   }
   reply.set_leaf(leaf.index().value);
@@ -209,9 +209,8 @@ Result<void> KeyServer::derive_grant(const Pending& pending, const DurableLeaf& 
   return {};
 }
 
-Result<void> KeyServer::derive_update_grant(const v1::UpdateGrantCall& call,
-                                            const Pending& pending, const DurableLeaf& leaf,
-                                            v1::UpdateGrantReply& reply) {
+Result<void> KeyServer::derive_update_grant(const v1::UpdateGrantCall& call, const Pending& pending,
+                                            const DurableLeaf& leaf, v1::UpdateGrantReply& reply) {
   std::string& out = *reply.mutable_secrets();
   out.reserve(pending.versions.size() * WriteSecret::kSize);
   for (int i = 0; i < call.items_size(); ++i) {

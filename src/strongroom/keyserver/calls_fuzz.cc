@@ -1,5 +1,5 @@
-// A CallBatch of a hostile gateway. "@@" where a ticket is expected stands for a genuine one, so that the fuzzer gets
-// past the signature: '@' '@' n picks it.
+// A CallBatch of a hostile gateway. "@@" where a ticket is expected stands for a genuine one, so
+// that the fuzzer gets past the signature: '@' '@' n picks it.
 #include "strongroom/keyserver/test_vault.h"
 
 using namespace strongroom;
@@ -7,7 +7,8 @@ using namespace strongroom::keyserver;
 
 namespace {
 
-// One vault for the whole run: what stays behind from input to input is what a hostile gateway would build up too.
+// One vault for the whole run: what stays behind from input to input is what a hostile gateway
+// would build up too.
 TestVault& vault() {
   static TestVault vault;
   static const bool kMade = [] {

@@ -1,4 +1,5 @@
-// Decide and stage: each call of a gateway against its ticket, the policy and the ledger. No key is touched here.
+// Decide and stage: each call of a gateway against its ticket, the policy and the ledger. No key is
+// touched here.
 #include <algorithm>
 #include <bit>
 
@@ -109,8 +110,7 @@ Result<void> KeyServer::decide_check(const v1::CheckCall& call, uint64_t now) {
   return ledger_.engine().decide(ask_under(record->ticket(), call.action()), now);
 }
 
-Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now,
-                                      Pending& pending) {
+Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, Pending& pending) {
   SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
   if (call.request_hash().size() != kRequestHashSize) return invalid("A request hash is 32 bytes.");
   SR_TRY(check_terms(call.h_w(), kTermsMax));
@@ -179,8 +179,8 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
       return not_found(i);
     }
   }
-  SR_TRY(reserve_reply(count * static_cast<size_t>(std::popcount(call.groups())) *
-                       RecordKey::kSize));
+  SR_TRY(
+      reserve_reply(count * static_cast<size_t>(std::popcount(call.groups())) * RecordKey::kSize));
 
   std::vector<v1::LogItem> items(1 + count);
   fill_ticket(*record, call.request_id(), count, items[0]);

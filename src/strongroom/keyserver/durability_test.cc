@@ -87,8 +87,8 @@ TEST(DurabilityTest, NothingLeavesWhenTheKeyStateCannotBeSynced) {
   }
 }
 
-// A working day, call by call, on a disk that stops at its nth operation. Whatever was answered before holds after the
-// restart: no number is handed out twice, no key has changed.
+// A working day, call by call, on a disk that stops at its nth operation. Whatever was answered
+// before holds after the restart: no number is handed out twice, no key has changed.
 TEST(DurabilityTest, ACrashAtAnyPointLosesNothingThatWasAnswered) {
   uint64_t crashes = 0;
   for (uint64_t stop = 1;; ++stop) {
@@ -111,11 +111,15 @@ TEST(DurabilityTest, ACrashAtAnyPointLosesNothingThatWasAnswered) {
       }
       vault.clock().advance_ms(10);
       const auto lane = vault.call(lane_call(vault.import_ticket(), false));
-      if (lane.has_open_lane()) EXPECT_TRUE(lanes.insert(lane.open_lane().lane()).second);
+      if (lane.has_open_lane()) {
+        EXPECT_TRUE(lanes.insert(lane.open_lane().lane()).second);
+      }
       vault.clock().advance_ms(10);
       const auto tokens = vault.call(unique_call(vault.import_ticket(), {kTerm}));
       if (tokens.has_unique_tokens()) {
-        if (!unique.empty()) EXPECT_EQ(tokens.unique_tokens().tokens(), unique);
+        if (!unique.empty()) {
+          EXPECT_EQ(tokens.unique_tokens().tokens(), unique);
+        }
         unique = tokens.unique_tokens().tokens();
       }
       vault.clock().advance_ms(10);
@@ -196,10 +200,12 @@ TEST_F(RestartTest, AClockBehindTheLogIsRefusedAndNothingChanges) {
   const uint64_t last = vault_.clock().wall_ms();
   vault_.close();
   std::set<std::string> before, after;
-  for (const auto& entry : fs::recursive_directory_iterator(vault_.dir())) before.insert(entry.path());
+  for (const auto& entry : fs::recursive_directory_iterator(vault_.dir()))
+    before.insert(entry.path());
   vault_.clock().set_wall_ms(last - 60'001);
   EXPECT_EQ(open_error().code, ErrorCode::kFailedPrecondition);
-  for (const auto& entry : fs::recursive_directory_iterator(vault_.dir())) after.insert(entry.path());
+  for (const auto& entry : fs::recursive_directory_iterator(vault_.dir()))
+    after.insert(entry.path());
   EXPECT_EQ(before, after);
   vault_.clock().set_wall_ms(last - 60'000);
   EXPECT_TRUE(vault_.open());
@@ -274,7 +280,8 @@ TEST_F(RestartTest, ALogOlderThanTheStateIsRefused) {
   EXPECT_EQ(open_error().code, ErrorCode::kDataLoss);
 }
 
-// A kill leaves the files as they are at that moment: each such copy opens and goes on where it stood.
+// A kill leaves the files as they are at that moment: each such copy opens and goes on where it
+// stood.
 TEST_F(RestartTest, ACopyTakenAfterAnyCallGoesOnFromThere) {
   const std::string kept = vault_.dir() + ".copy";
   uint64_t expected_first = 0;
@@ -286,8 +293,7 @@ TEST_F(RestartTest, ACopyTakenAfterAnyCallGoesOnFromThere) {
     KeyServerOptions options = vault_.options();
     options.dir = kept + "/keyserver";
     options.mirror_dir = kept + "/keyserver-mirror";
-    auto other =
-        KeyServer::open(options, vault_.root(), env::real_files(), vault_.clock());
+    auto other = KeyServer::open(options, vault_.root(), env::real_files(), vault_.clock());
     ASSERT_TRUE(other) << other.error().text;
     v1::CallBatch batch;
     *batch.add_calls() = grant_call(vault_.import_ticket(), 1);

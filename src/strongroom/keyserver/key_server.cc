@@ -16,7 +16,9 @@ KeyState::Places places_of(const KeyServerOptions& options) {
   return {options.dir + "/state", options.mirror_dir + "/state"};
 }
 
-std::string log_dir(const KeyServerOptions& options) { return options.dir + "/log"; }
+std::string log_dir(const KeyServerOptions& options) {
+  return options.dir + "/log";
+}
 
 Error invalid(policy::Problem* problem, const char* text, std::string path) {
   if (problem != nullptr) *problem = {text, std::move(path)};
@@ -161,8 +163,8 @@ Result<void> KeyServer::open_log() {
   return {};
 }
 
-// Holds the key state against the ledger, and makes up for a crash between the two: what one batch logged last and the
-// state lacks was never used, since keys leave only behind both.
+// Holds the key state against the ledger, and makes up for a crash between the two: what one batch
+// logged last and the state lacks was never used, since keys leave only behind both.
 Result<void> KeyServer::reconcile() {
   if (state_->applied() > log_->size()) return rolled_back();
   const auto& blocks = ledger_.blocks();
@@ -236,8 +238,7 @@ Result<void> KeyServer::start(const Founding* founding) {
   return log_->write_checkpoint();
 }
 
-Result<size_t> KeyServer::stage(EntryType type, std::span<const v1::LogItem> items,
-                                uint64_t t_ms) {
+Result<size_t> KeyServer::stage(EntryType type, std::span<const v1::LogItem> items, uint64_t t_ms) {
   serialized_.resize(items.size());
   for (size_t i = 0; i < items.size(); ++i) items[i].SerializeToString(&serialized_[i]);
   const auto position = log_->stage(type, serialized_, t_ms);

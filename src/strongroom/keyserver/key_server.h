@@ -1,7 +1,8 @@
-// The key server: policy decides, the entry is durable in the release log, the key or token leaves. In this order always.
+// The key server: policy decides, the entry is durable in the release log, the key or token leaves.
+// In this order always.
 //
-// Everything a gateway sends is untrusted: sizes, lengths, lanes, records, ids. A batch of calls shares one group of the
-// log and one fsync. Single-threaded: one event loop owns it.
+// Everything a gateway sends is untrusted: sizes, lengths, lanes, records, ids. A batch of calls
+// shares one group of the log and one fsync. Single-threaded: one event loop owns it.
 //
 //   DIR/keyserver/{vault.json, log/, state/}   DIR/keyserver-mirror/state/
 #pragma once
@@ -25,12 +26,13 @@
 
 namespace strongroom::keyserver {
 
-inline constexpr size_t kCallsMax = 4096;                   // In a batch.
-inline constexpr size_t kTermsMax = 64;                     // In a TokensCall.
+inline constexpr size_t kCallsMax = 4096;  // In a batch.
+inline constexpr size_t kTermsMax = 64;    // In a TokensCall.
 inline constexpr size_t kReleaseItemsMax = 1000;
 inline constexpr size_t kUniqueTermsMax = 4096;
 inline constexpr size_t kUpdateItemsMax = 4096;
-inline constexpr size_t kReplyBytesMax = size_t{14} << 20;  // Of secrets in a batch: the transport takes 16 MiB.
+inline constexpr size_t kReplyBytesMax =
+    size_t{14} << 20;  // Of secrets in a batch: the transport takes 16 MiB.
 inline constexpr uint64_t kEpochMs = 3'600'000;
 inline constexpr uint32_t kLogEntriesMax = 1000;
 
@@ -50,8 +52,9 @@ struct Founding {
 // Not thread-safe. Borrows files and clock, which outlive it.
 class KeyServer {
  public:
-  // A new vault: key state, log with its first entries, first checkpoint, and last of all vault.json. `vault` brings name,
-  // dev, shares, threshold and gateways; id, origin, log key, root check and time are filled in.
+  // A new vault: key state, log with its first entries, first checkpoint, and last of all
+  // vault.json. `vault` brings name, dev, shares, threshold and gateways; id, origin, log key, root
+  // check and time are filled in.
   //   kAlreadyExists    There is one here.
   //   kInvalidArgument  The founding is not sound; `problem`, where given, says which item.
   static Result<std::unique_ptr<KeyServer>> create(const KeyServerOptions& options,
@@ -72,17 +75,19 @@ class KeyServer {
   v1::ReplyBatch handle(v1::CallBatch&& batch);
   // The log or the state could not be written: every call is refused from now on. Stop the process.
   bool failed() const { return failed_; }
-  // Each second: writes the checkpoint, forgets expired tickets, begins a new epoch when an hour has passed.
+  // Each second: writes the checkpoint, forgets expired tickets, begins a new epoch when an hour
+  // has passed.
   Result<void> tick();
 
   const v1::VaultFile& vault_file() const { return vault_; }
   std::string checkpoint_note() const { return log_->checkpoint_note(); }
 
-  // The admin listener. First authenticate(), then one of the calls below with the principal it returned.
+  // The admin listener. First authenticate(), then one of the calls below with the principal it
+  // returned.
   Result<std::string> authenticate(std::string_view path, Bytes body_sha256,
                                    std::string_view authorization);
-  // Value of the strongroom-signature header for a reply to a call with this authorization header; empty if that is
-  // malformed, since then there is no nonce to answer to.
+  // Value of the strongroom-signature header for a reply to a call with this authorization header;
+  // empty if that is malformed, since then there is no nonce to answer to.
   std::string sign_reply(std::string_view path, std::string_view authorization,
                          std::string_view body) const;
 
@@ -151,8 +156,7 @@ class KeyServer {
                              const DurableLeaf& leaf, v1::TokensReply& reply);
   Result<void> derive_release(const v1::ReleaseCall& call, const DurableLeaf& leaf,
                               v1::ReleaseReply& reply);
-  Result<void> derive_grant(const Pending& pending, const DurableLeaf& leaf,
-                            v1::GrantReply& reply);
+  Result<void> derive_grant(const Pending& pending, const DurableLeaf& leaf, v1::GrantReply& reply);
   Result<void> derive_update_grant(const v1::UpdateGrantCall& call, const Pending& pending,
                                    const DurableLeaf& leaf, v1::UpdateGrantReply& reply);
   Result<void> derive_unique_tokens(const v1::UniqueTokensCall& call, const Pending& pending,

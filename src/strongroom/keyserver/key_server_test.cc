@@ -68,7 +68,7 @@ TEST_F(KeyServerTest, AFindGetsTokensThenKeysThatOpenWhatAWriterSealed) {
   ASSERT_TRUE(released.has_release()) << released.error().text();
   const WriteSecret secret(as_bytes(granted.secrets()).subspan(32).first<32>());
   std::string expected;
-  for (uint8_t g : {0, 1}) {
+  for (const uint8_t g : {uint8_t{0}, uint8_t{1}}) {
     append(expected, crypto::derive_group_key(secret, GroupId{g}).read(SecretAccess{}));
   }
   EXPECT_EQ(released.release().keys(), expected);
@@ -146,8 +146,7 @@ TEST_F(KeyServerTest, BudgetsHoldAcrossRestartsAndReopen) {
   const auto take = [&](uint64_t count) {
     std::vector<std::pair<uint64_t, uint64_t>> items;
     for (uint64_t i = 0; i < count; ++i) items.emplace_back(next + i, u);
-    const auto reply =
-        vault_.call(release_call(vault_.ticket(), {}, items, 2, true));
+    const auto reply = vault_.call(release_call(vault_.ticket(), {}, items, 2, true));
     if (reply.has_release()) next += count;
     return reply;
   };
@@ -164,12 +163,12 @@ TEST_F(KeyServerTest, ForeignUngrantedAndImpossibleRecordsAreNotFound) {
   const auto [first, u] = grant(2);
   const auto [parcel, parcel_u] = grant(2, kParcel);
   for (const auto& item : std::vector<std::pair<uint64_t, uint64_t>>{
-           {parcel, parcel_u},           // Another collection's.
-           {first + 2, u},               // Not granted.
-           {uint64_t{77} << 12, u},      // No such block.
+           {parcel, parcel_u},       // Another collection's.
+           {first + 2, u},           // Not granted.
+           {uint64_t{77} << 12, u},  // No such block.
            {UINT64_MAX, u},
            {first, 0},
-           {first, parcel_u + 1}}) {     // A version never granted.
+           {first, parcel_u + 1}}) {  // A version never granted.
     const auto reply = vault_.call(release_call(vault_.ticket(), {}, {item}, 2, true));
     EXPECT_EQ(code(reply), ErrorCode::kNotFound) << item.first;
   }
@@ -215,8 +214,7 @@ TEST_F(KeyServerTest, SizesOfTheGatewayAreNotTrusted) {
   EXPECT_TRUE(refused(grant_call(vault_.import_ticket(), 4097)));
   EXPECT_TRUE(refused(update_call(vault_.import_ticket(), {})));
   EXPECT_TRUE(refused(unique_call(vault_.import_ticket(), {})));
-  EXPECT_TRUE(refused(
-      unique_call(vault_.import_ticket(), std::vector<std::string>(4097, kTerm))));
+  EXPECT_TRUE(refused(unique_call(vault_.import_ticket(), std::vector<std::string>(4097, kTerm))));
   EXPECT_TRUE(refused(v1::Call()));
   EXPECT_TRUE(refused(tokens_call({}, {}, {kTerm})));
 }
@@ -238,7 +236,8 @@ TEST_F(KeyServerTest, GrantsFillBlocksInOrderUnderFreshVersions) {
 
 TEST_F(KeyServerTest, AnUpdateGetsAVersionThatPostingsTellApart) {
   const auto [first, u] = grant(2);
-  const auto update = vault_.call(update_call(vault_.import_ticket(), {{first, u}, {first + 1, u}}));
+  const auto update =
+      vault_.call(update_call(vault_.import_ticket(), {{first, u}, {first + 1, u}}));
   ASSERT_TRUE(update.has_update_grant()) << update.error().text();
   EXPECT_THAT(update.update_grant().u(), ElementsAre(u + 1, u + 2));
   EXPECT_EQ(update.update_grant().secrets().size(), 64u);
@@ -278,8 +277,7 @@ TEST_F(KeyServerTest, LanesAreSearchedFromOpeningOrPublishing) {
             ErrorCode::kFailedPrecondition);
   EXPECT_EQ(code(vault_.call(publish_call(online, v1::PublishLaneCall::PUBLISH))),
             ErrorCode::kFailedPrecondition);
-  EXPECT_EQ(code(vault_.call(publish_call(999, v1::PublishLaneCall::CLOSE))),
-            ErrorCode::kNotFound);
+  EXPECT_EQ(code(vault_.call(publish_call(999, v1::PublishLaneCall::CLOSE))), ErrorCode::kNotFound);
   EXPECT_THAT(lanes(), ElementsAre(online, packed)) << "a closed lane is searched on";
   const auto before = search(vault_.ticket());
   ASSERT_TRUE(vault_.open());
@@ -296,8 +294,7 @@ TEST_F(KeyServerTest, UniqueTokensAreStableAndMetered) {
   const auto other =
       vault_.call(unique_call(vault_.import_ticket(kParcel), {kTerm})).unique_tokens();
   EXPECT_NE(other.tokens(), first.tokens()) << "a root for each collection";
-  EXPECT_EQ(code(vault_.call(unique_call(vault_.ticket(), {kTerm}))),
-            ErrorCode::kPermissionDenied);
+  EXPECT_EQ(code(vault_.call(unique_call(vault_.ticket(), {kTerm}))), ErrorCode::kPermissionDenied);
   const std::vector<std::string> many(4096, kTerm);
   int allowed = 0;
   while (code(vault_.call(unique_call(vault_.import_ticket(), many))) == kOk) ++allowed;
@@ -372,8 +369,7 @@ TEST_F(KeyServerTest, EachReleaseIsLoggedWithItsTicketAndCounter) {
 TEST_F(KeyServerTest, AnotherRootKeyIsRefused) {
   const auto other = crypto::random_secret<SealingKey>();
   vault_.close();
-  const auto opened =
-      KeyServer::open(vault_.options(), other, env::real_files(), vault_.clock());
+  const auto opened = KeyServer::open(vault_.options(), other, env::real_files(), vault_.clock());
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::kPermissionDenied);
 }

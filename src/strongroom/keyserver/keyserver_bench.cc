@@ -1,6 +1,8 @@
-// What a batch of lookups costs a key server: Tokens and Release pairs, on real files and on files that do not sync.
+// What a batch of lookups costs a key server: Tokens and Release pairs, on real files and on files
+// that do not sync.
 //
-//   keyserver_bench [--benchmark_filter=...]     one line per batch size; time is a whole pair of batches
+//   keyserver_bench [--benchmark_filter=...]     one line per batch size; time is a whole pair of
+//   batches
 #include <benchmark/benchmark.h>
 
 #include "strongroom/keyserver/test_vault.h"
@@ -35,8 +37,7 @@ class NoSyncFiles : public env::Files {
   Result<std::string> read(const std::string& path, uint64_t size_max) override {
     return base_.read(path, size_max);
   }
-  Result<std::string> read_range(const std::string& path, uint64_t offset,
-                                 uint64_t size) override {
+  Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t size) override {
     return base_.read_range(path, offset, size);
   }
   Result<void> write_atomic(const std::string& path, Bytes bytes, uint32_t mode) override {
@@ -97,13 +98,14 @@ void lookups(benchmark::State& state, env::Files& files) {
     state.ResumeTiming();
   }
   state.SetItemsProcessed(state.iterations() * state.range(0));
-  state.counters["us_per_lookup"] =
-      benchmark::Counter(static_cast<double>(state.range(0)) * 1e-6,
-                         benchmark::Counter::kIsIterationInvariantRate |
-                             benchmark::Counter::kInvert);
+  state.counters["us_per_lookup"] = benchmark::Counter(
+      static_cast<double>(state.range(0)) * 1e-6,
+      benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
-void lookups_real(benchmark::State& state) { lookups(state, env::real_files()); }
+void lookups_real(benchmark::State& state) {
+  lookups(state, env::real_files());
+}
 void lookups_cpu(benchmark::State& state) {
   NoSyncFiles files;
   lookups(state, files);

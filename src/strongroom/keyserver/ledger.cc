@@ -23,7 +23,9 @@ uint32_t ReleaseCounters::get(RecordIndex idx) const {
   return page == pages_.end() ? 0 : page->second[idx.value % kPage];
 }
 
-void ReleaseCounters::increment(RecordIndex idx) { ++pages_[idx.value / kPage][idx.value % kPage]; }
+void ReleaseCounters::increment(RecordIndex idx) {
+  ++pages_[idx.value / kPage][idx.value % kPage];
+}
 
 Ledger::Ledger(ByteArray<16> vault, std::vector<std::string> gateways)
     : vault_(vault), tickets_(vault, std::move(gateways), engine_) {}
@@ -76,7 +78,8 @@ Result<void> Ledger::apply(EntryType type, uint64_t leaf, uint64_t t_ms,
   switch (type) {
     case EntryType::kStart:
       // Another vault's log in this vault's folder.
-      if (!items[0].has_start() || items[0].start().vault() != as_text(vault_)) return foreign(leaf);
+      if (!items[0].has_start() || items[0].start().vault() != as_text(vault_))
+        return foreign(leaf);
       return {};
     case EntryType::kPolicy:
       for (const v1::LogItem& item : items) {
@@ -137,8 +140,7 @@ Result<void> Ledger::apply_release(std::span<const v1::LogItem> items, uint64_t 
   return {};
 }
 
-Result<void> Ledger::apply_token(std::span<const v1::LogItem> items, uint64_t leaf,
-                                 uint64_t t_ms) {
+Result<void> Ledger::apply_token(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms) {
   if (items.size() < 2 || !items[0].has_ticket() || !items[1].has_token()) return foreign(leaf);
   const v1::TicketItem& ticket = items[0].ticket();
   const bool unique = items[1].token().unique();
@@ -160,8 +162,7 @@ Result<void> Ledger::apply_token(std::span<const v1::LogItem> items, uint64_t le
   return {};
 }
 
-Result<void> Ledger::apply_grant(std::span<const v1::LogItem> items, uint64_t leaf,
-                                 uint64_t t_ms) {
+Result<void> Ledger::apply_grant(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms) {
   // A lane is published by the gateway itself, under no ticket.
   if (items[0].has_ticket()) {
     const v1::TicketItem& ticket = items[0].ticket();
@@ -216,12 +217,17 @@ Result<void> Ledger::apply_lane_item(const v1::LaneItem& item, uint64_t leaf, ui
     return foreign(leaf);
   }
   CollectionInfo& info = collection->second;
-  const bool opens = item.change() == v1::LaneItem::OPENED || item.change() == v1::LaneItem::RESERVED;
+  const bool opens =
+      item.change() == v1::LaneItem::OPENED || item.change() == v1::LaneItem::RESERVED;
   if (opens) {
     if (item.lane() != next_lane_ || item.lane() > kLaneMax) return foreign(leaf);
     ++next_lane_;
-    lanes_[item.lane()] = {CollectionId{item.collection()}, item.change(),
-                           item.change() == v1::LaneItem::RESERVED, leaf, leaf, t_ms};
+    lanes_[item.lane()] = {CollectionId{item.collection()},
+                           item.change(),
+                           item.change() == v1::LaneItem::RESERVED,
+                           leaf,
+                           leaf,
+                           t_ms};
   }
   const auto lane = lanes_.find(item.lane());
   if (lane == lanes_.end() || lane->second.collection.value != item.collection()) {

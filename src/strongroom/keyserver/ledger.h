@@ -1,8 +1,8 @@
-// Ledger: everything that the release log says, folded into memory: collections, policy, principals, blocks, lanes,
-// versions, budgets, tickets, release counters.
+// Ledger: everything that the release log says, folded into memory: collections, policy,
+// principals, blocks, lanes, versions, budgets, tickets, release counters.
 //
-// It changes only by apply(), and apply() is the same for an entry just staged and for one replayed at start: so a server
-// that restarts decides exactly as the one that ran.
+// It changes only by apply(), and apply() is the same for an entry just staged and for one replayed
+// at start: so a server that restarts decides exactly as the one that ran.
 #pragma once
 
 #include <array>
@@ -33,18 +33,18 @@ struct LaneInfo {
   CollectionId collection;
   v1::LaneItem::Change status = v1::LaneItem::OPENED;
   bool packed = false;
-  uint64_t leaf = 0;         // Of the last change.
+  uint64_t leaf = 0;  // Of the last change.
   uint64_t opened_leaf = 0;
   uint64_t opened_ms = 0;
 };
 
 struct CollectionInfo {
   v1::Collection definition;
-  uint64_t leaf = 0;                       // Of the last change.
-  std::optional<uint32_t> open_block;      // With room left.
-  std::vector<uint32_t> live_lanes;        // Searched, ascending.
+  uint64_t leaf = 0;                   // Of the last change.
+  std::optional<uint32_t> open_block;  // With room left.
+  std::vector<uint32_t> live_lanes;    // Searched, ascending.
   size_t reserved_lanes = 0;
-  std::optional<uint64_t> unique_leaf;     // First unique tokens, which made the root.
+  std::optional<uint64_t> unique_leaf;  // First unique tokens, which made the root.
   uint64_t unique_ms = 0;
 };
 
@@ -66,7 +66,8 @@ class Ledger {
   Ledger& operator=(const Ledger&) = delete;
 
   // Folds in one entry.
-  //   kDataLoss  An entry that this version cannot have written; nothing should be served from this ledger.
+  //   kDataLoss  An entry that this version cannot have written; nothing should be served from this
+  //   ledger.
   Result<void> apply(tlog::EntryType type, uint64_t leaf, uint64_t t_ms,
                      std::span<const v1::LogItem> items);
   // The same for an entry as the log hands it out.

@@ -13,9 +13,9 @@ struct KeyServer::Pending {
   std::optional<size_t> position;  // Of its entry in the log's group.
   uint64_t leaf = 0;               // Known before: of an unchanged lane.
   CollectionId collection;
-  std::vector<uint32_t> lanes;     // Tokens: live ones, as of the decision.
+  std::vector<uint32_t> lanes;  // Tokens: live ones, as of the decision.
   uint64_t generation = 0;
-  RecordIndex first;               // Grant.
+  RecordIndex first;  // Grant.
   uint32_t count = 0;
   bool new_block = false;
   std::vector<uint64_t> versions;  // u: of a grant one, of an update one each.

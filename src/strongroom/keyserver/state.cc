@@ -41,7 +41,9 @@ std::set<uint64_t> readable_epochs(env::Files& files, const std::string& dir) {
   return epochs ? *std::move(epochs) : std::set<uint64_t>();
 }
 
-size_t frames_of(const std::optional<StateFile>& file) { return file ? file->frames.size() : 0; }
+size_t frames_of(const std::optional<StateFile>& file) {
+  return file ? file->frames.size() : 0;
+}
 
 }  // namespace
 
@@ -81,8 +83,8 @@ Result<void> KeyState::load() {
   epochs.merge(readable_epochs(files_, places_.mirror));
   if (epochs.empty()) return lost();
   epoch_ = *epochs.rbegin();
-  // An older epoch's file is only there if the rewrite into the next was cut short, and before it was complete nothing was
-  // added to the next: so the older one says the same.
+  // An older epoch's file is only there if the rewrite into the next was cut short, and before it
+  // was complete nothing was added to the next: so the older one says the same.
   for (auto epoch = epochs.rbegin(); epoch != epochs.rend(); ++epoch) {
     SR_ASSIGN(const bool loaded, load_epoch(*epoch));
     if (loaded) return {};
@@ -115,8 +117,8 @@ Result<bool> KeyState::load_epoch(uint64_t epoch) {
   };
   const int best = is_better(1, 0) ? 1 : 0;
   const int other = 1 - best;
-  // A frame is written and synced in one place before the other: a crash leaves at most one of them torn. A whole frame that
-  // does not open, and no better copy, may have been acknowledged.
+  // A frame is written and synced in one place before the other: a crash leaves at most one of them
+  // torn. A whole frame that does not open, and no better copy, may have been acknowledged.
   if (copies[best]->end == StateFile::End::kDamaged) return lost();
   const bool other_sound = copies[other] && copies[other]->end != StateFile::End::kDamaged &&
                            frames_of(copies[other]) + 1 >= frames_of(copies[best]);

@@ -1,9 +1,11 @@
-// Key state: block seeds, lane roots, unique roots, log body keys and the log's signing seed, sealed, in two places.
+// Key state: block seeds, lane roots, unique roots, log body keys and the log's signing seed,
+// sealed, in two places.
 //
-// Log first, then state: what the log does not name is never here, and what is here tells how far into the log it goes
-// (applied()). One file per epoch in each place: a base, then an append journal, all sealed under the epoch key, which is
-// itself sealed under a key of the root. Rewriting under the next epoch key destroys the last: what it held and the new
-// one does not is gone.  Spec: docs/spec/keystate.md
+// Log first, then state: what the log does not name is never here, and what is here tells how far
+// into the log it goes (applied()). One file per epoch in each place: a base, then an append
+// journal, all sealed under the epoch key, which is itself sealed under a key of the root.
+// Rewriting under the next epoch key destroys the last: what it held and the new one does not is
+// gone.  Spec: docs/spec/keystate.md
 #pragma once
 
 #include <memory>
@@ -30,7 +32,8 @@ class KeyState : public tlog::BodyKeys {
   //   kAlreadyExists  There is a key state here already.
   static Result<std::unique_ptr<KeyState>> create(Places places, env::Files& files,
                                                   const SealingKey& root);
-  // Reads both places and takes what is whole. Writes nothing: next_epoch() must follow before anything is added.
+  // Reads both places and takes what is whole. Writes nothing: next_epoch() must follow before
+  // anything is added.
   //   kDataLoss  Missing or damaged in both places; the text says what to do.
   static Result<std::unique_ptr<KeyState>> open(Places places, env::Files& files,
                                                 const SealingKey& root);
@@ -39,7 +42,7 @@ class KeyState : public tlog::BodyKeys {
   const keytree::KeyTree& tree() const { return contents_.tree; }
   const std::map<uint32_t, CollectionId>& blocks() const { return contents_.blocks; }
   const crypto::SigningKey& log_key() const { return log_key_; }
-  const LaneRoot* lane_root(LaneId lane) const;           // nullptr: never made, or destroyed.
+  const LaneRoot* lane_root(LaneId lane) const;  // nullptr: never made, or destroyed.
   const LaneRoot* unique_root(CollectionId collection) const;
   const std::unordered_map<LaneId, LaneRoot>& lane_roots() const { return contents_.lanes; }
   uint64_t epoch() const { return epoch_; }
@@ -53,11 +56,12 @@ class KeyState : public tlog::BodyKeys {
   void add_lane(LaneId lane);
   void drop_lane(LaneId lane);  // Idempotent.
   void add_unique(CollectionId collection);
-  // What was added is durable in both places when it returns; no I/O if nothing was. After an error nothing more may be
-  // added or read: stop the process.
+  // What was added is durable in both places when it returns; no I/O if nothing was. After an error
+  // nothing more may be added or read: stop the process.
   //   kLogUnavailable
   Result<void> commit(uint64_t applied);
-  // Rewrites everything under a fresh epoch key in both places, then removes the files of earlier epochs.
+  // Rewrites everything under a fresh epoch key in both places, then removes the files of earlier
+  // epochs.
   //   kLogUnavailable  As commit().
   Result<void> next_epoch(uint64_t applied);
 

@@ -22,7 +22,9 @@ std::string frame_ad(uint64_t epoch, FrameKind kind, uint64_t number) {
   return ad;
 }
 
-bool is_kind(uint64_t kind) { return kind >= 1 && kind <= 3; }
+bool is_kind(uint64_t kind) {
+  return kind >= 1 && kind <= 3;
+}
 
 }  // namespace
 
@@ -68,8 +70,8 @@ Result<StateFile> read_state_file(Bytes bytes, uint64_t epoch, const SealingKey&
                       "The key state was written by a newer strongroom. Run that version.");
   }
   if (bytes[8] != kVersion || load_be<uint64_t>(bytes.data() + 9) != epoch) return damaged;
-  const auto opened = crypto::xchacha_open(wrap, bytes.first(kHeadSize),
-                                           bytes.subspan(kHeadSize, kWrappedSize));
+  const auto opened =
+      crypto::xchacha_open(wrap, bytes.first(kHeadSize), bytes.subspan(kHeadSize, kWrappedSize));
   if (!opened || opened->size() != 32) return damaged;
   const SealingKey epoch_key(opened->read(SecretAccess{}).first<32>());
 

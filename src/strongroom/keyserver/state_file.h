@@ -1,9 +1,11 @@
-// The file of one epoch of the key state: a header that seals the epoch key, then sealed frames: a base, then a journal.
+// The file of one epoch of the key state: a header that seals the epoch key, then sealed frames: a
+// base, then a journal.
 //
-//   file   = "SR1STATE" | ver u8 (1) | epoch u64be | epoch key sealed under the wrapping key (72, AD: the 17 bytes before)
+//   file   = "SR1STATE" | ver u8 (1) | epoch u64be | epoch key sealed under the wrapping key (72,
+//   AD: the 17 bytes before)
 //            | frames
-//   frame  = kind u8 | len u32be | XChaCha20-Poly1305(epoch key, AD "SR1F" | kind u8 | epoch u64be | number u64be)
-//   kind     1 part of the base, 2 last part of the base (exactly one), 3 journal
+//   frame  = kind u8 | len u32be | XChaCha20-Poly1305(epoch key, AD "SR1F" | kind u8 | epoch u64be
+//   | number u64be) kind     1 part of the base, 2 last part of the base (exactly one), 3 journal
 //
 // Spec: docs/spec/keystate.md
 #pragma once

@@ -1,4 +1,5 @@
-// The first byte picks: a state file as a disk might hold it, the frames behind a sound header, or records.
+// The first byte picks: a state file as a disk might hold it, the frames behind a sound header, or
+// records.
 #include "strongroom/keyserver/state_file.h"
 #include "strongroom/keyserver/state_records.h"
 

@@ -56,7 +56,8 @@ Result<void> read_root(ByteReader& in, Map& map, Key key) {
 void SecretWriter::add(Bytes bytes) {
   if (bytes_.size() + bytes.size() > bytes_.capacity()) {
     std::string larger;
-    larger.reserve(std::max({bytes_.capacity() * 2, bytes_.size() + bytes.size(), kSmallestBuffer}));
+    larger.reserve(
+        std::max({bytes_.capacity() * 2, bytes_.size() + bytes.size(), kSmallestBuffer}));
     larger.append(bytes_);
     wipe();
     bytes_ = std::move(larger);
@@ -129,7 +130,9 @@ std::vector<SecretWriter> write_contents(const StateContents& contents, size_t b
     put([&](SecretWriter& out) { write_month(out, month, key); });
   }
   for (const auto& [block, collection] : contents.blocks) {
-    put([&](SecretWriter& out) { write_block(out, block, collection, *contents.tree.nodes(block)); });
+    put([&](SecretWriter& out) {
+      write_block(out, block, collection, *contents.tree.nodes(block));
+    });
   }
   for (const auto& [lane, root] : contents.lanes) {
     put([&](SecretWriter& out) { write_lane(out, lane, root); });

@@ -1,13 +1,10 @@
 // What the key state holds, and its records: the plaintext inside the frames of a state file.
 //
 //   record = type u8 | ...
-//     1 block        block u32be | collection u32be | n u16be | n x (depth u8 | prefix u16be | node 32)
-//     2 lane root    lane u32be | root 32
-//     3 lane gone    lane u32be
-//     4 unique root  collection u32be | root 32
-//     5 body key     month u32be | key 32
-//     6 log seed     seed 32
-//     7 applied      leaf u64be
+//     1 block        block u32be | collection u32be | n u16be | n x (depth u8 | prefix u16be | node
+//     32) 2 lane root    lane u32be | root 32 3 lane gone    lane u32be 4 unique root  collection
+//     u32be | root 32 5 body key     month u32be | key 32 6 log seed     seed 32 7 applied leaf
+//     u64be
 #pragma once
 
 #include <functional>

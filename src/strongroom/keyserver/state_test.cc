@@ -12,7 +12,8 @@
 namespace strongroom::keyserver {
 namespace {
 
-// The records of test/golden/keystate_v1.hex, which was written by this program when the format was fixed.
+// The records of test/golden/keystate_v1.hex, which was written by this program when the format was
+// fixed.
 StateContents golden_contents() {
   const auto secret = [](uint8_t first) {
     ByteArray<32> bytes{};
@@ -80,7 +81,9 @@ TEST(StateFileTest, EveryBitFlipAndCutIsNoticed) {
     const auto file = read_state_file(as_bytes(bad), 5, golden_wrap());
     EXPECT_TRUE(!file || file->end != StateFile::End::kClean) << at;
     const auto cut = read_state_file(as_bytes(golden).first(at), 5, golden_wrap());
-    if (cut) EXPECT_TRUE(cut->end == StateFile::End::kTorn || cut->frames.size() < 2) << at;
+    if (cut) {
+      EXPECT_TRUE(cut->end == StateFile::End::kTorn || cut->frames.size() < 2) << at;
+    }
   }
   EXPECT_FALSE(read_state_file(as_bytes(golden), 6, golden_wrap())) << "another epoch's";
   std::string newer = golden;

@@ -91,8 +91,7 @@ inline v1::Policy test_policy() {
   v1::Role& clerk = *policy.add_roles();
   clerk.set_name("clerk");
   for (const char* purpose : {"investigation", "service"}) {
-    v1::Grant& grant =
-        add_grant(clerk, "person", purpose, {v1::FIND, v1::COUNT, v1::GET});
+    v1::Grant& grant = add_grant(clerk, "person", purpose, {v1::FIND, v1::COUNT, v1::GET});
     grant.add_groups("identity");
     grant.add_groups("masked");
     grant.set_records_per_query(20);
@@ -115,7 +114,7 @@ inline v1::Policy test_policy() {
 struct TicketOptions {
   std::string principal = "clerk";
   std::string purpose = "service";
-  std::string case_reference;
+  std::string case_reference = {};
   uint32_t collection = kPerson;
   uint64_t records_max = 50;
   uint64_t lifetime_ms = 600'000;
@@ -158,9 +157,7 @@ class TestVault {
   const std::string& dir() const { return temp_.path(); }
   const SealingKey& root() const { return root_; }
   Founding& founding() { return founding_; }
-  const crypto::SigningKey& key(const std::string& principal) const {
-    return keys_.at(principal);
-  }
+  const crypto::SigningKey& key(const std::string& principal) const { return keys_.at(principal); }
   void set_key(const std::string& principal, crypto::SigningKey key) {
     keys_.insert_or_assign(principal, std::move(key));
   }

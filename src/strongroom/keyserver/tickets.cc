@@ -7,8 +7,12 @@ namespace {
 
 constexpr std::string_view kTicketLabel{"strongroom ticket v1\0", 21};
 
-Error refused(const char* text) { return make_error(ErrorCode::kUnauthenticated, text); }
-Error malformed(const char* text) { return make_error(ErrorCode::kInvalidArgument, text); }
+Error refused(const char* text) {
+  return make_error(ErrorCode::kUnauthenticated, text);
+}
+Error malformed(const char* text) {
+  return make_error(ErrorCode::kInvalidArgument, text);
+}
 Error replayed() {
   return make_error(ErrorCode::kReplayed, "This request was already answered; make a new one.");
 }
@@ -17,7 +21,8 @@ uint64_t request_key(Bytes id) {
   return load_le<uint64_t>(crypto::sha256({as_bytes("request"), id}).data());
 }
 
-// The finaliser of splitmix64: request_key() is a hash already, so records of different requests do not meet.
+// The finaliser of splitmix64: request_key() is a hash already, so records of different requests do
+// not meet.
 uint64_t record_key(uint64_t request, RecordIndex idx) {
   uint64_t h = request + (idx.value + 1) * 0x9e3779b97f4a7c15u;
   h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -25,7 +30,9 @@ uint64_t record_key(uint64_t request, RecordIndex idx) {
   return h ^ (h >> 31);
 }
 
-uint64_t hash_key(Bytes request_hash) { return load_le<uint64_t>(request_hash.data()); }
+uint64_t hash_key(Bytes request_hash) {
+  return load_le<uint64_t>(request_hash.data());
+}
 
 bool is_printable(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) {
@@ -147,7 +154,8 @@ Result<TicketRecord*> TicketBook::admit(const v1::SignedTicket& signed_ticket, u
 
   if (const auto it = tickets_.find(key); it != tickets_.end()) {
     TicketRecord& record = it->second;
-    if (record.digest_ != digest) return refused("This ticket cannot be told apart. Sign a new one.");
+    if (record.digest_ != digest)
+      return refused("This ticket cannot be told apart. Sign a new one.");
     if (record.ticket_.expires_ms() <= now_ms) {
       return refused("This ticket has expired. Sign a new one.");
     }

@@ -1,7 +1,8 @@
 // Tickets: verified once, spent across calls, each request under one answered once.
 //
-// What was spent and answered is rebuilt from the release log at start: a ticket cannot be used twice by making the
-// server restart. Memory of a ticket goes when it expires.  Spec: docs/spec/ticket.md
+// What was spent and answered is rebuilt from the release log at start: a ticket cannot be used
+// twice by making the server restart. Memory of a ticket goes when it expires.  Spec:
+// docs/spec/ticket.md
 #pragma once
 
 #include <set>
@@ -24,7 +25,8 @@ inline constexpr size_t kTicketBytesMax = 1024;
 inline constexpr size_t kCaseReferenceMax = 200;
 inline constexpr size_t kRequestIdSize = 16;
 inline constexpr size_t kRequestHashSize = 32;
-inline constexpr size_t kLoggedHashSize = 16;  // Of a ticket's or request's hash, as the log keeps it.
+inline constexpr size_t kLoggedHashSize =
+    16;  // Of a ticket's or request's hash, as the log keeps it.
 inline constexpr uint64_t kClockSkewMs = 60'000;
 inline constexpr size_t kTicketsMax = size_t{1} << 18;
 inline constexpr size_t kAnswersPerTicketMax = size_t{1} << 20;
@@ -54,8 +56,8 @@ class TicketRecord {
   // Whether a search may be answered under this request id: only as its first call.
   //   kReplayed  Make a new request.
   Result<void> check_search(const RequestRef& request) const;
-  // Whether these records may be released under this request id. A find's releases follow its search and carry the same
-  // hash; a get has no search. A record leaves once under one request.
+  // Whether these records may be released under this request id. A find's releases follow its
+  // search and carry the same hash; a get has no search. A record leaves once under one request.
   //   kReplayed             One of them left already, or the id belongs to another request.
   //   kFailedPrecondition   A find without its search.
   Result<void> check_release(const RequestRef& request, std::span<const RecordIndex> records,
@@ -75,7 +77,8 @@ class TicketRecord {
   uint64_t generation_ = 0;  // Of the principal's key it was verified under.
   bool logged_ = false;
   uint64_t spent_ = 0;
-  // By 64 bits of a hash of the request id, or of it and a record: a collision refuses, it never admits.
+  // By 64 bits of a hash of the request id, or of it and a record: a collision refuses, it never
+  // admits.
   std::unordered_map<uint64_t, Answer> answers_;
 };
 
@@ -84,9 +87,11 @@ class TicketBook {
  public:
   TicketBook(ByteArray<16> vault, std::vector<std::string> gateways, const policy::Engine& engine);
 
-  // The record of a ticket that is genuine and live at now_ms; valid until the next admit, note or evict.
+  // The record of a ticket that is genuine and live at now_ms; valid until the next admit, note or
+  // evict.
   //   kInvalidArgument   Malformed.
-  //   kUnauthenticated   Wrong vault or gateway, unknown principal, bad signature, expired, living too long, or a second
+  //   kUnauthenticated   Wrong vault or gateway, unknown principal, bad signature, expired, living
+  //   too long, or a second
   //                      ticket with one nonce.
   //   kUnavailable       Too many live tickets.
   Result<TicketRecord*> admit(const v1::SignedTicket& signed_ticket, uint64_t now_ms);
@@ -113,7 +118,7 @@ class TicketBook {
   std::vector<std::string> gateways_;
   const policy::Engine& engine_;
   std::unordered_map<Key, TicketRecord, KeyHash> tickets_;
-  std::unordered_map<std::string, Key> nonces_;       // principal | nonce
+  std::unordered_map<std::string, Key> nonces_;  // principal | nonce
   std::set<std::pair<uint64_t, Key>> by_expiry_;
   size_t answers_ = 0;
 };

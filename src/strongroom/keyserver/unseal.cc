@@ -11,8 +11,12 @@ namespace {
 
 constexpr uint64_t kVaultFileMax = uint64_t{64} << 10;
 
-std::string vault_path(const std::string& dir) { return dir + "/vault.json"; }
-std::string root_path(const std::string& dir) { return dir + "/dev-root.key"; }
+std::string vault_path(const std::string& dir) {
+  return dir + "/vault.json";
+}
+std::string root_path(const std::string& dir) {
+  return dir + "/dev-root.key";
+}
 
 template <size_t N>
 bool is_hex(const std::string& text) {

@@ -1,4 +1,5 @@
-// Before unsealing: vault.json, the check value of the root key, and the root key file of a --dev vault.
+// Before unsealing: vault.json, the check value of the root key, and the root key file of a --dev
+// vault.
 #pragma once
 
 #include <string>
@@ -30,7 +31,8 @@ Result<v1::VaultFile> load_vault_file(env::Files& files, const std::string& keys
 Result<void> save_vault_file(env::Files& files, const std::string& keyserver_dir,
                              const v1::VaultFile& vault);
 
-// DIR/keyserver/dev-root.key, 64 hex digits, mode 0600. For --dev alone: whoever reads the disk reads everything.
+// DIR/keyserver/dev-root.key, 64 hex digits, mode 0600. For --dev alone: whoever reads the disk
+// reads everything.
 //   kNotFound, kDataLoss
 Result<SealingKey> load_dev_root(env::Files& files, const std::string& keyserver_dir);
 Result<void> save_dev_root(env::Files& files, const std::string& keyserver_dir,

@@ -33,8 +33,7 @@ Result<void> SlidingWindow<kBucketMs, kBuckets>::check(uint64_t limit, uint64_t 
   for (const Slot& slot : slots_) {
     kept -= slot.amount;
     if (kept <= limit - amount) {
-      error.retry_after_ms =
-          static_cast<int64_t>((slot.bucket + kBuckets) * kBucketMs - now_ms_);
+      error.retry_after_ms = static_cast<int64_t>((slot.bucket + kBuckets) * kBucketMs - now_ms_);
       break;
     }
   }

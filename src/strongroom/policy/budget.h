@@ -1,7 +1,8 @@
 // Sliding windows: how much was used in the last hour, the last day.
 //
-// Conservative: time is cut into buckets, and a bucket counts until its last instant has left the window. So the use over
-// ANY window of this length never exceeds the limit; what is lost is at most one bucket's worth of reopening time.
+// Conservative: time is cut into buckets, and a bucket counts until its last instant has left the
+// window. So the use over ANY window of this length never exceeds the limit; what is lost is at
+// most one bucket's worth of reopening time.
 #pragma once
 
 #include <cstddef>
@@ -12,15 +13,16 @@
 
 namespace strongroom::policy {
 
-// A window of (kBuckets - 1) * kBucketMs. Keeps only buckets in which something was used. Time never goes back: an earlier
-// time counts as the latest one seen. Not thread-safe.
+// A window of (kBuckets - 1) * kBucketMs. Keeps only buckets in which something was used. Time
+// never goes back: an earlier time counts as the latest one seen. Not thread-safe.
 template <uint64_t kBucketMs, uint64_t kBuckets>
 class SlidingWindow {
  public:
   static constexpr uint64_t kWindowMs = kBucketMs * (kBuckets - 1);
 
   // Whether `amount` more may be used at t_ms. Changes nothing that later answers depend on.
-  //   kBudgetExhausted  retry_after_ms says when the same amount will fit; -1: it is more than the whole limit.
+  //   kBudgetExhausted  retry_after_ms says when the same amount will fit; -1: it is more than the
+  //   whole limit.
   Result<void> check(uint64_t limit, uint64_t amount, uint64_t t_ms);
   // Counts `amount`, whatever the limit: what was logged did happen.
   void charge(uint64_t amount, uint64_t t_ms);

@@ -6,8 +6,12 @@
 namespace strongroom::policy {
 namespace {
 
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_lower(char c) {
+  return c >= 'a' && c <= 'z';
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 Error fail(Problem* problem, const char* text, std::string path,
            ErrorCode code = ErrorCode::kInvalidArgument) {
@@ -39,9 +43,9 @@ Result<void> check_groups(const v1::Collection& collection, Problem* problem) {
       return fail(problem, "Two groups have one id. Give each its own.", path);
     }
     if (!names.insert(group.name()).second) {
-      return fail(problem,
-                  "Two groups have one name, or one is called masked, which is reserved. Rename it.",
-                  path);
+      return fail(
+          problem,
+          "Two groups have one name, or one is called masked, which is reserved. Rename it.", path);
     }
   }
   return {};

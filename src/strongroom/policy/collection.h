@@ -10,7 +10,8 @@
 
 namespace strongroom::policy {
 
-// Which item of a policy or collection is at fault, for the one who wrote it. Names there are configuration, not personal.
+// Which item of a policy or collection is at fault, for the one who wrote it. Names there are
+// configuration, not personal.
 struct Problem {
   const char* text = "";
   std::string path;  // "roles.clerk.grants[0].purposes[1]"
@@ -20,7 +21,8 @@ inline constexpr uint32_t kMaskedGroup = 0;
 inline constexpr uint32_t kGroupMax = 31;
 inline constexpr size_t kFieldsMax = 1000;
 inline constexpr uint32_t kFieldBytesMax = uint32_t{1} << 20;
-inline constexpr size_t kDefinitionBytesMax = size_t{1} << 20;  // Of a serialized collection or policy.
+inline constexpr size_t kDefinitionBytesMax = size_t{1}
+                                              << 20;  // Of a serialized collection or policy.
 
 bool is_collection_name(std::string_view name);  // [a-z][a-z0-9_]{0,31}
 bool is_principal_name(std::string_view name);   // [a-z][a-z0-9_.-]{0,63}; purposes and roles too.
@@ -31,8 +33,9 @@ uint32_t group_mask(const v1::Collection& collection);
 //   kInvalidArgument  `problem`, where given, says which item; the error has the same text.
 Result<void> check_collection(const v1::Collection& collection, Problem* problem = nullptr);
 
-// Whether `next`, sound by itself, may replace `old`: records under `old` keep their meaning. Fields and groups may be
-// added (fields not required), titles, masks, paths and size limits changed.
+// Whether `next`, sound by itself, may replace `old`: records under `old` keep their meaning.
+// Fields and groups may be added (fields not required), titles, masks, paths and size limits
+// changed.
 //   kFailedPrecondition  The text says why not and what to do instead.
 Result<void> check_collection_change(const v1::Collection& old, const v1::Collection& next,
                                      Problem* problem = nullptr);

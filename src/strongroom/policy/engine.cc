@@ -97,9 +97,8 @@ Result<void> Engine::decide(const Ask& ask, uint64_t t_ms) {
   if (grants == role->second.by_purpose.end()) {
     return denied("This purpose is not open to your role. Ask whoever keeps the policy.");
   }
-  const auto found =
-      std::find_if(grants->second.begin(), grants->second.end(),
-                   [&](const auto& item) { return item.first == ask.collection; });
+  const auto found = std::find_if(grants->second.begin(), grants->second.end(),
+                                  [&](const auto& item) { return item.first == ask.collection; });
   if (found == grants->second.end()) {
     return denied("Your role may not use this collection for this purpose.");
   }

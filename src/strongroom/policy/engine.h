@@ -1,7 +1,8 @@
-// Decides: principal, purpose, collection, action, groups and amounts in; yes or a reason out. Then charges.
+// Decides: principal, purpose, collection, action, groups and amounts in; yes or a reason out. Then
+// charges.
 //
-// A pure step function: no clock, no I/O, the same answers for the same history. What was charged is what the release log
-// holds, so replaying it rebuilds an engine that answers the same.
+// A pure step function: no clock, no I/O, the same answers for the same history. What was charged
+// is what the release log holds, so replaying it rebuilds an engine that answers the same.
 #pragma once
 
 #include <memory>
@@ -27,15 +28,16 @@ struct Ask {
   std::string_view case_reference;
   CollectionId collection;
   v1::Action action = v1::ACTION_UNSPECIFIED;
-  uint32_t groups = 0;          // Bit g: group g is to be opened.
+  uint32_t groups = 0;  // Bit g: group g is to be opened.
   Amounts amounts;
   uint64_t records_before = 0;  // Opened before under the same request.
 };
 
 struct PrincipalEntry {
   v1::Principal principal;
-  uint64_t generation = 0;  // Changes with the key: what was verified under the old one must be verified again.
-  uint64_t leaf = 0;        // Of the last change.
+  uint64_t generation =
+      0;  // Changes with the key: what was verified under the old one must be verified again.
+  uint64_t leaf = 0;  // Of the last change.
 };
 
 // Not thread-safe.
@@ -81,12 +83,14 @@ class Engine {
   struct MeterKeyHash {
     size_t operator()(const MeterKey& key) const;
   };
-  Meters* find_meters(std::string_view principal, std::string_view purpose, CollectionId collection);
+  Meters* find_meters(std::string_view principal, std::string_view purpose,
+                      CollectionId collection);
 
   v1::Policy policy_;
   CompiledPolicy compiled_;
   NameMap<PrincipalEntry> principals_;
-  NameMap<uint32_t> numbers_;  // Of every name ever charged: keys stay small and survive a change of policy.
+  NameMap<uint32_t>
+      numbers_;  // Of every name ever charged: keys stay small and survive a change of policy.
   std::unordered_map<MeterKey, std::unique_ptr<Meters>, MeterKeyHash> meters_;
 };
 

@@ -188,7 +188,8 @@ TEST_F(EngineTest, PowersAreTheRolesAndEndWithTheAccount) {
   EXPECT_FALSE(engine_.anyone_manages_policy(*compiled));
 }
 
-// Whatever is asked in whatever order, what was allowed stays within the budget of any hour and day.
+// Whatever is asked in whatever order, what was allowed stays within the budget of any hour and
+// day.
 TEST_F(EngineTest, RandomRequestsNeverExceedAnyBudget) {
   std::mt19937_64 random(7);
   struct Use {

@@ -109,8 +109,7 @@ Result<CompiledRole> compile_role(const v1::Role& role, const NameMap<bool>& pur
       const CollectionId id{collection->id()};
       if (std::any_of(grants.begin(), grants.end(),
                       [&](const auto& entry) { return entry.first == id; })) {
-        return fail(problem,
-                    "A role has two grants on one collection for one purpose. Merge them.",
+        return fail(problem, "A role has two grants on one collection for one purpose. Merge them.",
                     at(grant_path, "purposes", p));
       }
       grants.emplace_back(id, compiled);
@@ -152,9 +151,8 @@ Result<CompiledPolicy> compile_policy(const v1::Policy& policy,
     if (out.roles.contains(role.name())) {
       return fail(problem, "Two roles have one name. Rename one.", "roles." + role.name());
     }
-    SR_ASSIGN(
-        CompiledRole compiled,
-        compile_role(role, out.purposes, collections, "roles." + role.name(), problem));
+    SR_ASSIGN(CompiledRole compiled,
+              compile_role(role, out.purposes, collections, "roles." + role.name(), problem));
     out.roles.emplace(role.name(), std::move(compiled));
   }
   if (policy.ticket_lifetime_s_max() > kTicketLifetimeMaxS) {

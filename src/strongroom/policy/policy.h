@@ -1,4 +1,5 @@
-// A policy made ready for decisions: names resolved against the collections, everything checked once.  Spec: policy.md
+// A policy made ready for decisions: names resolved against the collections, everything checked
+// once.  Spec: policy.md
 #pragma once
 
 #include <span>
@@ -52,7 +53,8 @@ Result<CompiledPolicy> compile_policy(const v1::Policy& policy,
                                       std::span<const v1::Collection> collections,
                                       Problem* problem = nullptr);
 
-// What changes from `old` to `next`, one line each, sorted, for a person: "+ roles.clerk.person.service.actions: FIND COUNT",
+// What changes from `old` to `next`, one line each, sorted, for a person: "+
+// roles.clerk.person.service.actions: FIND COUNT",
 // "~ purposes.service.title: a -> b", "- ...". Both must compile. Versions are left out.
 std::vector<std::string> diff_policies(const v1::Policy& old, const v1::Policy& next);
 

@@ -54,7 +54,9 @@ std::string problem_of(Change change) {
   return problem.path.empty() ? "?" : problem.path;
 }
 
-v1::Grant& grant_of(v1::Policy& policy) { return *policy.mutable_roles(0)->mutable_grants(0); }
+v1::Grant& grant_of(v1::Policy& policy) {
+  return *policy.mutable_roles(0)->mutable_grants(0);
+}
 
 TEST(PolicyTest, ASoundPolicyCompilesWithDefaults) {
   const std::vector<v1::Collection> collections{person()};
@@ -91,8 +93,7 @@ TEST(PolicyTest, WhatIsUnknownDoubleOrMissingIsNamed) {
             "roles.clerk.powers[0]");
   EXPECT_EQ(problem_of([](auto& p) { p.add_roles(); }), "roles[1].name");
   EXPECT_EQ(problem_of([](auto& p) { p.add_roles()->set_name("clerk"); }), "roles.clerk");
-  EXPECT_EQ(problem_of([](auto& p) { p.add_purposes()->set_name("service"); }),
-            "purposes[1].name");
+  EXPECT_EQ(problem_of([](auto& p) { p.add_purposes()->set_name("service"); }), "purposes[1].name");
   EXPECT_EQ(problem_of([](auto& p) { p.add_purposes()->set_name("Bad Name"); }),
             "purposes[1].name");
   EXPECT_EQ(problem_of([](auto& p) { p.set_ticket_lifetime_s_max(86'401); }),
@@ -155,7 +156,9 @@ TEST(CollectionTest, ChangesKeepTheMeaningOfStoredRecords) {
     change(next);
     EXPECT_TRUE(check_collection(next));
     const auto checked = check_collection_change(old, next);
-    if (!checked) EXPECT_EQ(checked.error().code, ErrorCode::kFailedPrecondition);
+    if (!checked) {
+      EXPECT_EQ(checked.error().code, ErrorCode::kFailedPrecondition);
+    }
     return checked.has_value();
   };
   const auto add_field = [](v1::Collection& c) -> v1::Field& {

@@ -31,7 +31,8 @@ struct CallContext {
 };
 
 // Answers one request. May be called from any thread, once: later calls, and calls after the
-// deadline, are ignored. An error goes out as its code, its static text and its numbers.
+// deadline, are ignored; not after the loop is gone. An error goes out as its code, its static text
+// and its numbers.
 using RespondBytes = std::function<void(Result<std::string> body, Headers headers)>;
 
 class ConnectServer {

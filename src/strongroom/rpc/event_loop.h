@@ -25,7 +25,8 @@ class EventLoop : public env::Executor {
   void stop();  // Final. run() returns after the piece of work it is in.
   void post(std::function<void()> work) override;
   void after(std::chrono::milliseconds delay, std::function<void()> work);
-  // The first time one period from now. Periods missed while the loop was busy are skipped.
+  // First one period from now, then until the loop ends; periods missed while it was busy are
+  // skipped.
   void every(std::chrono::milliseconds period, std::function<void()> work);
   // `work` runs on the loop, once for each signal that arrives.
   void on_signals(std::initializer_list<int> signals, std::function<void()> work);

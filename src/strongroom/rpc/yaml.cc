@@ -35,6 +35,9 @@ class Filler {
       const FieldDescriptor* field = message.GetDescriptor()->FindFieldByName(key.text);
       if (field == nullptr) return refuse(key, "there is no such key here");
       if (!seen.insert(field).second) return refuse(key, "this key is here twice");
+      if (value.kind == YamlNode::Kind::kNull) {
+        return refuse(key, "this key has no value; give one or remove the key");
+      }
       const auto* group = field->real_containing_oneof();
       if (group != nullptr && reflection.HasOneof(message, group)) {
         return refuse(key, "this key excludes another one that is set already");
@@ -58,9 +61,6 @@ class Filler {
   }
 
   Result<void> set(const YamlNode& value, Message& message, const FieldDescriptor& field) {
-    if (value.kind == YamlNode::Kind::kNull) {
-      return refuse(value, "this key has no value; give one or remove the key");
-    }
     if (field.is_map()) return set_map(value, message, field);
     if (!field.is_repeated()) return set_one(value, message, field);
     if (value.kind != YamlNode::Kind::kList) return refuse(value, "a list belongs here");

@@ -102,7 +102,7 @@ TEST(YamlTest, RefusesWithLineAndKey) {
       {"purposes: &all []\n", 1, ""},
       {"purposes: *all\n", 1, ""},
       {"version: !!int 1\n", 1, ""},
-      {"version: 1\n---\nversion: 2\n", 3, ""},
+      {"version: 1\n---\nversion: 2\n", 2, ""},
       {"version: 1\n  roles: x\n", 2, ""},
       {"? [a, b]\n: 1\n", 1, ""},
       {"- version\n", 1, ""},

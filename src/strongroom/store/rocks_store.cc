@@ -237,7 +237,8 @@ class RocksStore : public Store {
   }
 
   Result<void> write(rocksdb::WriteBatch& batch, Durability durability) {
-    // After a full disk RocksDB refuses writes until it is told to go on.
+    // After a failed write RocksDB refuses all others. From a full disk it recovers by itself, once
+    // it sees room; from anything else when told to, by writing its buffers out to a new file.
     if (failed_.load(std::memory_order_relaxed) && engine_->db->Resume().ok()) {
       failed_.store(false, std::memory_order_relaxed);
     }

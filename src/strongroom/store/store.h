@@ -72,8 +72,8 @@ class Store {
   virtual Result<void> get(Table table, std::span<const std::string> keys,
                            std::vector<std::optional<std::string>>& values) = 0;
   // All or none of the batch. Idempotent.
-  //   kNoSpace  Not acknowledged; what was acknowledged before is safe. Once there is room again,
-  //             the same call succeeds.
+  //   kNoSpace  Not acknowledged; what was acknowledged before is safe. The same call succeeds
+  //             within seconds of some tens of MiB being free again.
   virtual Result<void> put(std::span<const Put> puts, Durability durability) = 0;
   virtual Result<void> erase(std::span<const KeyRef> keys, Durability durability) = 0;
   // Calls visit(key, value) in key order over [from, to) until it returns false; an empty `to` is
@@ -100,14 +100,15 @@ class Store {
 // Everything in memory, gone with the object. For tests and models.
 std::unique_ptr<Store> open_memory_store();
 
-// Memory: some 1.25 bytes of cache a posting keep absent keys fast. The cache holds blocks,
-// indexes, filters and write buffers together. To that come the files being written, about 64 MiB
-// for each of two background jobs and each open SortedRun.
+// Memory: the cache holds blocks, indexes, filters and write buffers together; to that come some
+// 20 MiB for each open SortedRun and each of two background jobs.
 struct RocksOptions {
+  // Filters want 1.25 bytes a posting of it; a store beyond that answers absent keys more slowly.
   size_t block_cache_bytes = size_t{512} << 20;
-  size_t write_buffer_bytes = size_t{16}
-                              << 20;  // Small: a large skip list misses the processor's caches.
+  // Small: a large skip list misses the processor's caches.
+  size_t write_buffer_bytes = size_t{16} << 20;
 };
+
 // Creates the folder (mode 0700) if it is not there. Sorted runs a crash left are deleted.
 //   kDataLoss            Damaged, or files are missing; nothing was opened.
 //   kFailedPrecondition  Open elsewhere, or written by a newer version.
