@@ -24,8 +24,9 @@ uint32_t next_code_point(std::string_view text, size_t& at) {
 }
 
 bool is_wide(uint32_t c) {
-  return (c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0xa4cf) || (c >= 0xac00 && c <= 0xd7a3) ||
-         (c >= 0xf900 && c <= 0xfaff) || (c >= 0xfe30 && c <= 0xfe6f) || (c >= 0xff00 && c <= 0xff60) ||
+  return (c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0xa4cf) ||
+         (c >= 0xac00 && c <= 0xd7a3) || (c >= 0xf900 && c <= 0xfaff) ||
+         (c >= 0xfe30 && c <= 0xfe6f) || (c >= 0xff00 && c <= 0xff60) ||
          (c >= 0xffe0 && c <= 0xffe6) || (c >= 0x20000 && c <= 0x3fffd);
 }
 
@@ -44,7 +45,8 @@ int fail(const Global& global, const Error& error, std::string_view about) {
                       ",\"message\":" + json_string(error.text);
     if (!about.empty()) out += ",\"about\":" + json_string(about);
     if (error.number >= 0) out += ",\"number\":" + std::to_string(error.number);
-    if (error.retry_after_ms >= 0) out += ",\"retry_after_ms\":" + std::to_string(error.retry_after_ms);
+    if (error.retry_after_ms >= 0)
+      out += ",\"retry_after_ms\":" + std::to_string(error.retry_after_ms);
     std::cout << out << "}}\n";
     return kFailed;
   }
@@ -54,7 +56,8 @@ int fail(const Global& global, const Error& error, std::string_view about) {
   if (error.number >= 0) line += " (" + std::to_string(error.number) + ")";
   if (error.retry_after_ms > 0) {
     const int64_t s = (error.retry_after_ms + 999) / 1000;
-    line += "; again in " + (s < 120 ? std::to_string(s) + " s" : std::to_string((s + 59) / 60) + " min");
+    line += "; again in " +
+            (s < 120 ? std::to_string(s) + " s" : std::to_string((s + 59) / 60) + " min");
   }
   std::cerr << line << "\n";
   return kFailed;
@@ -65,8 +68,12 @@ int usage(std::string_view text) {
   return kUsage;
 }
 
-bool stdout_is_terminal() { return isatty(STDOUT_FILENO) == 1; }
-bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
+bool stdout_is_terminal() {
+  return isatty(STDOUT_FILENO) == 1;
+}
+bool stderr_is_terminal() {
+  return isatty(STDERR_FILENO) == 1;
+}
 
 size_t display_width(std::string_view utf8) {
   size_t width = 0;
@@ -99,7 +106,8 @@ std::string to_json(const google::protobuf::Message& message) {
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;
   std::string out;
-  SR_CHECK(google::protobuf::util::MessageToJsonString(message, &out, options).ok(), "a message has a JSON form");
+  SR_CHECK(google::protobuf::util::MessageToJsonString(message, &out, options).ok(),
+           "a message has a JSON form");
   return out;
 }
 

@@ -1,7 +1,8 @@
 // What every command shares: the global options, how it speaks to people and programs, how it ends.
 //
-// Output is for people on a terminal; with --json one JSON document goes to standard output and nothing else. Messages and
-// progress go to standard error. Exit status: 0 done, 1 refused or failed (one line says why and what to do), 2 usage.
+// Output is for people on a terminal; with --json one JSON document goes to standard output and
+// nothing else. Messages and progress go to standard error. Exit status: 0 done, 1 refused or
+// failed (one line says why and what to do), 2 usage.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -45,7 +46,8 @@ void add_count(CLI::App&, Global&, int&);
 void add_log(CLI::App&, Global&, int&);
 void add_completion(CLI::App&, Global&, int&);
 
-// Prints "strongroom: TEXT (number)" and, where there is one, when to retry. With --json {"error":{...}} on stdout.
+// Prints "strongroom: TEXT (number)" and, where there is one, when to retry. With --json
+// {"error":{...}} on stdout.
 int fail(const Global& global, const Error& error, std::string_view about = {});
 int usage(std::string_view text);
 
@@ -59,7 +61,7 @@ void print_table(const std::vector<std::vector<std::string>>& rows);
 // A protobuf message as JSON with snake_case names, every field present, on one line.
 std::string to_json(const google::protobuf::Message& message);
 std::string json_string(std::string_view text);
-std::string format_count(uint64_t n);      // 1,234,567
-std::string format_time(uint64_t t_ms);    // 2026-11-22 15:03:11Z
+std::string format_count(uint64_t n);    // 1,234,567
+std::string format_time(uint64_t t_ms);  // 2026-11-22 15:03:11Z
 
 }  // namespace strongroom::app

@@ -19,7 +19,8 @@ void append_domain(std::string& out, const char (&domain)[N]) {
 
 std::string vault_bytes(const Credential& credential) {
   ByteArray<16> vault{};
-  SR_CHECK(from_hex(credential.connection.vault_hex, vault), "checked when the credential was loaded");
+  SR_CHECK(from_hex(credential.connection.vault_hex, vault),
+           "checked when the credential was loaded");
   return std::string(as_text(vault));
 }
 
@@ -31,7 +32,8 @@ std::string fresh_id() {
   return std::string(as_text(id));
 }
 
-v1::SignedTicket sign_ticket(const Credential& credential, const TicketTerms& terms, uint64_t now_ms) {
+v1::SignedTicket sign_ticket(const Credential& credential, const TicketTerms& terms,
+                             uint64_t now_ms) {
   v1::Ticket ticket;
   ticket.set_vault(vault_bytes(credential));
   ticket.set_gateway(credential.connection.gateway);
@@ -74,11 +76,12 @@ rpc::CallOptions AdminClient::options(const std::string& path, Signed is_signed)
     append(message, crypto::sha256(as_bytes(path)));
     append(message, crypto::sha256(as_bytes(body)));
     const auto signature = credential_.key.sign(as_bytes(message));
-    return "v1 " + credential_.principal + " " + std::to_string(t_ms) + " " + to_base64(as_bytes(nonce)) + " " +
-           to_base64(signature);
+    return "v1 " + credential_.principal + " " + std::to_string(t_ms) + " " +
+           to_base64(as_bytes(nonce)) + " " + to_base64(signature);
   };
   out.check_reply = [this, path, nonce, is_signed](const rpc::HttpReply& reply) -> Result<void> {
-    if (is_signed == kUnsignedWhileSealed && reply.header("strongroom-signature").empty()) return {};
+    if (is_signed == kUnsignedWhileSealed && reply.header("strongroom-signature").empty())
+      return {};
     std::string signature;
     std::string message;
     append_domain(message, kReplyDomain);
@@ -86,11 +89,13 @@ rpc::CallOptions AdminClient::options(const std::string& path, Signed is_signed)
     append(message, crypto::sha256(as_bytes(path)));
     append(message, crypto::sha256(as_bytes(reply.body)));
     crypto::PublicKey key;
-    std::copy(credential_.connection.log_key.begin(), credential_.connection.log_key.end(), key.begin());
+    std::copy(credential_.connection.log_key.begin(), credential_.connection.log_key.end(),
+              key.begin());
     if (!from_base64(reply.header("strongroom-signature"), &signature) ||
         !crypto::verify(key, as_bytes(message), as_bytes(signature))) {
       return make_error(ErrorCode::kUnauthenticated,
-                        "the key server's answer is not signed by this vault's key; it was not believed. Somebody may be "
+                        "the key server's answer is not signed by this vault's key; it was not "
+                        "believed. Somebody may be "
                         "in between, or the credential is of another vault");
     }
     return {};
@@ -99,11 +104,14 @@ rpc::CallOptions AdminClient::options(const std::string& path, Signed is_signed)
 }
 
 Result<v1::Collection> AdminClient::collection(const std::string& name) {
-  SR_ASSIGN(auto listed, (call<v1::ListCollectionsRequest, v1::ListCollectionsResponse>("ListCollections", {})));
+  SR_ASSIGN(auto listed,
+            (call<v1::ListCollectionsRequest, v1::ListCollectionsResponse>("ListCollections", {})));
   for (auto& collection : *listed.mutable_collections()) {
     if (collection.name() == name) return std::move(collection);
   }
-  return make_error(ErrorCode::kNotFound, "there is no such collection; `strongroom collection list` shows those there are");
+  return make_error(
+      ErrorCode::kNotFound,
+      "there is no such collection; `strongroom collection list` shows those there are");
 }
 
 VaultClient::VaultClient(std::unique_ptr<rpc::ConnectClient> client) : client_(std::move(client)) {}

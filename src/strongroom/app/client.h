@@ -19,10 +19,12 @@ struct TicketTerms {
   uint64_t records_max = 0;
   uint64_t lifetime_s = 300;
 };
-v1::SignedTicket sign_ticket(const Credential& credential, const TicketTerms& terms, uint64_t now_ms);
+v1::SignedTicket sign_ticket(const Credential& credential, const TicketTerms& terms,
+                             uint64_t now_ms);
 std::string fresh_id();  // 16 random bytes.
 
-// The key server's own listener. Every request is signed; every reply's signature is checked against the vault's key.
+// The key server's own listener. Every request is signed; every reply's signature is checked
+// against the vault's key.
 class AdminClient {
  public:
   static Result<std::unique_ptr<AdminClient>> connect(const Credential& credential);

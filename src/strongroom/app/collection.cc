@@ -14,14 +14,16 @@ Result<void> apply(const Global& global, const v1::Collection& collection) {
   v1::ApplyCollectionRequest request;
   *request.mutable_collection() = collection;
   SR_ASSIGN(const auto response,
-            (admin->call<v1::ApplyCollectionRequest, v1::ApplyCollectionResponse>("ApplyCollection", request)));
+            (admin->call<v1::ApplyCollectionRequest, v1::ApplyCollectionResponse>("ApplyCollection",
+                                                                                  request)));
   if (global.json) {
     std::cout << "{\"collection\":" << json_string(response.collection().name())
               << ",\"revision\":" << response.collection().revision()
               << ",\"changed\":" << (response.changed() ? "true" : "false") << "}\n";
   } else if (response.changed()) {
-    std::cout << response.collection().name() << " is now at revision " << response.collection().revision()
-              << ", logged as entry " << response.leaf() << "\n";
+    std::cout << response.collection().name() << " is now at revision "
+              << response.collection().revision() << ", logged as entry " << response.leaf()
+              << "\n";
   } else {
     std::cout << response.collection().name() << " is like that already\n";
   }
@@ -32,14 +34,16 @@ Result<void> list(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(const auto listed,
-            (admin->call<v1::ListCollectionsRequest, v1::ListCollectionsResponse>("ListCollections", {})));
+            (admin->call<v1::ListCollectionsRequest, v1::ListCollectionsResponse>("ListCollections",
+                                                                                  {})));
   if (global.json) {
     std::cout << to_json(listed) << "\n";
     return {};
   }
   std::vector<std::vector<std::string>> rows{{"NAME", "ID", "FIELDS", "REVISION", "TITLE"}};
   for (const auto& c : listed.collections()) {
-    rows.push_back({c.name(), std::to_string(c.id()), std::to_string(c.fields_size()), std::to_string(c.revision()), c.title()});
+    rows.push_back({c.name(), std::to_string(c.id()), std::to_string(c.fields_size()),
+                    std::to_string(c.revision()), c.title()});
   }
   print_table(rows);
   return {};
@@ -59,14 +63,17 @@ void add_collection(CLI::App& app, Global& global, int& status) {
   auto* command = app.add_subcommand("collection", "What records are made of");
   command->require_subcommand(1);
   auto text = std::make_shared<std::string>();
-  auto* apply_command = command->add_subcommand("apply", "Add a collection, or change one compatibly");
+  auto* apply_command =
+      command->add_subcommand("apply", "Add a collection, or change one compatibly");
   apply_command->add_option("FILE", *text, "YAML; examples/collections has some")->required();
-  apply_command->footer("Example:\n  strongroom collection apply person.yaml --credential operator.json");
+  apply_command->footer(
+      "Example:\n  strongroom collection apply person.yaml --credential operator.json");
   apply_command->callback([&global, &status, text] {
     v1::Collection collection;
     status = read_yaml_file(global, *text, collection);
     if (status != kDone) return;
-    if (const auto done = apply(global, collection); !done) status = fail(global, done.error(), *text);
+    if (const auto done = apply(global, collection); !done)
+      status = fail(global, done.error(), *text);
   });
   command->add_subcommand("list", "The collections there are")->callback([&global, &status] {
     if (const auto done = list(global); !done) status = fail(global, done.error());

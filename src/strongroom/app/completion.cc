@@ -20,7 +20,8 @@ void each_command(const CLI::App& app, const std::string& path,
   if (!path.empty()) words += "--credential --json ";
   visit(path, words);
   for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
-    if (!sub->get_group().empty()) each_command(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), visit);
+    if (!sub->get_group().empty())
+      each_command(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), visit);
   }
 }
 
@@ -35,7 +36,8 @@ void print_bash(const CLI::App& root) {
   });
   std::cout << "    esac\n  done\n  case \"$path\" in\n";
   each_command(root, "", [](const std::string& path, const std::string& words) {
-    std::cout << "    '" << path << "') COMPREPLY=($(compgen -W '" << words << "' -- \"$cur\")) ;;\n";
+    std::cout << "    '" << path << "') COMPREPLY=($(compgen -W '" << words
+              << "' -- \"$cur\")) ;;\n";
   });
   std::cout << "  esac\n"
                "  [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$cur\"))\n"
@@ -50,12 +52,13 @@ void print_fish(const CLI::App& root) {
     std::cout << "complete -c strongroom -n __fish_use_subcommand -a " << sub->get_name() << " -d '"
               << sub->get_description() << "'\n";
     for (const CLI::App* inner : sub->get_subcommands([](const CLI::App*) { return true; })) {
-      std::cout << "complete -c strongroom -n '__fish_seen_subcommand_from " << sub->get_name() << "' -a "
-                << inner->get_name() << "\n";
+      std::cout << "complete -c strongroom -n '__fish_seen_subcommand_from " << sub->get_name()
+                << "' -a " << inner->get_name() << "\n";
     }
     for (const CLI::Option* option : sub->get_options()) {
       for (const auto& name : option->get_lnames()) {
-        std::cout << "complete -c strongroom -n '__fish_seen_subcommand_from " << sub->get_name() << "' -l " << name << "\n";
+        std::cout << "complete -c strongroom -n '__fish_seen_subcommand_from " << sub->get_name()
+                  << "' -l " << name << "\n";
       }
     }
   }

@@ -17,7 +17,8 @@ Result<void> run(const Global& global, const Options& options) {
   SR_ASSIGN(auto query, open_query(global, options, 0));
   *request.mutable_ticket() = query.ticket;
   request.set_request_id(fresh_id());
-  SR_ASSIGN(const auto response, (query.vault->call<v1::CountRequest, v1::CountResponse>("Count", request)));
+  SR_ASSIGN(const auto response,
+            (query.vault->call<v1::CountRequest, v1::CountResponse>("Count", request)));
   if (global.json) {
     std::cout << "{\"count\":" << response.count() << ",\"leaf\":" << response.leaf() << "}\n";
   } else {
@@ -30,7 +31,8 @@ Result<void> run(const Global& global, const Options& options) {
 
 void add_count(CLI::App& app, Global& global, int& status) {
   auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand("count", "Count matching records: nothing is opened, but it is metered and logged");
+  auto* command = app.add_subcommand(
+      "count", "Count matching records: nothing is opened, but it is metered and logged");
   command->add_option("COLLECTION", options->collection, "Such as person")->required();
   command->add_option("TERM", options->terms, "field=value; several must all match")->required();
   add_query_options(*command, *options, false);

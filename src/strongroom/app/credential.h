@@ -1,6 +1,7 @@
 // A credential: who one is, and where and how to reach the vault. As kubeconfig does for clusters.
 //
-// A JSON file of mode 0600. The key is in it ("private_key", base64 of the 32-byte seed) or in a file of its own beside it
+// A JSON file of mode 0600. The key is in it ("private_key", base64 of the 32-byte seed) or in a
+// file of its own beside it
 // ("key_file"), as `key new` writes it.
 #pragma once
 
@@ -13,14 +14,14 @@
 namespace strongroom::app {
 
 struct Connection {
-  std::string vault_hex;     // 16 bytes.
+  std::string vault_hex;  // 16 bytes.
   std::string vault_name;
   std::string gateway;       // Its id, which tickets name.
   std::string gateway_at;    // HOST:PORT
   std::string keyserver_at;  // HOST:PORT of the key server's own listener.
   std::string ca_pem;
   std::string log_origin;
-  std::string log_key;       // base64 of the Ed25519 key that signs checkpoints and replies.
+  std::string log_key;  // base64 of the Ed25519 key that signs checkpoints and replies.
 };
 
 struct Credential {
@@ -32,8 +33,9 @@ struct Credential {
 // `path` may be empty: then nothing was given, and the error says how to give it.
 Result<Credential> load_credential(const std::string& path);
 // Refuses to replace a file. key: nullptr writes "key_file" instead.
-Result<void> save_credential(const std::string& path, const std::string& principal, const Connection& connection,
-                             const crypto::SigningKey* key, const std::string& key_file);
+Result<void> save_credential(const std::string& path, const std::string& principal,
+                             const Connection& connection, const crypto::SigningKey* key,
+                             const std::string& key_file);
 
 // Key files of `key new`: FILE holds the seed (0600), FILE.pub the public key.
 Result<void> save_key(const std::string& path, const crypto::SigningKey& key);

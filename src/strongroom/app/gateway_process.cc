@@ -24,7 +24,9 @@ class LinkedKeyService : public gateway::KeyService {
  public:
   explicit LinkedKeyService(rpc::KeyServiceLink& link) : link_(link) {}
   void call(v1::Call call, Callback done) override { link_.call(std::move(call), std::move(done)); }
-  Result<v1::Reply> call_blocking(v1::Call call) override { return link_.call_blocking(std::move(call)); }
+  Result<v1::Reply> call_blocking(v1::Call call) override {
+    return link_.call_blocking(std::move(call));
+  }
 
  private:
   rpc::KeyServiceLink& link_;
@@ -64,11 +66,13 @@ class GatewayProcess {
 Result<TermKey> load_term_key(const VaultDir& dir) {
   SR_ASSIGN(std::string hex, env::real_files().read(dir.term_key(), 128));
   TermKey key;
-  const bool ok = hex.size() >= 64 && from_hex(std::string_view(hex).substr(0, 64), key.write(SecretAccess{}));
+  const bool ok =
+      hex.size() >= 64 && from_hex(std::string_view(hex).substr(0, 64), key.write(SecretAccess{}));
   explicit_bzero(hex.data(), hex.size());
   if (!ok) {
     return make_error(ErrorCode::kDataLoss,
-                      "the gateway's term key is damaged; restore gateway/term.key from its escrow copy. Nothing was lost");
+                      "the gateway's term key is damaged; restore gateway/term.key from its escrow "
+                      "copy. Nothing was lost");
   }
   return key;
 }
@@ -80,8 +84,8 @@ Result<void> GatewayProcess::start() {
   SR_ASSIGN(store_, store::open_rocks_store(dir_.store(), {}));
   SR_ASSIGN(link_, rpc::KeyServiceLink::connect(loop_, dir_.socket()));
   keys_ = std::make_unique<LinkedKeyService>(*link_);
-  gateway_ = std::make_unique<gateway::Gateway>(*store_, *keys_, loop_, env::real_clock(), std::move(term_key),
-                                                gateway_options_);
+  gateway_ = std::make_unique<gateway::Gateway>(*store_, *keys_, loop_, env::real_clock(),
+                                                std::move(term_key), gateway_options_);
   rpc::ConnectServer::Options door;
   door.listen = listen_;
   SR_ASSIGN(door.certificate_pem, files.read(dir_.run() + "/gateway.pem", kPemBytesMax));
@@ -107,9 +111,11 @@ void GatewayProcess::sync_until_there() {
 }
 
 template <class Req, class Resp>
-void GatewayProcess::add(const char* method, void (gateway::Gateway::*call)(Req, gateway::Gateway::Done<Resp>)) {
+void GatewayProcess::add(const char* method,
+                         void (gateway::Gateway::*call)(Req, gateway::Gateway::Done<Resp>)) {
   door_->unary<Req, Resp>(std::string("/strongroom.v1.VaultService/") + method,
-                          [this, call](const rpc::CallContext&, Req request, std::function<void(Result<Resp>)> respond) {
+                          [this, call](const rpc::CallContext&, Req request,
+                                       std::function<void(Result<Resp>)> respond) {
                             (gateway_.get()->*call)(std::move(request), std::move(respond));
                           });
 }
@@ -120,10 +126,13 @@ int run_gateway(const Global& global, const ProcessOptions& options) {
   die_with_parent();
   crypto::init();
   GatewayProcess process(global, options);
-  if (const auto started = process.start(); !started) return fail(global, started.error(), "gateway");
+  if (const auto started = process.start(); !started)
+    return fail(global, started.error(), "gateway");
   process.run();
-  if (const auto flushed = process.flush(); !flushed) return fail(global, flushed.error(), "gateway");
-  // Imports under way may be waiting for the key server; every one of their steps can be cut off, so nobody waits for them.
+  if (const auto flushed = process.flush(); !flushed)
+    return fail(global, flushed.error(), "gateway");
+  // Imports under way may be waiting for the key server; every one of their steps can be cut off,
+  // so nobody waits for them.
   _exit(kDone);
 }
 

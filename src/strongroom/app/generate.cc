@@ -53,11 +53,13 @@ Result<void> run(const Options& options) {
 
 void add_generate(CLI::App& app, Global& global, int& status) {
   auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand("generate", "Invent people, incidents or parcels: the same for the same seed");
+  auto* command = app.add_subcommand(
+      "generate", "Invent people, incidents or parcels: the same for the same seed");
   command->add_option("COLLECTION", options->collection, "person, incident or parcel")->required();
   command->add_option("N", options->count, "How many")->required();
   command->add_option("--seed", options->seed, "Another seed, other people (1)");
-  command->add_option("--format", options->format, "csv or ndjson (csv)")->check(CLI::IsMember({"csv", "ndjson"}));
+  command->add_option("--format", options->format, "csv or ndjson (csv)")
+      ->check(CLI::IsMember({"csv", "ndjson"}));
   command->footer("Example:\n  strongroom generate person 200000 --seed 7 > people.csv");
   command->callback([&global, &status, options] {
     if (const auto done = run(*options); !done) status = fail(global, done.error());

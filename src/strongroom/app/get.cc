@@ -15,7 +15,8 @@ Result<void> run(const Global& global, const Options& options) {
   for (const auto& id : options.ids) request.add_ids(id);
   for (const auto& field : options.fields) request.add_fields(field);
   request.set_masked(options.masked);
-  SR_ASSIGN(const auto response, (query.vault->call<v1::GetRequest, v1::FindResponse>("Get", request)));
+  SR_ASSIGN(const auto response,
+            (query.vault->call<v1::GetRequest, v1::FindResponse>("Get", request)));
   show_records(global, query.schema, response, false);
   return {};
 }
@@ -28,7 +29,8 @@ void add_get(CLI::App& app, Global& global, int& status) {
   command->add_option("COLLECTION", options->collection, "Such as person")->required();
   command->add_option("ID", options->ids, "Ten hex digits; several are allowed")->required();
   add_query_options(*command, *options, true);
-  command->footer("Example:\n  strongroom get person 0000000abc --purpose investigation --case A-2026-117");
+  command->footer(
+      "Example:\n  strongroom get person 0000000abc --purpose investigation --case A-2026-117");
   command->callback([&global, &status, options] {
     if (const auto done = run(global, *options); !done) status = fail(global, done.error());
   });

@@ -23,7 +23,7 @@ namespace {
 
 constexpr size_t kBatchRows = 2048;
 constexpr size_t kBatchBytes = size_t{2} << 20;
-constexpr size_t kBatchesAhead = 2;              // Read while the gateway works.
+constexpr size_t kBatchesAhead = 2;  // Read while the gateway works.
 constexpr uint64_t kTicketLifetimeS = 600;
 constexpr uint64_t kTicketRenewUs = 300'000'000;
 constexpr size_t kRejectsShown = 5;
@@ -80,7 +80,8 @@ class Queue {
   bool closed_ = false;
 };
 
-Result<std::unique_ptr<intake::RowReader>> open_reader(const Options& options, const v1::Collection& schema, bool ndjson) {
+Result<std::unique_ptr<intake::RowReader>> open_reader(const Options& options,
+                                                       const v1::Collection& schema, bool ndjson) {
   SR_ASSIGN(auto source, intake::ByteSource::open(options.file));
   SR_ASSIGN(const auto encoding, intake::parse_encoding(options.encoding));
   const auto columns = intake::columns_of(schema);
@@ -89,7 +90,8 @@ Result<std::unique_ptr<intake::RowReader>> open_reader(const Options& options, c
 }
 
 // Which source this is: its beginning, and how it is read.
-std::string source_id(const intake::RowReader& reader, const v1::Collection& schema, const Options& options, bool ndjson) {
+std::string source_id(const intake::RowReader& reader, const v1::Collection& schema,
+                      const Options& options, bool ndjson) {
   std::string how = "SR1 import";
   append_be(how, schema.id());
   how += ndjson ? 'j' : 'c';
@@ -101,7 +103,9 @@ std::string source_id(const intake::RowReader& reader, const v1::Collection& sch
 
 uint64_t file_size(const std::string& path) {
   struct stat info {};
-  return path != "-" && stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) ? static_cast<uint64_t>(info.st_size) : 0;
+  return path != "-" && stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode)
+             ? static_cast<uint64_t>(info.st_size)
+             : 0;
 }
 
 // One import, from its first row not yet taken in to its last.
@@ -115,8 +119,8 @@ class Import {
   Result<void> send_all(Queue& queue, Progress& progress);
   Result<void> read_all(Queue& queue);
   Result<void> note_rejects(const v1::ImportState& state, const Batch& batch);
-  Result<void> reject(uint64_t row, uint64_t line, const std::string& field, const std::string& reason,
-                      const std::vector<std::string>& values);
+  Result<void> reject(uint64_t row, uint64_t line, const std::string& field,
+                      const std::string& reason, const std::vector<std::string>& values);
   const v1::SignedTicket& ticket();
   void report() const;
 
@@ -156,7 +160,8 @@ Result<void> Import::begin() {
   SR_ASSIGN(auto admin, AdminClient::connect(*credential_));
   SR_ASSIGN(schema_, admin->collection(options_.collection));
   ndjson_ = options_.format == "ndjson" ||
-            (options_.format.empty() && (options_.file.ends_with(".ndjson") || options_.file.ends_with(".jsonl")));
+            (options_.format.empty() &&
+             (options_.file.ends_with(".ndjson") || options_.file.ends_with(".jsonl")));
   SR_ASSIGN(reader_, open_reader(options_, schema_, ndjson_));
   SR_ASSIGN(vault_, VaultClient::connect(*credential_));
   v1::BeginImportRequest request;
@@ -166,13 +171,15 @@ Result<void> Import::begin() {
   for (const auto& column : reader_->columns()) request.add_columns(column);
   request.set_key_field(options_.key);
   request.set_again(options_.again);
-  SR_ASSIGN(state_, (vault_->call<v1::BeginImportRequest, v1::ImportState>("BeginImport", request)));
+  SR_ASSIGN(state_,
+            (vault_->call<v1::BeginImportRequest, v1::ImportState>("BeginImport", request)));
   before_ = state_;
   finished_before_ = state_.finished();
   if (finished_before_) return {};
   if (state_.durable().row() > 0) {
     SR_TRY(reader_->resume(state_.durable()));
-    std::cerr << "going on behind row " << format_count(state_.durable().row()) << ", where an earlier run stopped\n";
+    std::cerr << "going on behind row " << format_count(state_.durable().row())
+              << ", where an earlier run stopped\n";
   }
   const std::string path = !options_.rejects.empty() ? options_.rejects
                            : options_.file == "-"    ? std::string("import.rejects.csv")
@@ -181,11 +188,12 @@ Result<void> Import::begin() {
   return {};
 }
 
-Result<void> Import::reject(uint64_t row, uint64_t line, const std::string& field, const std::string& reason,
-                            const std::vector<std::string>& values) {
+Result<void> Import::reject(uint64_t row, uint64_t line, const std::string& field,
+                            const std::string& reason, const std::vector<std::string>& values) {
   const std::lock_guard hold(rejects_mutex_);
   if (shown_.size() < kRejectsShown) {
-    shown_.push_back("row " + std::to_string(row) + (line == 0 ? "" : ", line " + std::to_string(line)) + ": " +
+    shown_.push_back("row " + std::to_string(row) +
+                     (line == 0 ? "" : ", line " + std::to_string(line)) + ": " +
                      (field.empty() ? "" : field + ": ") + reason);
   }
   return rejects_->add(row, line, field, reason, values);
@@ -194,8 +202,9 @@ Result<void> Import::reject(uint64_t row, uint64_t line, const std::string& fiel
 Result<void> Import::note_rejects(const v1::ImportState& state, const Batch& batch) {
   for (const auto& rejected : state.rejects()) {
     const auto& rows = batch.request.rows();
-    const auto at = std::lower_bound(rows.begin(), rows.end(), rejected.number(),
-                                     [](const v1::ImportRow& row, uint64_t number) { return row.number() < number; });
+    const auto at = std::lower_bound(
+        rows.begin(), rows.end(), rejected.number(),
+        [](const v1::ImportRow& row, uint64_t number) { return row.number() < number; });
     std::vector<std::string> values;
     uint64_t line = 0;
     if (at != rows.end() && at->number() == rejected.number()) {
@@ -213,7 +222,8 @@ Result<void> Import::read_all(Queue& queue) {
     Batch batch;
     size_t bytes = 0;
     batch.request.mutable_rows()->Reserve(kBatchRows);
-    while (batch.request.rows_size() < static_cast<int>(kBatchRows) && bytes < kBatchBytes && !interrupted) {
+    while (batch.request.rows_size() < static_cast<int>(kBatchRows) && bytes < kBatchBytes &&
+           !interrupted) {
       SR_ASSIGN(const auto status, reader_->next(row));
       if (status == intake::ReadStatus::kEnd) {
         batch.last = true;
@@ -247,17 +257,20 @@ Result<void> Import::send_all(Queue& queue, Progress& progress) {
       batch->request.set_import_id(state_.import_id());
       batch->request.set_request_id(fresh_id());
       *batch->request.mutable_ticket() = ticket();
-      SR_ASSIGN(state_, (vault_->call<v1::ImportBatchRequest, v1::ImportState>("ImportBatch", batch->request)));
+      SR_ASSIGN(state_, (vault_->call<v1::ImportBatchRequest, v1::ImportState>("ImportBatch",
+                                                                               batch->request)));
       SR_TRY(note_rejects(state_, *batch));
     }
-    progress.update(position.byte_offset(), position.row(), "safe up to " + format_count(state_.durable().row()));
+    progress.update(position.byte_offset(), position.row(),
+                    "safe up to " + format_count(state_.durable().row()));
     if (batch->last) {
       v1::FinishImportRequest request;
       request.set_import_id(state_.import_id());
       request.set_request_id(fresh_id());
       *request.mutable_ticket() = ticket();
       *request.mutable_position() = position;
-      SR_ASSIGN(state_, (vault_->call<v1::FinishImportRequest, v1::ImportState>("FinishImport", request)));
+      SR_ASSIGN(state_,
+                (vault_->call<v1::FinishImportRequest, v1::ImportState>("FinishImport", request)));
       return note_rejects(state_, *batch);
     }
   }
@@ -291,7 +304,8 @@ Result<void> Import::run() {
   if (!sent) return sent.error();
   if (interrupted) {
     return make_error(ErrorCode::kUnavailable,
-                      "stopped; what is safe stays. Run the same command again to go on behind the row named here",
+                      "stopped; what is safe stays. Run the same command again to go on behind the "
+                      "row named here",
                       static_cast<int64_t>(state_.durable().row()));
   }
   report();
@@ -303,34 +317,41 @@ void Import::report() const {
   const uint64_t rejected = state_.rejected() + state_.durable().rejected_by_client();
   const uint64_t imported = finished_before_ ? 0 : state_.imported();
   const uint64_t updated = finished_before_ ? 0 : state_.updated();
-  const uint64_t unchanged = finished_before_ ? state_.imported() + state_.updated() + state_.unchanged() : state_.unchanged();
+  const uint64_t unchanged = finished_before_
+                                 ? state_.imported() + state_.updated() + state_.unchanged()
+                                 : state_.unchanged();
   if (global_.json) {
-    std::cout << "{\"imported\":" << imported << ",\"updated\":" << updated << ",\"unchanged\":" << unchanged
-              << ",\"rejected\":" << rejected << "}\n";
+    std::cout << "{\"imported\":" << imported << ",\"updated\":" << updated
+              << ",\"unchanged\":" << unchanged << ",\"rejected\":" << rejected << "}\n";
     return;
   }
   if (finished_before_) {
-    std::cerr << "this file was taken in before, all of it; nothing was done. --again imports it once more\n";
+    std::cerr << "this file was taken in before, all of it; nothing was done. --again imports it "
+                 "once more\n";
   }
   for (const auto& line : shown_) std::cerr << "rejected: " << line << "\n";
-  std::cout << format_count(imported) << " imported, " << format_count(updated) << " updated, " << format_count(unchanged)
-            << " unchanged, " << format_count(rejected) << " rejected\n";
+  std::cout << format_count(imported) << " imported, " << format_count(updated) << " updated, "
+            << format_count(unchanged) << " unchanged, " << format_count(rejected) << " rejected\n";
 }
 
 }  // namespace
 
 void add_import(CLI::App& app, Global& global, int& status) {
   auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand("import", "Take records in from CSV or NDJSON; goes on where it stopped");
+  auto* command =
+      app.add_subcommand("import", "Take records in from CSV or NDJSON; goes on where it stopped");
   command->add_option("COLLECTION", options->collection, "Such as person")->required();
   command->add_option("FILE", options->file, "A file, or - for standard input")->required();
   command->add_option("--format", options->format, "csv or ndjson (by the file's name; csv)")
       ->check(CLI::IsMember({"csv", "ndjson"}));
   command->add_option("--encoding", options->encoding, "auto, utf-8, gb18030 or utf-16 (auto)");
-  command->add_option("--key", options->key, "A unique field: rows already there are left alone or updated");
-  command->add_option("--rejects", options->rejects, "Where refused rows are noted (FILE.rejects.csv)");
+  command->add_option("--key", options->key,
+                      "A unique field: rows already there are left alone or updated");
+  command->add_option("--rejects", options->rejects,
+                      "Where refused rows are noted (FILE.rejects.csv)");
   command->add_option("--purpose", options->purpose, "A purpose your role may import for (import)");
-  command->add_option("--case", options->case_reference, "A case reference, where the purpose requires one");
+  command->add_option("--case", options->case_reference,
+                      "A case reference, where the purpose requires one");
   command->add_flag("--again", options->again, "Import a file once more that was taken in before");
   command->footer(
       "Examples:\n"

@@ -36,8 +36,9 @@ struct NewPrincipal {
   const char* name;
   const char* role;
 };
-constexpr NewPrincipal kDevPrincipals[] = {{"operator", "operator"},   {"clerk", "clerk"},         {"officer", "officer"},
-                                           {"auditor", "auditor"},     {"approver1", "approver"}, {"approver2", "approver"},
+constexpr NewPrincipal kDevPrincipals[] = {{"operator", "operator"},  {"clerk", "clerk"},
+                                           {"officer", "officer"},    {"auditor", "auditor"},
+                                           {"approver1", "approver"}, {"approver2", "approver"},
                                            {"approver3", "approver"}};
 constexpr NewPrincipal kFounders[] = {{"operator", "operator"}};
 
@@ -52,11 +53,15 @@ Result<keyserver::Founding> founding_of(bool dev) {
   return founding;
 }
 
-std::string text_of(const SecretBuffer& buffer) { return std::string(as_text(buffer.read(SecretAccess{}))); }
+std::string text_of(const SecretBuffer& buffer) {
+  return std::string(as_text(buffer.read(SecretAccess{})));
+}
 
-Result<void> write_keys(const VaultDir& dir, const SealingKey& root, const crypto::CertificateAndKey& authority) {
+Result<void> write_keys(const VaultDir& dir, const SealingKey& root,
+                        const crypto::CertificateAndKey& authority) {
   auto& files = env::real_files();
-  SR_TRY(files.write_atomic(dir.authority_certificate(), as_bytes(authority.certificate_pem), 0644));
+  SR_TRY(
+      files.write_atomic(dir.authority_certificate(), as_bytes(authority.certificate_pem), 0644));
   SR_TRY(files.write_atomic(dir.authority_key(), authority.key_pem.read(SecretAccess{}), 0600));
   const auto term_key = crypto::random_secret<TermKey>();
   std::string hex = to_hex(term_key.read(SecretAccess{})) + "\n";
@@ -64,15 +69,17 @@ Result<void> write_keys(const VaultDir& dir, const SealingKey& root, const crypt
   explicit_bzero(hex.data(), hex.size());
   SR_TRY(written);
   const SealingKey escrow = crypto::derive_sealing_key(root.read(SecretAccess{}), "sr1.escrow");
-  return files.write_atomic(
-      dir.term_key_escrow(),
-      as_bytes(crypto::xchacha_seal(escrow, as_bytes("sr1.term-key"), term_key.read(SecretAccess{}))), 0600);
+  return files.write_atomic(dir.term_key_escrow(),
+                            as_bytes(crypto::xchacha_seal(escrow, as_bytes("sr1.term-key"),
+                                                          term_key.read(SecretAccess{}))),
+                            0600);
 }
 
 void print_shares(const std::vector<crypto::Share>& shares, int threshold) {
-  std::cout << "\nThe vault is sealed. Any " << threshold << " of these " << shares.size()
-            << " shares open it; fewer say nothing about the key.\n"
-               "They are shown once and kept nowhere: hand each to another person, on paper, now.\n\n";
+  std::cout
+      << "\nThe vault is sealed. Any " << threshold << " of these " << shares.size()
+      << " shares open it; fewer say nothing about the key.\n"
+         "They are shown once and kept nowhere: hand each to another person, on paper, now.\n\n";
   for (const auto& share : shares) {
     SecretBuffer text = crypto::share_to_text(share);
     std::cout << "  share " << int{share.x} << "  " << as_text(text.read(SecretAccess{})) << "\n";
@@ -84,17 +91,21 @@ Result<void> run(const Global& global, const Options& options) {
   auto& files = env::real_files();
   const VaultDir dir(options.dir);
   SR_ASSIGN(const bool exists, files.exists(dir.keyserver() + "/vault.json"));
-  if (exists) return make_error(ErrorCode::kAlreadyExists, "there is a vault here already; it was not touched");
+  if (exists)
+    return make_error(ErrorCode::kAlreadyExists,
+                      "there is a vault here already; it was not touched");
   umask(0077);
-  for (const auto& path : {dir.root, dir.keyserver(), dir.mirror(), dir.gateway(), dir.store(), dir.credentials(), dir.run()}) {
+  for (const auto& path : {dir.root, dir.keyserver(), dir.mirror(), dir.gateway(), dir.store(),
+                           dir.credentials(), dir.run()}) {
     SR_TRY(files.make_dirs(path, 0700));
   }
 
   SealingKey root = crypto::random_secret<SealingKey>();
   const uint64_t now_s = env::real_clock().wall_ms() / 1000;
   SR_ASSIGN(const auto authority,
-            crypto::make_authority(options.name, {static_cast<int64_t>(now_s) - 3600,
-                                                  static_cast<int64_t>(now_s) + kAuthorityYears * 365 * 86400}));
+            crypto::make_authority(options.name,
+                                   {static_cast<int64_t>(now_s) - 3600,
+                                    static_cast<int64_t>(now_s) + kAuthorityYears * 365 * 86400}));
   SR_TRY(write_keys(dir, root, authority));
 
   SR_ASSIGN(keyserver::Founding founding, founding_of(options.dev));
@@ -125,25 +136,26 @@ Result<void> run(const Global& global, const Options& options) {
   if (options.dev) {
     SR_TRY(keyserver::save_dev_root(files, dir.keyserver(), root));
   } else {
-    SR_ASSIGN(shares, crypto::split_secret(root.read(SecretAccess{}), static_cast<uint8_t>(options.threshold),
+    SR_ASSIGN(shares, crypto::split_secret(root.read(SecretAccess{}),
+                                           static_cast<uint8_t>(options.threshold),
                                            static_cast<uint8_t>(options.shares)));
   }
   keyserver::KeyServerOptions server_options{dir.keyserver(), dir.mirror(), kVersion};
-  SR_ASSIGN(const auto server, keyserver::KeyServer::create(server_options, std::move(vault), root, founding, files,
-                                                            env::real_clock()));
+  SR_ASSIGN(const auto server, keyserver::KeyServer::create(server_options, std::move(vault), root,
+                                                            founding, files, env::real_clock()));
   const auto& made = server->vault_file();
   const auto log_key = keyserver::log_public_key(made);
-  const Connection connection{made.vault(),   made.name(),
-                              kGatewayId,     kDefaultListen,
+  const Connection connection{made.vault(),     made.name(),
+                              kGatewayId,       kDefaultListen,
                               "127.0.0.1:7421", authority.certificate_pem,
-                              made.origin(),  std::string(as_text(log_key))};
+                              made.origin(),    std::string(as_text(log_key))};
   for (const auto& [name, key] : keys) {
     SR_TRY(save_credential(dir.credentials() + "/" + name + ".json", name, connection, &key, {}));
   }
 
   if (global.json) {
-    std::string out = "{\"vault\":" + json_string(made.vault()) + ",\"dev\":" + (options.dev ? "true" : "false") +
-                      ",\"shares\":[";
+    std::string out = "{\"vault\":" + json_string(made.vault()) +
+                      ",\"dev\":" + (options.dev ? "true" : "false") + ",\"shares\":[";
     for (size_t i = 0; i < shares.size(); ++i) {
       out += (i == 0 ? "" : ",") + json_string(text_of(crypto::share_to_text(shares[i])));
     }
@@ -153,16 +165,22 @@ Result<void> run(const Global& global, const Options& options) {
   }
   std::cout << "A vault is in " << dir.root << "\n";
   if (options.dev) {
-    std::cerr << "\n  ***  DEVELOPMENT VAULT: its root key lies unprotected in keyserver/dev-root.key.     ***\n"
-                 "  ***  Whoever copies this folder reads every record. Never put real people into it.  ***\n\n";
-    std::cout << "Credentials of clerk, officer, auditor, operator and approver1..3 are in " << dir.credentials()
-              << "\nCollections person, incident, parcel and legislator and the example policy are applied.\n\n"
+    std::cerr << "\n  ***  DEVELOPMENT VAULT: its root key lies unprotected in "
+                 "keyserver/dev-root.key.     ***\n"
+                 "  ***  Whoever copies this folder reads every record. Never put real people into "
+                 "it.  ***\n\n";
+    std::cout << "Credentials of clerk, officer, auditor, operator and approver1..3 are in "
+              << dir.credentials()
+              << "\nCollections person, incident, parcel and legislator and the example policy are "
+                 "applied.\n\n"
                  "Next:  strongroom serve "
               << dir.root << "\n";
   } else {
     print_shares(shares, options.threshold);
-    std::cout << "The operator's credential is " << dir.credentials() << "/operator.json: move it to the operator.\n\n"
-              << "Next:  strongroom serve " << dir.root << "     and then, each share holder:  strongroom unseal\n";
+    std::cout << "The operator's credential is " << dir.credentials()
+              << "/operator.json: move it to the operator.\n\n"
+              << "Next:  strongroom serve " << dir.root
+              << "     and then, each share holder:  strongroom unseal\n";
   }
   return {};
 }
@@ -174,17 +192,24 @@ void add_init(CLI::App& app, Global& global, int& status) {
   auto* command = app.add_subcommand("init", "Found a vault in a folder");
   command->add_option("DIR", options->dir, "A new or empty folder")->required();
   command->add_option("--name", options->name, "What people call it (strongroom)");
-  command->add_option("--shares", options->shares, "How many people hold a share of the root key (5)")->check(CLI::Range(1, 255));
-  command->add_option("--threshold", options->threshold, "How many of them open the vault (3)")->check(CLI::Range(1, 255));
+  command
+      ->add_option("--shares", options->shares, "How many people hold a share of the root key (5)")
+      ->check(CLI::Range(1, 255));
+  command->add_option("--threshold", options->threshold, "How many of them open the vault (3)")
+      ->check(CLI::Range(1, 255));
   command->add_flag("--dev", options->dev,
-                    "INSECURE, to try things out: the root key lies in a file; examples and credentials are made");
-  command->footer("Examples:\n  strongroom init ./vault --dev\n  strongroom init /srv/strongroom --shares 5 --threshold 3");
+                    "INSECURE, to try things out: the root key lies in a file; examples and "
+                    "credentials are made");
+  command->footer(
+      "Examples:\n  strongroom init ./vault --dev\n  strongroom init /srv/strongroom --shares 5 "
+      "--threshold 3");
   command->callback([&global, &status, options] {
     if (options->threshold > options->shares) {
       status = usage("--threshold is more than --shares");
       return;
     }
-    if (const auto done = run(global, *options); !done) status = fail(global, done.error(), options->dir);
+    if (const auto done = run(global, *options); !done)
+      status = fail(global, done.error(), options->dir);
   });
 }
 

@@ -22,7 +22,8 @@ using keyserver::KeyServer;
 
 constexpr uint64_t kPemBytesMax = 64 << 10;
 
-// The key server behind its two doors: the gateways' socket and its own listener. Sealed until the root key is there.
+// The key server behind its two doors: the gateways' socket and its own listener. Sealed until the
+// root key is there.
 class KeyServerProcess {
  public:
   KeyServerProcess(const Global& global, const ProcessOptions& options)
@@ -39,7 +40,8 @@ class KeyServerProcess {
   template <class Req, class Resp>
   void admin(const char* method, Result<Resp> (KeyServer::*call)(const std::string&, const Req&));
   template <class Req, class Resp>
-  void admin(const char* method, Result<Resp> (KeyServer::*call)(const std::string&, const Req&) const);
+  void admin(const char* method,
+             Result<Resp> (KeyServer::*call)(const std::string&, const Req&) const);
   template <class Req, class Resp, class Call>
   void add(const char* method, Call call);
   void stop_if_failed();
@@ -77,8 +79,10 @@ Result<void> KeyServerProcess::start() {
   door.connections_max = 256;
   SR_ASSIGN(door_, rpc::ConnectServer::start(loop_, std::move(door)));
   register_calls();
-  SR_ASSIGN(gateways_, rpc::KeyServiceListener::listen(
-                           loop_, dir_.socket(), [this](v1::CallBatch&& batch) { return handle(std::move(batch)); }));
+  SR_ASSIGN(gateways_,
+            rpc::KeyServiceListener::listen(loop_, dir_.socket(), [this](v1::CallBatch&& batch) {
+              return handle(std::move(batch));
+            }));
   // From here on: these folders, these sockets, and nothing else.
   SR_TRY(env::enter_sandbox({{dir_.keyserver(), dir_.mirror(), dir_.run()}, {}}));
   if (vault_.dev()) {
@@ -102,14 +106,15 @@ int KeyServerProcess::run() {
   loop_.run();
   // A last checkpoint, so that nothing behind it could be cut off unseen.
   if (server_ != nullptr && !server_->failed()) {
-    if (const auto ticked = server_->tick(); !ticked) status_ = fail(global_, ticked.error(), "key server");
+    if (const auto ticked = server_->tick(); !ticked)
+      status_ = fail(global_, ticked.error(), "key server");
   }
   return status_;
 }
 
 Result<void> KeyServerProcess::open(const SealingKey& root) {
-  SR_ASSIGN(server_, KeyServer::open({dir_.keyserver(), dir_.mirror(), kVersion}, root, env::real_files(),
-                                     env::real_clock()));
+  SR_ASSIGN(server_, KeyServer::open({dir_.keyserver(), dir_.mirror(), kVersion}, root,
+                                     env::real_files(), env::real_clock()));
   return {};
 }
 
@@ -120,9 +125,12 @@ Result<v1::UnsealResponse> KeyServerProcess::unseal(const v1::UnsealRequest& req
   SR_ASSIGN(crypto::Share share, crypto::parse_share(request.share()));
   for (const auto& held : shares_) {
     if (held.set != share.set) {
-      return make_error(ErrorCode::kInvalidArgument, "this share belongs to another set than the ones given before");
+      return make_error(ErrorCode::kInvalidArgument,
+                        "this share belongs to another set than the ones given before");
     }
-    if (held.x == share.x) return make_error(ErrorCode::kAlreadyExists, "this share was given already; another one is needed");
+    if (held.x == share.x)
+      return make_error(ErrorCode::kAlreadyExists,
+                        "this share was given already; another one is needed");
   }
   shares_.push_back(std::move(share));
   response.set_shares_given(static_cast<uint32_t>(shares_.size()));
@@ -161,31 +169,38 @@ v1::ReplyBatch KeyServerProcess::handle(v1::CallBatch&& batch) {
 
 void KeyServerProcess::stop_if_failed() {
   if (!server_->failed()) return;
-  status_ = fail(global_, make_error(ErrorCode::kLogUnavailable,
-                                     "the release log or the key state could not be written, so nothing leaves any more. "
-                                     "Free the disk or replace it, then start again; what was acknowledged is safe"),
-                 "key server");
+  status_ =
+      fail(global_,
+           make_error(
+               ErrorCode::kLogUnavailable,
+               "the release log or the key state could not be written, so nothing leaves any more. "
+               "Free the disk or replace it, then start again; what was acknowledged is safe"),
+           "key server");
   loop_.stop();
 }
 
 template <class Req, class Resp, class Call>
 void KeyServerProcess::add(const char* method, Call call) {
-  door_->unary<Req, Resp>(
-      std::string("/strongroom.v1.AdminService/") + method,
-      [this, call](const rpc::CallContext& context, Req request, std::function<void(Result<Resp>)> respond) {
-        if (server_ == nullptr) return respond(sealed_error());
-        auto who = server_->authenticate(context.path, as_bytes(context.body_sha256), context.authorization);
-        if (!who) return respond(who.error());
-        respond((server_.get()->*call)(*who, request));
-        stop_if_failed();
-      });
+  door_->unary<Req, Resp>(std::string("/strongroom.v1.AdminService/") + method,
+                          [this, call](const rpc::CallContext& context, Req request,
+                                       std::function<void(Result<Resp>)> respond) {
+                            if (server_ == nullptr) return respond(sealed_error());
+                            auto who = server_->authenticate(
+                                context.path, as_bytes(context.body_sha256), context.authorization);
+                            if (!who) return respond(who.error());
+                            respond((server_.get()->*call)(*who, request));
+                            stop_if_failed();
+                          });
 }
 template <class Req, class Resp>
-void KeyServerProcess::admin(const char* method, Result<Resp> (KeyServer::*call)(const std::string&, const Req&)) {
+void KeyServerProcess::admin(const char* method,
+                             Result<Resp> (KeyServer::*call)(const std::string&, const Req&)) {
   add<Req, Resp>(method, call);
 }
 template <class Req, class Resp>
-void KeyServerProcess::admin(const char* method, Result<Resp> (KeyServer::*call)(const std::string&, const Req&) const) {
+void KeyServerProcess::admin(const char* method,
+                             Result<Resp> (KeyServer::*call)(const std::string&, const Req&)
+                                 const) {
   add<Req, Resp>(method, call);
 }
 
@@ -203,7 +218,8 @@ void KeyServerProcess::register_calls() {
   admin("LogEntries", &KeyServer::log_entries);
   door_->unary<v1::UnsealRequest, v1::UnsealResponse>(
       "/strongroom.v1.AdminService/Unseal",
-      [this](const rpc::CallContext&, v1::UnsealRequest request, std::function<void(Result<v1::UnsealResponse>)> respond) {
+      [this](const rpc::CallContext&, v1::UnsealRequest request,
+             std::function<void(Result<v1::UnsealResponse>)> respond) {
         respond(unseal(request));
         explicit_bzero(request.mutable_share()->data(), request.share().size());
       });
@@ -212,7 +228,8 @@ void KeyServerProcess::register_calls() {
       [this](const rpc::CallContext& context, v1::StatusRequest request,
              std::function<void(Result<v1::StatusResponse>)> respond) {
         v1::StatusResponse response;
-        if (server_ == nullptr) {  // All that can be said, and to anyone: who may ask is sealed too.
+        if (server_ ==
+            nullptr) {  // All that can be said, and to anyone: who may ask is sealed too.
           response.set_version(kVersion);
           response.set_name(vault_.name());
           response.set_sealed(true);
@@ -220,7 +237,8 @@ void KeyServerProcess::register_calls() {
           response.set_shares_needed(vault_.threshold());
           return respond(std::move(response));
         }
-        auto who = server_->authenticate(context.path, as_bytes(context.body_sha256), context.authorization);
+        auto who = server_->authenticate(context.path, as_bytes(context.body_sha256),
+                                         context.authorization);
         if (!who) return respond(who.error());
         auto status = server_->status(*who, request);
         if (!status) return respond(status.error());
@@ -229,12 +247,15 @@ void KeyServerProcess::register_calls() {
         status->set_landlock(true);
         status->set_resident_bytes(env::resident_bytes());
         if (!locked_) {
-          status->add_warnings("memory is not locked: raise RLIMIT_MEMLOCK (LimitMEMLOCK=infinity), or switch swap off");
+          status->add_warnings(
+              "memory is not locked: raise RLIMIT_MEMLOCK (LimitMEMLOCK=infinity), or switch swap "
+              "off");
         }
         respond(std::move(*status));
       });
   door_->set_reply_signer([this](const rpc::CallContext& context, std::string_view body) {
-    return server_ == nullptr ? std::string() : server_->sign_reply(context.path, context.authorization, body);
+    return server_ == nullptr ? std::string()
+                              : server_->sign_reply(context.path, context.authorization, body);
   });
 }
 
@@ -244,7 +265,8 @@ int run_keyserver(const Global& global, const ProcessOptions& options) {
   die_with_parent();
   crypto::init();
   KeyServerProcess process(global, options);
-  if (const auto started = process.start(); !started) return fail(global, started.error(), "key server");
+  if (const auto started = process.start(); !started)
+    return fail(global, started.error(), "key server");
   return process.run();
 }
 

@@ -18,19 +18,22 @@ Result<void> tail(const Global& global, uint32_t count) {
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::LogEntriesRequest request;
   request.set_first(UINT64_MAX);  // Answers with the size alone.
-  SR_ASSIGN(auto response, (admin->call<v1::LogEntriesRequest, v1::LogEntriesResponse>("LogEntries", request)));
+  SR_ASSIGN(auto response,
+            (admin->call<v1::LogEntriesRequest, v1::LogEntriesResponse>("LogEntries", request)));
   request.set_first(response.size() > count ? response.size() - count : 0);
   request.set_count(count);
-  SR_ASSIGN(response, (admin->call<v1::LogEntriesRequest, v1::LogEntriesResponse>("LogEntries", request)));
+  SR_ASSIGN(response,
+            (admin->call<v1::LogEntriesRequest, v1::LogEntriesResponse>("LogEntries", request)));
   if (global.json) {
     std::string out = "{\"size\":" + std::to_string(response.size()) + ",\"entries\":[";
-    for (int i = 0; i < response.entries_size(); ++i) out += (i == 0 ? "" : ",") + entry_json(response.entries(i));
+    for (int i = 0; i < response.entries_size(); ++i)
+      out += (i == 0 ? "" : ",") + entry_json(response.entries(i));
     std::cout << out << "]}\n";
     return {};
   }
   for (const auto& entry : response.entries()) {
-    std::cout << pad_right(std::to_string(entry.leaf()), 9) << format_time(entry.t_ms()) << "  " << pad_right(entry.type(), 9)
-              << describe_entry(entry) << "\n";
+    std::cout << pad_right(std::to_string(entry.leaf()), 9) << format_time(entry.t_ms()) << "  "
+              << pad_right(entry.type(), 9) << describe_entry(entry) << "\n";
   }
   return {};
 }
@@ -38,8 +41,8 @@ Result<void> tail(const Global& global, uint32_t count) {
 Result<void> checkpoint(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
-  SR_ASSIGN(const auto response,
-            (admin->call<v1::LogCheckpointRequest, v1::LogCheckpointResponse>("LogCheckpoint", {})));
+  SR_ASSIGN(const auto response, (admin->call<v1::LogCheckpointRequest, v1::LogCheckpointResponse>(
+                                     "LogCheckpoint", {})));
   if (global.json) {
     std::cout << "{\"note\":" << json_string(response.note()) << "}\n";
   } else {
@@ -51,7 +54,8 @@ Result<void> checkpoint(const Global& global) {
 Result<void> verify(const Global& global, const std::string& folder) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   crypto::PublicKey key;
-  std::copy(credential.connection.log_key.begin(), credential.connection.log_key.end(), key.begin());
+  std::copy(credential.connection.log_key.begin(), credential.connection.log_key.end(),
+            key.begin());
   std::unique_ptr<AdminClient> admin;
   tlog::TileReader read;
   if (folder.empty()) {
@@ -59,20 +63,25 @@ Result<void> verify(const Global& global, const std::string& folder) {
     // The checkpoint first and once: what grows behind it meanwhile is another checkpoint's.
     read = [&](std::string_view path) -> Result<std::string> {
       if (path == "checkpoint") {
-        SR_ASSIGN(auto note, (admin->call<v1::LogCheckpointRequest, v1::LogCheckpointResponse>("LogCheckpoint", {})));
+        SR_ASSIGN(auto note, (admin->call<v1::LogCheckpointRequest, v1::LogCheckpointResponse>(
+                                 "LogCheckpoint", {})));
         return std::move(*note.mutable_note());
       }
       v1::LogTileRequest request;
       request.set_path(std::string(path));
-      SR_ASSIGN(auto tile, (admin->call<v1::LogTileRequest, v1::LogTileResponse>("LogTile", request)));
+      SR_ASSIGN(auto tile,
+                (admin->call<v1::LogTileRequest, v1::LogTileResponse>("LogTile", request)));
       return std::move(*tile.mutable_data());
     };
   } else {
-    read = [&](std::string_view path) { return env::real_files().read(folder + "/" + std::string(path), kTileBytesMax); };
+    read = [&](std::string_view path) {
+      return env::real_files().read(folder + "/" + std::string(path), kTileBytesMax);
+    };
   }
   Progress progress("entries", 0);
-  const auto report = tlog::verify_log(read, credential.connection.log_origin, key,
-                                       [&](uint64_t done, uint64_t) { progress.update(done, done); });
+  const auto report =
+      tlog::verify_log(read, credential.connection.log_origin, key,
+                       [&](uint64_t done, uint64_t) { progress.update(done, done); });
   progress.clear();
   if (!report) return report.error();
   if (global.json) {
@@ -80,9 +89,11 @@ Result<void> verify(const Global& global, const std::string& folder) {
               << ",\"root\":" << json_string(to_hex(report->checkpoint.root)) << "}\n";
     return {};
   }
-  std::cout << "verified: " << format_count(report->entries) << " entries fit the signed checkpoint\n"
+  std::cout << "verified: " << format_count(report->entries)
+            << " entries fit the signed checkpoint\n"
             << "  root  " << to_hex(report->checkpoint.root) << "\n"
-            << "  from  " << format_time(report->first_t_ms) << " to " << format_time(report->last_t_ms) << "\n";
+            << "  from  " << format_time(report->first_t_ms) << " to "
+            << format_time(report->last_t_ms) << "\n";
   for (size_t type = 0; type < std::size(report->by_type); ++type) {
     if (report->by_type[type] == 0) continue;
     std::cout << "  " << pad_right(tlog::entry_type_name(static_cast<tlog::EntryType>(type)), 10)
@@ -103,12 +114,15 @@ void add_log(CLI::App& app, Global& global, int& status) {
   tail_command->callback([&global, &status, count] {
     if (const auto done = tail(global, *count); !done) status = fail(global, done.error());
   });
-  command->add_subcommand("checkpoint", "The signed tree head, as C2SP tlog-checkpoint")->callback([&global, &status] {
-    if (const auto done = checkpoint(global); !done) status = fail(global, done.error());
-  });
+  command->add_subcommand("checkpoint", "The signed tree head, as C2SP tlog-checkpoint")
+      ->callback([&global, &status] {
+        if (const auto done = checkpoint(global); !done) status = fail(global, done.error());
+      });
   auto folder = std::make_shared<std::string>();
-  auto* verify_command = command->add_subcommand("verify", "Recompute the whole tree and compare it with its checkpoint");
-  verify_command->add_option("FOLDER", *folder, "A copy of the log's files; without it they are fetched");
+  auto* verify_command = command->add_subcommand(
+      "verify", "Recompute the whole tree and compare it with its checkpoint");
+  verify_command->add_option("FOLDER", *folder,
+                             "A copy of the log's files; without it they are fetched");
   verify_command->footer(
       "Examples:\n  strongroom log verify --credential auditor.json\n"
       "  strongroom log verify /mnt/copy/keyserver/log --credential auditor.json");

@@ -23,18 +23,20 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", std::string("strongroom ") + kVersion);
   Global global;
   int status = kDone;
-  app.add_option("--credential", global.credential, "Who you are: a credential file")->envname("STRONGROOM_CREDENTIAL");
+  app.add_option("--credential", global.credential, "Who you are: a credential file")
+      ->envname("STRONGROOM_CREDENTIAL");
   app.add_flag("--json", global.json, "One JSON document on standard output, nothing else");
-  for (const Add add : {add_init, add_serve, add_unseal, add_status, add_version, add_key, add_collection, add_policy,
-                        add_principal, add_generate, add_import, add_find, add_get, add_count, add_log, add_completion,
-                        add_processes}) {
+  for (const Add add : {add_init, add_serve, add_unseal, add_status, add_version, add_key,
+                        add_collection, add_policy, add_principal, add_generate, add_import,
+                        add_find, add_get, add_count, add_log, add_completion, add_processes}) {
     add(app, global, status);
   }
   app.footer(
       "First steps:\n"
       "  strongroom init ./vault --dev && strongroom serve ./vault\n"
       "  strongroom generate person 1000 > people.csv\n"
-      "  export STRONGROOM_CREDENTIAL=vault/credentials/operator.json; strongroom import person people.csv\n"
+      "  export STRONGROOM_CREDENTIAL=vault/credentials/operator.json; strongroom import person "
+      "people.csv\n"
       "`strongroom COMMAND --help` has examples for each.");
   try {
     app.parse(argc, argv);
@@ -50,4 +52,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace strongroom::app
 
-int main(int argc, char** argv) { return strongroom::app::run(argc, argv); }
+int main(int argc, char** argv) {
+  return strongroom::app::run(argc, argv);
+}

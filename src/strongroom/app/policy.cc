@@ -14,7 +14,8 @@ Result<void> apply(const Global& global, const v1::Policy& policy, bool dry_run)
   v1::ApplyPolicyRequest request;
   *request.mutable_policy() = policy;
   request.set_dry_run(dry_run);
-  SR_ASSIGN(const auto response, (admin->call<v1::ApplyPolicyRequest, v1::ApplyPolicyResponse>("ApplyPolicy", request)));
+  SR_ASSIGN(const auto response,
+            (admin->call<v1::ApplyPolicyRequest, v1::ApplyPolicyResponse>("ApplyPolicy", request)));
   if (global.json) {
     std::cout << to_json(response) << "\n";
     return {};
@@ -23,9 +24,11 @@ Result<void> apply(const Global& global, const v1::Policy& policy, bool dry_run)
   if (!response.changed()) {
     std::cout << "nothing to change: this is version " << response.version() << "\n";
   } else if (dry_run) {
-    std::cout << "dry run: nothing was changed; this would become version " << response.version() << "\n";
+    std::cout << "dry run: nothing was changed; this would become version " << response.version()
+              << "\n";
   } else {
-    std::cout << "policy version " << response.version() << ", logged as entry " << response.leaf() << "\n";
+    std::cout << "policy version " << response.version() << ", logged as entry " << response.leaf()
+              << "\n";
   }
   return {};
 }
@@ -33,7 +36,8 @@ Result<void> apply(const Global& global, const v1::Policy& policy, bool dry_run)
 Result<void> show(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
-  SR_ASSIGN(const auto response, (admin->call<v1::ShowPolicyRequest, v1::ShowPolicyResponse>("ShowPolicy", {})));
+  SR_ASSIGN(const auto response,
+            (admin->call<v1::ShowPolicyRequest, v1::ShowPolicyResponse>("ShowPolicy", {})));
   std::cout << (global.json ? to_json(response.policy()) + "\n" : rpc::to_yaml(response.policy()));
   return {};
 }
@@ -45,15 +49,18 @@ void add_policy(CLI::App& app, Global& global, int& status) {
   command->require_subcommand(1);
   auto file = std::make_shared<std::string>();
   auto dry_run = std::make_shared<bool>(false);
-  auto* apply_command = command->add_subcommand("apply", "Replace the policy; what changes is printed and logged");
+  auto* apply_command =
+      command->add_subcommand("apply", "Replace the policy; what changes is printed and logged");
   apply_command->add_option("FILE", *file, "YAML; examples/policies has some")->required();
   apply_command->add_flag("--dry-run", *dry_run, "Print what would change, change nothing");
-  apply_command->footer("Example:\n  strongroom policy apply policy.yaml --dry-run --credential officer.json");
+  apply_command->footer(
+      "Example:\n  strongroom policy apply policy.yaml --dry-run --credential officer.json");
   apply_command->callback([&global, &status, file, dry_run] {
     v1::Policy policy;
     status = read_yaml_file(global, *file, policy);
     if (status != kDone) return;
-    if (const auto done = apply(global, policy, *dry_run); !done) status = fail(global, done.error(), *file);
+    if (const auto done = apply(global, policy, *dry_run); !done)
+      status = fail(global, done.error(), *file);
   });
   command->add_subcommand("show", "The policy in force, as YAML")->callback([&global, &status] {
     if (const auto done = show(global); !done) status = fail(global, done.error());

@@ -23,20 +23,24 @@ Result<void> add(const Global& global, const Options& options) {
   request.set_name(options.name);
   request.set_role(options.role);
   request.set_public_key(std::string(as_text(key)));
-  SR_ASSIGN(const auto response,
-            (admin->call<v1::AddPrincipalRequest, v1::AddPrincipalResponse>("AddPrincipal", request)));
+  SR_ASSIGN(const auto response, (admin->call<v1::AddPrincipalRequest, v1::AddPrincipalResponse>(
+                                     "AddPrincipal", request)));
   if (!options.output.empty()) {
     const size_t slash = options.public_key.rfind('/');
-    std::string key_file = slash == std::string::npos ? options.public_key : options.public_key.substr(slash + 1);
+    std::string key_file =
+        slash == std::string::npos ? options.public_key : options.public_key.substr(slash + 1);
     if (key_file.ends_with(".pub")) key_file.resize(key_file.size() - 4);
     SR_TRY(save_credential(options.output, options.name, credential.connection, nullptr, key_file));
   }
   if (global.json) {
-    std::cout << "{\"principal\":" << json_string(options.name) << ",\"leaf\":" << response.leaf() << "}\n";
+    std::cout << "{\"principal\":" << json_string(options.name) << ",\"leaf\":" << response.leaf()
+              << "}\n";
   } else {
-    std::cout << options.name << " is a " << options.role << ", logged as entry " << response.leaf() << "\n";
+    std::cout << options.name << " is a " << options.role << ", logged as entry " << response.leaf()
+              << "\n";
     if (!options.output.empty()) {
-      std::cout << options.output << " tells " << options.name << " where the vault is; it goes beside the key\n";
+      std::cout << options.output << " tells " << options.name
+                << " where the vault is; it goes beside the key\n";
     }
   }
   return {};
@@ -45,14 +49,15 @@ Result<void> add(const Global& global, const Options& options) {
 Result<void> list(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
-  SR_ASSIGN(const auto listed,
-            (admin->call<v1::ListPrincipalsRequest, v1::ListPrincipalsResponse>("ListPrincipals", {})));
+  SR_ASSIGN(const auto listed, (admin->call<v1::ListPrincipalsRequest, v1::ListPrincipalsResponse>(
+                                   "ListPrincipals", {})));
   if (global.json) {
     std::cout << to_json(listed) << "\n";
     return {};
   }
   std::vector<std::vector<std::string>> rows{{"NAME", "ROLE", "STATE"}};
-  for (const auto& p : listed.principals()) rows.push_back({p.name(), p.role(), p.disabled() ? "disabled" : "active"});
+  for (const auto& p : listed.principals())
+    rows.push_back({p.name(), p.role(), p.disabled() ? "disabled" : "active"});
   print_table(rows);
   return {};
 }
@@ -63,7 +68,8 @@ Result<void> disable(const Global& global, const Options& options) {
   v1::DisablePrincipalRequest request;
   request.set_name(options.name);
   SR_ASSIGN(const auto response,
-            (admin->call<v1::DisablePrincipalRequest, v1::DisablePrincipalResponse>("DisablePrincipal", request)));
+            (admin->call<v1::DisablePrincipalRequest, v1::DisablePrincipalResponse>(
+                "DisablePrincipal", request)));
   std::cout << (global.json ? "{\"leaf\":" + std::to_string(response.leaf()) + "}\n"
                             : options.name + " can do nothing any more, logged as entry " +
                                   std::to_string(response.leaf()) + "\n");
@@ -78,9 +84,11 @@ Result<void> rekey(const Global& global, const Options& options) {
   request.set_name(options.name);
   request.set_public_key(std::string(as_text(key)));
   SR_ASSIGN(const auto response,
-            (admin->call<v1::RekeyPrincipalRequest, v1::RekeyPrincipalResponse>("RekeyPrincipal", request)));
+            (admin->call<v1::RekeyPrincipalRequest, v1::RekeyPrincipalResponse>("RekeyPrincipal",
+                                                                                request)));
   std::cout << (global.json ? "{\"leaf\":" + std::to_string(response.leaf()) + "}\n"
-                            : options.name + " has a new key, the old one is worth nothing; logged as entry " +
+                            : options.name +
+                                  " has a new key, the old one is worth nothing; logged as entry " +
                                   std::to_string(response.leaf()) + "\n");
   return {};
 }
@@ -91,17 +99,22 @@ void add_principal(CLI::App& app, Global& global, int& status) {
   auto* command = app.add_subcommand("principal", "People and programs that may ask");
   command->require_subcommand(1);
   auto options = std::make_shared<Options>();
-  const auto run = [&global, &status, options](Result<void> (*work)(const Global&, const Options&)) {
+  const auto run = [&global, &status,
+                    options](Result<void> (*work)(const Global&, const Options&)) {
     return [&global, &status, options, work] {
       if (const auto done = work(global, *options); !done) status = fail(global, done.error());
     };
   };
-  auto* add_command = command->add_subcommand("add", "Register someone by the public key they made");
+  auto* add_command =
+      command->add_subcommand("add", "Register someone by the public key they made");
   add_command->add_option("NAME", options->name)->required();
   add_command->add_option("--role", options->role, "A role of the policy")->required();
   add_command->add_option("--public-key", options->public_key, "Their .pub file")->required();
-  add_command->add_option("-o,--output", options->output, "Write a credential file for them, without the key");
-  add_command->footer("Example:\n  strongroom principal add alice --role clerk --public-key alice.key.pub -o alice.json");
+  add_command->add_option("-o,--output", options->output,
+                          "Write a credential file for them, without the key");
+  add_command->footer(
+      "Example:\n  strongroom principal add alice --role clerk --public-key alice.key.pub -o "
+      "alice.json");
   add_command->callback(run(add));
   command->add_subcommand("list", "All of them")->callback([&global, &status] {
     if (const auto done = list(global); !done) status = fail(global, done.error());

@@ -1,4 +1,5 @@
-// The two processes of `serve`. Each runs until it is told to end, and reports through `ready_fd` once it listens.
+// The two processes of `serve`. Each runs until it is told to end, and reports through `ready_fd`
+// once it listens.
 #pragma once
 
 #include <string>
@@ -10,12 +11,14 @@ namespace strongroom::app {
 
 struct ProcessOptions {
   std::string dir;
-  std::string listen;   // HOST:PORT
-  int ready_fd = -1;    // Gets "ready PORT\n".
-  uint64_t import_chunk = 0;  // Gateway: records committed together. 0: grows from 65,536 to 524,288.
+  std::string listen;  // HOST:PORT
+  int ready_fd = -1;   // Gets "ready PORT\n".
+  uint64_t import_chunk =
+      0;  // Gateway: records committed together. 0: grows from 65,536 to 524,288.
 };
 
-// Holds policy, seeds, lane roots and the release log. Sandboxed before it reads its first byte from anyone.
+// Holds policy, seeds, lane roots and the release log. Sandboxed before it reads its first byte
+// from anyone.
 int run_keyserver(const Global& global, const ProcessOptions& options);
 // Holds K_q and the plaintext of requests in flight.
 int run_gateway(const Global& global, const ProcessOptions& options);

@@ -25,7 +25,9 @@ Progress::Progress(std::string unit, uint64_t total)
       started_us_(env::real_clock().monotonic_us()),
       terminal_(stderr_is_terminal()) {}
 
-Progress::~Progress() { clear(); }
+Progress::~Progress() {
+  clear();
+}
 
 void Progress::clear() {
   if (terminal_ && printed_us_ != 0) std::fputs("\r\033[K", stderr);
@@ -50,7 +52,8 @@ void Progress::update(uint64_t done, uint64_t count, const std::string& note) {
     for (uint64_t i = 0; i < kBarWidth; ++i) line += i < filled ? "\u2588" : "\u2591";
     line += " " + std::to_string(done * 100 / total_) + "%  ";
   }
-  line += format_count(count) + " " + unit_ + "  " + format_count(static_cast<uint64_t>(rate)) + "/s";
+  line +=
+      format_count(count) + " " + unit_ + "  " + format_count(static_cast<uint64_t>(rate)) + "/s";
   if (total_ > 0 && done > first_done_ && elapsed_s > 1) {
     const double left_s = elapsed_s * static_cast<double>(total_ - std::min(total_, done)) /
                           static_cast<double>(done - first_done_);

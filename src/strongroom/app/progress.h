@@ -11,7 +11,8 @@ class Progress {
   // total 0: unknown. `unit` as in "rows".
   Progress(std::string unit, uint64_t total);
   ~Progress();
-  // `done` of `total` measures the way (bytes, say), `count` what is counted for people. Cheap: prints ten times a second.
+  // `done` of `total` measures the way (bytes, say), `count` what is counted for people. Cheap:
+  // prints ten times a second.
   void update(uint64_t done, uint64_t count, const std::string& note = {});
   void clear();
 

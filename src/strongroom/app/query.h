@@ -32,8 +32,10 @@ struct OpenedQuery {
   v1::SignedTicket ticket;
   std::unique_ptr<VaultClient> vault;
 };
-Result<OpenedQuery> open_query(const Global& global, const QueryOptions& options, uint64_t records_max);
+Result<OpenedQuery> open_query(const Global& global, const QueryOptions& options,
+                               uint64_t records_max);
 
-void show_records(const Global& global, const v1::Collection& schema, const v1::FindResponse& response, bool explain);
+void show_records(const Global& global, const v1::Collection& schema,
+                  const v1::FindResponse& response, bool explain);
 
 }  // namespace strongroom::app

@@ -14,7 +14,10 @@ constexpr char kHeader[] = "row,line,field,reason,shapes\n";
 constexpr uint64_t kFileBytesMax = uint64_t{1} << 30;
 constexpr size_t kShapeMax = 64;
 
-Error unwritable() { return make_error(ErrorCode::kUnavailable, "the rejects file cannot be written; the import stopped"); }
+Error unwritable() {
+  return make_error(ErrorCode::kUnavailable,
+                    "the rejects file cannot be written; the import stopped");
+}
 
 }  // namespace
 
@@ -66,7 +69,9 @@ Result<RejectsFile> RejectsFile::open(const std::string& path, uint64_t rows_kep
 }
 
 RejectsFile::RejectsFile(RejectsFile&& other) noexcept
-    : path_(std::move(other.path_)), file_(std::exchange(other.file_, nullptr)), append_(other.append_) {}
+    : path_(std::move(other.path_)),
+      file_(std::exchange(other.file_, nullptr)),
+      append_(other.append_) {}
 
 RejectsFile& RejectsFile::operator=(RejectsFile&& other) noexcept {
   std::swap(path_, other.path_);
@@ -79,8 +84,8 @@ RejectsFile::~RejectsFile() {
   if (file_ != nullptr) std::fclose(file_);
 }
 
-Result<void> RejectsFile::add(uint64_t row, uint64_t line, const std::string& field, const std::string& reason,
-                              const std::vector<std::string>& values) {
+Result<void> RejectsFile::add(uint64_t row, uint64_t line, const std::string& field,
+                              const std::string& reason, const std::vector<std::string>& values) {
   if (file_ == nullptr) {
     const mode_t before = umask(0077);
     file_ = std::fopen(path_.c_str(), append_ ? "ae" : "we");
@@ -91,7 +96,8 @@ Result<void> RejectsFile::add(uint64_t row, uint64_t line, const std::string& fi
   std::string shapes;
   for (const auto& value : values) shapes += (shapes.empty() ? "" : " | ") + shape_of(value);
   std::string out;
-  synth::append_csv({std::to_string(row), line == 0 ? "" : std::to_string(line), field, reason, shapes}, out);
+  synth::append_csv(
+      {std::to_string(row), line == 0 ? "" : std::to_string(line), field, reason, shapes}, out);
   if (std::fwrite(out.data(), 1, out.size(), file_) != out.size()) return unwritable();
   return {};
 }

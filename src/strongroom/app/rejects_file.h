@@ -1,5 +1,5 @@
-// Rows that were refused, with row, line, field, reason and the values' shapes: letters as x, digits as 9, other characters
-// of other scripts as 口. Never the values.
+// Rows that were refused, with row, line, field, reason and the values' shapes: letters as x,
+// digits as 9, other characters of other scripts as 口. Never the values.
 #pragma once
 
 #include <cstdio>
@@ -16,7 +16,8 @@ std::string shape_of(std::string_view value);
 // A CSV file, made when the first row comes. Not thread-safe.
 class RejectsFile {
  public:
-  // What stands in it about rows up to `rows_kept` stays: an import that goes on keeps its earlier rejects.
+  // What stands in it about rows up to `rows_kept` stays: an import that goes on keeps its earlier
+  // rejects.
   static Result<RejectsFile> open(const std::string& path, uint64_t rows_kept);
   RejectsFile(RejectsFile&& other) noexcept;
   RejectsFile& operator=(RejectsFile&& other) noexcept;

@@ -43,12 +43,14 @@ struct Address {
   std::string host;
   uint16_t port = 0;
   std::string text(uint16_t p) const {
-    return (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(p);
+    return (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" +
+           std::to_string(p);
   }
 };
 
 Result<Address> parse_address(const std::string& text) {
-  const auto malformed = make_error(ErrorCode::kInvalidArgument, "--listen takes HOST:PORT, as in 127.0.0.1:7420");
+  const auto malformed =
+      make_error(ErrorCode::kInvalidArgument, "--listen takes HOST:PORT, as in 127.0.0.1:7420");
   const size_t colon = text.rfind(':');
   if (colon == std::string::npos || colon == 0 || colon + 1 == text.size()) return malformed;
   Address out;
@@ -73,7 +75,8 @@ Result<int> lock(const VaultDir& dir) {
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     close(fd);
     return make_error(ErrorCode::kFailedPrecondition,
-                      "another `strongroom serve` is running on this folder; nothing was changed. End that one first");
+                      "another `strongroom serve` is running on this folder; nothing was changed. "
+                      "End that one first");
   }
   return fd;
 }
@@ -89,7 +92,8 @@ Result<void> make_certificates(const VaultDir& dir, const std::vector<std::strin
     if (!host.empty() && host != "0.0.0.0" && host != "::") names.push_back(host);
   }
   char hostname[256] = {};
-  if (gethostname(hostname, sizeof hostname - 1) == 0 && hostname[0] != 0) names.emplace_back(hostname);
+  if (gethostname(hostname, sizeof hostname - 1) == 0 && hostname[0] != 0)
+    names.emplace_back(hostname);
   for (const char* door : {"keyserver", "gateway"}) {
     auto made = crypto::make_server_certificate(authority, as_bytes(key), names,
                                                 {now_s - 3600, now_s + kCertificateDays * 86400});
@@ -110,7 +114,8 @@ class Child {
   // Starts this very program as `command`.
   Result<void> start(const char* command, const Options& options, const std::string& listen) {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return make_error(ErrorCode::kUnavailable, "no pipe can be made");
+    if (pipe2(ends, O_CLOEXEC) != 0)
+      return make_error(ErrorCode::kUnavailable, "no pipe can be made");
     pid_ = fork();
     if (pid_ < 0) return make_error(ErrorCode::kUnavailable, "no process can be started");
     if (pid_ == 0) {
@@ -120,8 +125,8 @@ class Child {
       const int fd = dup(ends[1]);  // Without close-on-exec.
       const std::string ready = std::to_string(fd);
       const std::string chunk = std::to_string(options.import_chunk);
-      execl("/proc/self/exe", "strongroom", command, options.dir.c_str(), "--listen", listen.c_str(), "--ready-fd",
-            ready.c_str(), "--import-chunk", chunk.c_str(), nullptr);
+      execl("/proc/self/exe", "strongroom", command, options.dir.c_str(), "--listen",
+            listen.c_str(), "--ready-fd", ready.c_str(), "--import-chunk", chunk.c_str(), nullptr);
       _exit(127);
     }
     close(ends[1]);
@@ -139,7 +144,8 @@ class Child {
       if (n == 0) waited += 1000;
       if (n > 0 && (fds[1].revents & POLLIN) != 0) {
         signalfd_siginfo info;
-        if (read(signal_fd, &info, sizeof info) == sizeof info && info.ssi_signo != SIGCHLD) return false;
+        if (read(signal_fd, &info, sizeof info) == sizeof info && info.ssi_signo != SIGCHLD)
+          return false;
       }
       if (n > 0 && (fds[0].revents & (POLLIN | POLLHUP)) != 0) {
         char buffer[64];
@@ -148,7 +154,8 @@ class Child {
         line.append(buffer, static_cast<size_t>(got));
         unsigned port = 0;
         if (line.find('\n') != std::string::npos) {
-          if (std::sscanf(line.c_str(), "ready %u", &port) != 1 || port == 0 || port > 65535) return false;
+          if (std::sscanf(line.c_str(), "ready %u", &port) != 1 || port == 0 || port > 65535)
+            return false;
           port_ = static_cast<uint16_t>(port);
           close(ready_fd_);
           return true;
@@ -182,7 +189,8 @@ class Child {
 };
 
 // Credentials that init left here follow the addresses in use.
-Result<void> point_credentials(const VaultDir& dir, const std::string& gateway_at, const std::string& keyserver_at) {
+Result<void> point_credentials(const VaultDir& dir, const std::string& gateway_at,
+                               const std::string& keyserver_at) {
   auto& files = env::real_files();
   SR_ASSIGN(const bool exists, files.exists(dir.credentials()));
   if (!exists) return {};
@@ -215,7 +223,8 @@ Result<void> run(const Global& global, const Options& options, int& status) {
   const VaultDir dir(options.dir);
   auto vault = keyserver::load_vault_file(env::real_files(), dir.keyserver());
   if (!vault && vault.error().code == ErrorCode::kNotFound) {
-    return make_error(ErrorCode::kNotFound, "there is no vault in this folder; `strongroom init` founds one");
+    return make_error(ErrorCode::kNotFound,
+                      "there is no vault in this folder; `strongroom init` founds one");
   }
   if (!vault) return vault.error();
   SR_ASSIGN(const Address gateway_address, parse_address(options.listen));
@@ -223,7 +232,8 @@ Result<void> run(const Global& global, const Options& options, int& status) {
   if (!options.keyserver_listen.empty()) {
     SR_ASSIGN(keyserver_address, parse_address(options.keyserver_listen));
   } else if (gateway_address.port != 0) {
-    keyserver_address.port = static_cast<uint16_t>(gateway_address.port == 65535 ? 65534 : gateway_address.port + 1);
+    keyserver_address.port =
+        static_cast<uint16_t>(gateway_address.port == 65535 ? 65534 : gateway_address.port + 1);
   }
   umask(0077);  // For whatever a library may write.
   SR_ASSIGN(const int lock_fd, lock(dir));
@@ -242,7 +252,8 @@ Result<void> run(const Global& global, const Options& options, int& status) {
     gateway.end();  // First: it may still be waiting for an answer.
     keyserver.end();
   };
-  SR_TRY(keyserver.start("serve-keyserver", options, keyserver_address.text(keyserver_address.port)));
+  SR_TRY(
+      keyserver.start("serve-keyserver", options, keyserver_address.text(keyserver_address.port)));
   if (!keyserver.wait_ready(signal_fd)) {
     end_all();
     status = kFailed;
@@ -259,14 +270,18 @@ Result<void> run(const Global& global, const Options& options, int& status) {
   SR_TRY(point_credentials(dir, gateway_at, keyserver_at));
 
   if (global.json) {
-    std::cout << "{\"gateway\":" << json_string(gateway_at) << ",\"keyserver\":" << json_string(keyserver_at)
-              << ",\"gateway_pid\":" << gateway.pid() << ",\"keyserver_pid\":" << keyserver.pid() << "}" << std::endl;
+    std::cout << "{\"gateway\":" << json_string(gateway_at)
+              << ",\"keyserver\":" << json_string(keyserver_at)
+              << ",\"gateway_pid\":" << gateway.pid() << ",\"keyserver_pid\":" << keyserver.pid()
+              << "}" << std::endl;
   } else {
     std::cerr << "strongroom " << kVersion << " serves " << vault->name() << "\n"
               << "  gateway     https://" << gateway_at << "   (applications, clerks)\n"
-              << "  key server  https://" << keyserver_at << "   (officers, auditors, share holders)\n"
-              << (vault->dev() ? "  DEVELOPMENT VAULT: no real people in here\n"
-                               : "  sealed until enough share holders have run `strongroom unseal`\n")
+              << "  key server  https://" << keyserver_at
+              << "   (officers, auditors, share holders)\n"
+              << (vault->dev()
+                      ? "  DEVELOPMENT VAULT: no real people in here\n"
+                      : "  sealed until enough share holders have run `strongroom unseal`\n")
               << "Ctrl-C ends it." << std::endl;
   }
 
@@ -304,15 +319,21 @@ void add_serve(CLI::App& app, Global& global, int& status) {
   auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand("serve", "Run the key server and the gateway of a vault");
   command->add_option("DIR", options->dir, "The vault's folder, from `init`")->required();
-  command->add_option("--listen", options->listen, "Where the gateway listens (127.0.0.1:7420); port 0: any");
-  command->add_option("--keyserver-listen", options->keyserver_listen, "Where the key server listens (the next port)");
-  command->add_option("--import-chunk", options->import_chunk,
-                      "Records an import commits together (grows from 65,536 to 524,288)")
+  command->add_option("--listen", options->listen,
+                      "Where the gateway listens (127.0.0.1:7420); port 0: any");
+  command->add_option("--keyserver-listen", options->keyserver_listen,
+                      "Where the key server listens (the next port)");
+  command
+      ->add_option("--import-chunk", options->import_chunk,
+                   "Records an import commits together (grows from 65,536 to 524,288)")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 19));
-  command->footer("Examples:\n  strongroom serve ./vault\n  strongroom serve /srv/strongroom --listen 0.0.0.0:7420");
+  command->footer(
+      "Examples:\n  strongroom serve ./vault\n  strongroom serve /srv/strongroom --listen "
+      "0.0.0.0:7420");
   command->callback([&global, &status, options] {
     crypto::init();
-    if (const auto done = run(global, *options, status); !done) status = fail(global, done.error(), options->dir);
+    if (const auto done = run(global, *options, status); !done)
+      status = fail(global, done.error(), options->dir);
   });
 }
 
@@ -324,7 +345,8 @@ void add_processes(CLI::App& app, Global& global, int& status) {
     command->add_option("--listen", options->listen)->required();
     command->add_option("--ready-fd", options->ready_fd)->required();
     command->add_option("--import-chunk", options->import_chunk);
-    command->callback([&global, &status, options, run_process] { status = run_process(global, *options); });
+    command->callback(
+        [&global, &status, options, run_process] { status = run_process(global, *options); });
   };
   add("serve-keyserver", run_keyserver);
   add("serve-gateway", run_gateway);

@@ -10,29 +10,32 @@ namespace {
 Result<void> run(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
-  SR_ASSIGN(const auto status,
-            (admin->call<v1::StatusRequest, v1::StatusResponse>("Status", {}, AdminClient::kUnsignedWhileSealed)));
+  SR_ASSIGN(const auto status, (admin->call<v1::StatusRequest, v1::StatusResponse>(
+                                   "Status", {}, AdminClient::kUnsignedWhileSealed)));
   if (global.json) {
     std::cout << to_json(status) << "\n";
     return {};
   }
   std::cout << status.name() << " - strongroom " << status.version() << "\n";
   if (status.sealed()) {
-    std::cout << "SEALED: " << status.shares_given() << " of " << status.shares_needed() << " shares given\n";
+    std::cout << "SEALED: " << status.shares_given() << " of " << status.shares_needed()
+              << " shares given\n";
     return {};
   }
-  print_table({{"log", format_count(status.log_size()) + " entries, checkpoint at " + format_count(status.checkpoint_size())},
-               {"policy", "version " + std::to_string(status.policy_version()) + ", " +
-                              std::to_string(status.principals()) + " principals"},
-               {"collections", std::to_string(status.collections())},
-               {"blocks", format_count(status.blocks()) + " of 4,096 records"},
-               {"lanes", format_count(status.lanes_live()) + " live"},
-               {"key epoch", format_count(status.epoch())},
-               {"key server", format_count(status.resident_bytes() >> 20) + " MiB resident, since " +
-                                  format_time(status.started_ms())},
-               {"sandbox", std::string(status.seccomp() ? "seccomp" : "NO seccomp") +
-                               (status.landlock() ? ", Landlock" : ", NO Landlock") +
-                               (status.memory_locked() ? ", memory locked" : ", memory not locked")}});
+  print_table(
+      {{"log", format_count(status.log_size()) + " entries, checkpoint at " +
+                   format_count(status.checkpoint_size())},
+       {"policy", "version " + std::to_string(status.policy_version()) + ", " +
+                      std::to_string(status.principals()) + " principals"},
+       {"collections", std::to_string(status.collections())},
+       {"blocks", format_count(status.blocks()) + " of 4,096 records"},
+       {"lanes", format_count(status.lanes_live()) + " live"},
+       {"key epoch", format_count(status.epoch())},
+       {"key server", format_count(status.resident_bytes() >> 20) + " MiB resident, since " +
+                          format_time(status.started_ms())},
+       {"sandbox", std::string(status.seccomp() ? "seccomp" : "NO seccomp") +
+                       (status.landlock() ? ", Landlock" : ", NO Landlock") +
+                       (status.memory_locked() ? ", memory locked" : ", memory not locked")}});
   for (const auto& warning : status.warnings()) std::cout << "! " << warning << "\n";
   return {};
 }
@@ -40,8 +43,10 @@ Result<void> run(const Global& global) {
 }  // namespace
 
 void add_status(CLI::App& app, Global& global, int& status) {
-  auto* command = app.add_subcommand("status", "How the vault is: sealed or open, log, policy, sandbox, warnings");
-  command->footer("Example:\n  strongroom status --credential vault/credentials/officer.json --json");
+  auto* command = app.add_subcommand(
+      "status", "How the vault is: sealed or open, log, policy, sandbox, warnings");
+  command->footer(
+      "Example:\n  strongroom status --credential vault/credentials/officer.json --json");
   command->callback([&global, &status] {
     if (const auto done = run(global); !done) status = fail(global, done.error());
   });

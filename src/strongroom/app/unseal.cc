@@ -34,13 +34,15 @@ Result<void> run(const Global& global) {
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::UnsealRequest request;
   *request.mutable_share() = read_hidden("Your share: ");
-  auto response = admin->call<v1::UnsealRequest, v1::UnsealResponse>("Unseal", request, AdminClient::kUnsignedWhileSealed);
+  auto response = admin->call<v1::UnsealRequest, v1::UnsealResponse>(
+      "Unseal", request, AdminClient::kUnsignedWhileSealed);
   explicit_bzero(request.mutable_share()->data(), request.share().size());
   if (!response) return response.error();
   if (global.json) {
     std::cout << to_json(*response) << "\n";
   } else if (response->sealed()) {
-    std::cout << "Taken: " << response->shares_given() << " of " << response->shares_needed() << " shares\n";
+    std::cout << "Taken: " << response->shares_given() << " of " << response->shares_needed()
+              << " shares\n";
   } else {
     std::cout << "The vault is open.\n";
   }
@@ -50,7 +52,8 @@ Result<void> run(const Global& global) {
 }  // namespace
 
 void add_unseal(CLI::App& app, Global& global, int& status) {
-  auto* command = app.add_subcommand("unseal", "Give your share of the root key; the vault opens when enough are given");
+  auto* command = app.add_subcommand(
+      "unseal", "Give your share of the root key; the vault opens when enough are given");
   command->footer(
       "The share is read from the terminal or standard input, never from the command line.\n"
       "Example:\n  strongroom unseal --credential operator.json");

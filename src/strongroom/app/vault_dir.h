@@ -8,17 +8,21 @@ namespace strongroom::app {
 struct VaultDir {
   explicit VaultDir(std::string path) : root(std::move(path)) {}
   std::string root;
-  std::string lock() const { return root + "/lock"; }                              // Held by `serve`.
-  std::string keyserver() const { return root + "/keyserver"; }                    // Key server only.
-  std::string mirror() const { return root + "/keyserver-mirror"; }                // Second copy of its key state.
+  std::string lock() const { return root + "/lock"; }            // Held by `serve`.
+  std::string keyserver() const { return root + "/keyserver"; }  // Key server only.
+  std::string mirror() const {
+    return root + "/keyserver-mirror";
+  }  // Second copy of its key state.
   std::string authority_certificate() const { return keyserver() + "/ca.pem"; }
   std::string authority_key() const { return keyserver() + "/ca.key"; }
-  std::string term_key_escrow() const { return keyserver() + "/term-key.escrow"; }  // K_q, sealed under the root key.
+  std::string term_key_escrow() const {
+    return keyserver() + "/term-key.escrow";
+  }  // K_q, sealed under the root key.
   std::string gateway() const { return root + "/gateway"; }
-  std::string term_key() const { return gateway() + "/term.key"; }                 // K_q.
-  std::string store() const { return root + "/store"; }                            // Nothing in it is worth stealing.
+  std::string term_key() const { return gateway() + "/term.key"; }  // K_q.
+  std::string store() const { return root + "/store"; }  // Nothing in it is worth stealing.
   std::string credentials() const { return root + "/credentials"; }
-  std::string run() const { return root + "/run"; }                                // Sockets and certificates of this run.
+  std::string run() const { return root + "/run"; }  // Sockets and certificates of this run.
   std::string socket() const { return run() + "/keyserver.sock"; }
 };
 

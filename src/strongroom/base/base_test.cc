@@ -22,8 +22,13 @@ TEST(BytesTest, HexRoundTripsAndRefusesOddOrForeignDigits) {
 }
 
 TEST(BytesTest, Base64MatchesRfc4648AndIsCanonical) {
-  const char* vectors[][2] = {{"", ""},         {"f", "Zg=="},     {"fo", "Zm8="},        {"foo", "Zm9v"},
-                              {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const char* vectors[][2] = {{"", ""},
+                              {"f", "Zg=="},
+                              {"fo", "Zm8="},
+                              {"foo", "Zm9v"},
+                              {"foob", "Zm9vYg=="},
+                              {"fooba", "Zm9vYmE="},
+                              {"foobar", "Zm9vYmFy"}};
   for (auto& v : vectors) {
     std::string out;
     EXPECT_EQ(to_base64(as_bytes(v[0])), v[1]);
@@ -56,7 +61,8 @@ TEST(SecretTest, MovedFromIsWiped) {
   RecordKey a{std::span<const uint8_t, 32>(bytes)};
   RecordKey b = std::move(a);
   EXPECT_EQ(b.read(SecretAccess{})[31], 7);
-  EXPECT_EQ(a.read(SecretAccess{})[31], 0);  // NOLINT(bugprone-use-after-move): that is what is tested
+  EXPECT_EQ(a.read(SecretAccess{})[31],
+            0);  // NOLINT(bugprone-use-after-move): that is what is tested
 }
 
 TEST(RedactedTest, PrintsOnlyItsLength) {

@@ -22,7 +22,9 @@ inline Bytes as_bytes(std::string_view text) {
 inline std::string_view as_text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-inline void append(std::string& out, Bytes bytes) { out.append(as_text(bytes)); }
+inline void append(std::string& out, Bytes bytes) {
+  out.append(as_text(bytes));
+}
 
 template <class T>
 inline void store_be(uint8_t* out, T value, size_t size = sizeof(T)) {
@@ -59,8 +61,8 @@ inline void append_le(std::string& out, T value, size_t size = sizeof(T)) {
   append(out, {buffer, size});
 }
 
-// Reads outside bytes front to back. After the first short read every later one fails too, and ok() is false:
-// check once, at the end, before using what was read.
+// Reads outside bytes front to back. After the first short read every later one fails too, and ok()
+// is false: check once, at the end, before using what was read.
 class ByteReader {
  public:
   explicit ByteReader(Bytes bytes) : rest_(bytes) {}

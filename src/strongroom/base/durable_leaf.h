@@ -1,6 +1,8 @@
-// DurableLeaf: proof, by type, that a log entry is on disk. Keys and tokens can be derived only from one.
+// DurableLeaf: proof, by type, that a log entry is on disk. Keys and tokens can be derived only
+// from one.
 //
-// Only the release log makes them, after its fsync. Copyable: several keys may leave under one leaf.
+// Only the release log makes them, after its fsync. Copyable: several keys may leave under one
+// leaf.
 #pragma once
 
 #include "strongroom/base/ids.h"

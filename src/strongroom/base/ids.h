@@ -19,8 +19,9 @@ struct Id {
 using CollectionId = Id<uint32_t, struct CollectionIdTag>;
 using FieldId = Id<uint16_t, struct FieldIdTag>;
 using GroupId = Id<uint8_t, struct GroupIdTag>;
-using LaneId = Id<uint32_t, struct LaneIdTag>;     // 24 bits. Never reused.
-using Version = Id<uint64_t, struct VersionTag>;   // u: 48 bits, from one global counter, never reused.
+using LaneId = Id<uint32_t, struct LaneIdTag>;  // 24 bits. Never reused.
+using Version =
+    Id<uint64_t, struct VersionTag>;  // u: 48 bits, from one global counter, never reused.
 using LeafIndex = Id<uint64_t, struct LeafIndexTag>;
 
 inline constexpr uint32_t kLaneMax = (1u << 24) - 1;
@@ -33,7 +34,9 @@ struct RecordIndex {
   uint64_t value = 0;
   uint32_t block() const { return static_cast<uint32_t>(value >> 12); }
   uint32_t offset() const { return static_cast<uint32_t>(value & 4095); }
-  static RecordIndex of(uint32_t block, uint32_t offset) { return {(uint64_t{block} << 12) | offset}; }
+  static RecordIndex of(uint32_t block, uint32_t offset) {
+    return {(uint64_t{block} << 12) | offset};
+  }
   auto operator<=>(const RecordIndex&) const = default;
 };
 
@@ -43,7 +46,8 @@ struct RecordVersion {
   auto operator<=>(const RecordVersion&) const = default;
 };
 
-// h_w: a term under K_q. The gateway makes it, the key server turns it into tokens, the store never sees it.
+// h_w: a term under K_q. The gateway makes it, the key server turns it into tokens, the store never
+// sees it.
 struct TermHash {
   ByteArray<16> bytes{};
   auto operator<=>(const TermHash&) const = default;
@@ -53,11 +57,15 @@ struct TermHash {
 
 template <class Rep, class Tag>
 struct std::hash<strongroom::Id<Rep, Tag>> {
-  size_t operator()(const strongroom::Id<Rep, Tag>& id) const noexcept { return std::hash<Rep>{}(id.value); }
+  size_t operator()(const strongroom::Id<Rep, Tag>& id) const noexcept {
+    return std::hash<Rep>{}(id.value);
+  }
 };
 template <>
 struct std::hash<strongroom::RecordIndex> {
-  size_t operator()(const strongroom::RecordIndex& idx) const noexcept { return std::hash<uint64_t>{}(idx.value); }
+  size_t operator()(const strongroom::RecordIndex& idx) const noexcept {
+    return std::hash<uint64_t>{}(idx.value);
+  }
 };
 template <>
 struct std::hash<strongroom::TermHash> {

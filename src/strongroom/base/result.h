@@ -1,7 +1,8 @@
 // Result<T>: a value or an Error, with std::expected's member names.
 //
-// An Error carries a code, a static text and at most numbers. It never carries run-time strings: free text is where
-// personal data leaks. What a program must tell apart is the code; what a person reads is the text.
+// An Error carries a code, a static text and at most numbers. It never carries run-time strings:
+// free text is where personal data leaks. What a program must tell apart is the code; what a person
+// reads is the text.
 #pragma once
 
 #include <cstdint>
@@ -26,10 +27,10 @@ enum class ErrorCode : uint8_t {
   kFailedPrecondition,  // The system is not in the state this needs; the text says what to do.
   kUnavailable,         // Not now: starting, stopping, or the peer is away. Retry.
   kLogUnavailable,      // The log cannot be written, so nothing leaves. The charge may stand.
-  kDataLoss,            // Stored bytes are missing, damaged or forged. Nothing read from them was used.
-  kNoSpace,             // The disk is full. What was acknowledged is safe.
-  kDeadlineExceeded,    //
-  kInternal,            // A bug of ours.
+  kDataLoss,  // Stored bytes are missing, damaged or forged. Nothing read from them was used.
+  kNoSpace,   // The disk is full. What was acknowledged is safe.
+  kDeadlineExceeded,  //
+  kInternal,          // A bug of ours.
 };
 
 // "invalid_argument" and so on. Static.
@@ -37,9 +38,9 @@ const char* error_code_name(ErrorCode code) noexcept;
 
 struct [[nodiscard]] Error {
   ErrorCode code = ErrorCode::kInternal;
-  const char* text = "";          // Static storage. What happened, and what to do.
-  int64_t number = -1;            // A line, a count, a size: the text says which. -1: none.
-  int64_t retry_after_ms = -1;    // kBudgetExhausted, kUnavailable. -1: unknown.
+  const char* text = "";        // Static storage. What happened, and what to do.
+  int64_t number = -1;          // A line, a count, a size: the text says which. -1: none.
+  int64_t retry_after_ms = -1;  // kBudgetExhausted, kUnavailable. -1: unknown.
 };
 
 inline Error make_error(ErrorCode code, const char* text, int64_t number = -1) {
@@ -49,8 +50,10 @@ inline Error make_error(ErrorCode code, const char* text, int64_t number = -1) {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::in_place_index<1>, error) {}         // NOLINT(google-explicit-constructor)
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : state_(std::in_place_index<1>, error) {}  // NOLINT(google-explicit-constructor)
 
   bool has_value() const { return state_.index() == 0; }
   explicit operator bool() const { return has_value(); }
@@ -105,10 +108,10 @@ class [[nodiscard]] Result<void> {
 #define SR_CONCAT(a, b) SR_CONCAT_INNER(a, b)
 
 // Returns the error of a Result<void> (or any Result) to the caller.
-#define SR_TRY(expression)                                           \
-  do {                                                               \
-    if (auto sr_result = (expression); !sr_result) [[unlikely]]      \
-      return sr_result.error();                                      \
+#define SR_TRY(expression)                                      \
+  do {                                                          \
+    if (auto sr_result = (expression); !sr_result) [[unlikely]] \
+      return sr_result.error();                                 \
   } while (0)
 
 // SR_ASSIGN(auto x, f()): declares or assigns x, or returns f's error.

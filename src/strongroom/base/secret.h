@@ -1,4 +1,5 @@
-// Secret<N>: N bytes of key material. Move-only, wiped when moved from and when destroyed, never printed or compared.
+// Secret<N>: N bytes of key material. Move-only, wiped when moved from and when destroyed, never
+// printed or compared.
 //
 // Whoever reads one says so with SecretAccess{}: grep for it to find every place.
 #pragma once
@@ -69,7 +70,9 @@ class SecretBuffer {
 
   size_t size() const { return bytes_.size(); }
   Bytes read(SecretAccess) const { return as_bytes(bytes_); }
-  MutableBytes write(SecretAccess) { return {reinterpret_cast<uint8_t*>(bytes_.data()), bytes_.size()}; }
+  MutableBytes write(SecretAccess) {
+    return {reinterpret_cast<uint8_t*>(bytes_.data()), bytes_.size()};
+  }
   void wipe() {
     explicit_bzero(bytes_.data(), bytes_.size());
     bytes_.clear();
@@ -80,13 +83,16 @@ class SecretBuffer {
 };
 
 // The keys and tokens of the design, as types that do not mix.
-using BlockSeed = Secret<32, struct BlockSeedTag>;      // One per block of 4096 records. Key server only.
-using LeafNode = Secret<32, struct LeafNodeTag>;        // L. Key server only.
+using BlockSeed =
+    Secret<32, struct BlockSeedTag>;              // One per block of 4096 records. Key server only.
+using LeafNode = Secret<32, struct LeafNodeTag>;  // L. Key server only.
 using WriteSecret = Secret<32, struct WriteSecretTag>;  // S_{idx,u}: what a writer gets.
 using RecordKey = Secret<32, struct RecordKeyTag>;      // K_{idx,u,g}: what a reader gets.
-using LaneRoot = Secret<32, struct LaneRootTag>;        // R_l. Key server, and the lane's writer while it is open.
-using TermToken = Secret<32, struct TermTokenTag>;      // T: opens one term in one lane.
-using TermKey = Secret<32, struct TermKeyTag>;          // K_q. Gateways only.
-using SealingKey = Secret<32, struct SealingKeyTag>;    // Symmetric keys that wrap state and log bodies.
+using LaneRoot =
+    Secret<32, struct LaneRootTag>;  // R_l. Key server, and the lane's writer while it is open.
+using TermToken = Secret<32, struct TermTokenTag>;  // T: opens one term in one lane.
+using TermKey = Secret<32, struct TermKeyTag>;      // K_q. Gateways only.
+using SealingKey =
+    Secret<32, struct SealingKeyTag>;  // Symmetric keys that wrap state and log bodies.
 
 }  // namespace strongroom
