@@ -86,7 +86,7 @@ title "5. The log: every release, written before the key left"
 run log tail -n 6
 run log verify
 
-title "6. The thief copies the disk"
+title "6. A thief copies the store: its files, its write-ahead log"
 cp -r "$vault/store" "$work/stolen"
 say "  $(du -sh "$work/stolen" | cut -f1) carried off. Looking for what was just found in it:"
 python3 - "$work/stolen" "$name" "$phone" "$id" <<'PYTHON'
@@ -122,7 +122,7 @@ entropy = -sum(c / n * math.log2(c / n) for c in collections.Counter(sample).val
 print(f"    compressed streams in it: {inflated}; entropy {entropy:.2f} bits a byte, of 8")
 sys.exit(1 if found else 0)
 PYTHON
-say "  What it does tell: how many records, their order of arrival, their sizes in steps. Nothing else."
+say "  What it does tell: how many records and index rows, their order of arrival, their sizes in steps. No value, no equality."
 
 printf '\n%s%sDone.%s  What you saw: sealed, searched, metered, logged first - and nothing to carry off.\n' "$bold" "$green" "$plain"
 [ -z "$keep" ] || say "The vault stays in $vault"

@@ -80,8 +80,12 @@ rpc::CallOptions AdminClient::options(const std::string& path, Signed is_signed)
            to_base64(as_bytes(nonce)) + " " + to_base64(signature);
   };
   out.check_reply = [this, path, nonce, is_signed](const rpc::HttpReply& reply) -> Result<void> {
-    if (is_signed == kUnsignedWhileSealed && reply.header("strongroom-signature").empty())
+    // A sealed vault has no key to sign with. All that is believed unsigned is that it is not open.
+    const bool unsigned_reply = reply.header("strongroom-signature").empty();
+    if (unsigned_reply &&
+        (is_signed == kUnsignedWhileSealed || reply.header("strongroom-code") == "unavailable")) {
       return {};
+    }
     std::string signature;
     std::string message;
     append_domain(message, kReplyDomain);

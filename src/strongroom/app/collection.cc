@@ -62,6 +62,7 @@ Result<void> show(const Global& global, const std::string& name) {
 void add_collection(CLI::App& app, Global& global, int& status) {
   auto* command = app.add_subcommand("collection", "What records are made of");
   command->require_subcommand(1);
+  command->footer("Example:\n  strongroom collection show person > person.yaml");
   auto text = std::make_shared<std::string>();
   auto* apply_command =
       command->add_subcommand("apply", "Add a collection, or change one compatibly");
@@ -75,12 +76,16 @@ void add_collection(CLI::App& app, Global& global, int& status) {
     if (const auto done = apply(global, collection); !done)
       status = fail(global, done.error(), *text);
   });
-  command->add_subcommand("list", "The collections there are")->callback([&global, &status] {
+  auto* list_command = command->add_subcommand("list", "The collections there are");
+  list_command->footer("Example:\n  strongroom collection list --credential operator.json");
+  list_command->callback([&global, &status] {
     if (const auto done = list(global); !done) status = fail(global, done.error());
   });
   auto name = std::make_shared<std::string>();
   auto* show_command = command->add_subcommand("show", "A collection as YAML");
   show_command->add_option("NAME", *name)->required();
+  show_command->footer(
+      "Example:\n  strongroom collection show person --credential operator.json > person.yaml");
   show_command->callback([&global, &status, name] {
     if (const auto done = show(global, *name); !done) status = fail(global, done.error());
   });

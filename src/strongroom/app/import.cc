@@ -113,6 +113,9 @@ class Import {
  public:
   Import(const Global& global, const Options& options) : global_(global), options_(options) {}
   Result<void> run();
+  const std::string& about() const {
+    return about_;
+  }  // What an error is about, if it is one thing.
 
  private:
   Result<void> begin();
@@ -139,6 +142,7 @@ class Import {
   v1::SignedTicket ticket_;
   uint64_t ticket_us_ = 0;
   bool finished_before_ = false;
+  std::string about_;
 };
 
 const v1::SignedTicket& Import::ticket() {
@@ -162,7 +166,9 @@ Result<void> Import::begin() {
   ndjson_ = options_.format == "ndjson" ||
             (options_.format.empty() &&
              (options_.file.ends_with(".ndjson") || options_.file.ends_with(".jsonl")));
+  about_ = options_.file;  // What can go wrong here is the file's doing.
   SR_ASSIGN(reader_, open_reader(options_, schema_, ndjson_));
+  about_.clear();
   SR_ASSIGN(vault_, VaultClient::connect(*credential_));
   v1::BeginImportRequest request;
   *request.mutable_ticket() = ticket();
@@ -177,7 +183,9 @@ Result<void> Import::begin() {
   finished_before_ = state_.finished();
   if (finished_before_) return {};
   if (state_.durable().row() > 0) {
+    about_ = options_.file;
     SR_TRY(reader_->resume(state_.durable()));
+    about_.clear();
     std::cerr << "going on behind row " << format_count(state_.durable().row())
               << ", where an earlier run stopped\n";
   }
@@ -300,7 +308,10 @@ Result<void> Import::run() {
   reading.join();
   progress.clear();
   SR_TRY(rejects_->flush());
-  if (!read) return read.error();
+  if (!read) {
+    about_ = options_.file;
+    return read.error();
+  }
   if (!sent) return sent.error();
   if (interrupted) {
     return make_error(ErrorCode::kUnavailable,
@@ -330,6 +341,9 @@ void Import::report() const {
                  "once more\n";
   }
   for (const auto& line : shown_) std::cerr << "rejected: " << line << "\n";
+  if (rejected > shown_.size() && !shown_.empty()) {
+    std::cerr << "... " << format_count(rejected - shown_.size()) << " more in the rejects file\n";
+  }
   std::cout << format_count(imported) << " imported, " << format_count(updated) << " updated, "
             << format_count(unchanged) << " unchanged, " << format_count(rejected) << " rejected\n";
 }
@@ -360,7 +374,7 @@ void add_import(CLI::App& app, Global& global, int& status) {
       "  strongroom import incident incidents.ndjson --rejects refused.csv --json");
   command->callback([&global, &status, options] {
     Import import(global, *options);
-    if (const auto done = import.run(); !done) status = fail(global, done.error(), options->file);
+    if (const auto done = import.run(); !done) status = fail(global, done.error(), import.about());
   });
 }
 

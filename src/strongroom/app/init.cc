@@ -40,7 +40,7 @@ constexpr NewPrincipal kDevPrincipals[] = {{"operator", "operator"},  {"clerk", 
                                            {"officer", "officer"},    {"auditor", "auditor"},
                                            {"approver1", "approver"}, {"approver2", "approver"},
                                            {"approver3", "approver"}};
-constexpr NewPrincipal kFounders[] = {{"operator", "operator"}};
+constexpr NewPrincipal kFounders[] = {{"operator", "operator"}, {"officer", "officer"}};
 
 Result<keyserver::Founding> founding_of(bool dev) {
   keyserver::Founding founding;
@@ -140,6 +140,7 @@ Result<void> run(const Global& global, const Options& options) {
                                            static_cast<uint8_t>(options.threshold),
                                            static_cast<uint8_t>(options.shares)));
   }
+  if (!shares.empty()) vault.set_share_set(to_hex(shares.front().set));
   keyserver::KeyServerOptions server_options{dir.keyserver(), dir.mirror(), kVersion};
   SR_ASSIGN(const auto server, keyserver::KeyServer::create(server_options, std::move(vault), root,
                                                             founding, files, env::real_clock()));
@@ -177,8 +178,8 @@ Result<void> run(const Global& global, const Options& options) {
               << dir.root << "\n";
   } else {
     print_shares(shares, options.threshold);
-    std::cout << "The operator's credential is " << dir.credentials()
-              << "/operator.json: move it to the operator.\n\n"
+    std::cout << "Credentials of the first operator and security officer are in "
+              << dir.credentials() << ": hand each over, and delete them here.\n\n"
               << "Next:  strongroom serve " << dir.root
               << "     and then, each share holder:  strongroom unseal\n";
   }

@@ -10,6 +10,7 @@ namespace strongroom::app {
 void add_key(CLI::App& app, Global& global, int& status) {
   auto* command = app.add_subcommand("key", "Your own key: made by you, seen by nobody else");
   command->require_subcommand(1);
+  command->footer("Example:\n  strongroom key new -o alice.key");
   auto path = std::make_shared<std::string>();
   auto* make =
       command->add_subcommand("new", "Make a key: FILE for you alone, FILE.pub to hand in");

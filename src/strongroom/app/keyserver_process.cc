@@ -123,11 +123,12 @@ Result<v1::UnsealResponse> KeyServerProcess::unseal(const v1::UnsealRequest& req
   response.set_shares_needed(vault_.threshold());
   if (server_ != nullptr) return response;
   SR_ASSIGN(crypto::Share share, crypto::parse_share(request.share()));
+  if (to_hex(share.set) != vault_.share_set()) {
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        "this share is of another vault, or was replaced by newer ones; it was not taken");
+  }
   for (const auto& held : shares_) {
-    if (held.set != share.set) {
-      return make_error(ErrorCode::kInvalidArgument,
-                        "this share belongs to another set than the ones given before");
-    }
     if (held.x == share.x)
       return make_error(ErrorCode::kAlreadyExists,
                         "this share was given already; another one is needed");

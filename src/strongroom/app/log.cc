@@ -22,16 +22,24 @@ Result<void> tail(const Global& global, uint32_t count) {
             (admin->call<v1::LogEntriesRequest, v1::LogEntriesResponse>("LogEntries", request)));
   request.set_first(response.size() > count ? response.size() - count : 0);
   request.set_count(count);
-  SR_ASSIGN(response,
-            (admin->call<v1::LogEntriesRequest, v1::LogEntriesResponse>("LogEntries", request)));
+  // An answer is limited in bytes, so large entries come in several.
+  std::vector<v1::LogEntryView> entries;
+  while (entries.size() < count) {
+    SR_ASSIGN(response,
+              (admin->call<v1::LogEntriesRequest, v1::LogEntriesResponse>("LogEntries", request)));
+    if (response.entries().empty()) break;
+    for (auto& entry : *response.mutable_entries()) entries.push_back(std::move(entry));
+    request.set_first(entries.back().leaf() + 1);
+    request.set_count(static_cast<uint32_t>(
+        std::max<size_t>(1, count - std::min<size_t>(count, entries.size()))));
+  }
   if (global.json) {
     std::string out = "{\"size\":" + std::to_string(response.size()) + ",\"entries\":[";
-    for (int i = 0; i < response.entries_size(); ++i)
-      out += (i == 0 ? "" : ",") + entry_json(response.entries(i));
+    for (size_t i = 0; i < entries.size(); ++i) out += (i == 0 ? "" : ",") + entry_json(entries[i]);
     std::cout << out << "]}\n";
     return {};
   }
-  for (const auto& entry : response.entries()) {
+  for (const auto& entry : entries) {
     std::cout << pad_right(std::to_string(entry.leaf()), 9) << format_time(entry.t_ms()) << "  "
               << pad_right(entry.type(), 9) << describe_entry(entry) << "\n";
   }
@@ -43,10 +51,16 @@ Result<void> checkpoint(const Global& global) {
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(const auto response, (admin->call<v1::LogCheckpointRequest, v1::LogCheckpointResponse>(
                                      "LogCheckpoint", {})));
+  crypto::PublicKey key;
+  std::copy(credential.connection.log_key.begin(), credential.connection.log_key.end(),
+            key.begin());
+  const std::string verifier = tlog::verifier_key(credential.connection.log_origin, key);
   if (global.json) {
-    std::cout << "{\"note\":" << json_string(response.note()) << "}\n";
+    std::cout << "{\"note\":" << json_string(response.note())
+              << ",\"verifier_key\":" << json_string(verifier) << "}\n";
   } else {
     std::cout << response.note();
+    std::cerr << "\nverifier key, for tools that are not ours: " << verifier << "\n";
   }
   return {};
 }
@@ -107,6 +121,7 @@ Result<void> verify(const Global& global, const std::string& folder) {
 void add_log(CLI::App& app, Global& global, int& status) {
   auto* command = app.add_subcommand("log", "The release log: what left, to whom, why");
   command->require_subcommand(1);
+  command->footer("Example:\n  strongroom log tail -n 50 --credential auditor.json");
   auto count = std::make_shared<uint32_t>(20);
   auto* tail_command = command->add_subcommand("tail", "The last entries");
   tail_command->add_option("-n", *count, "How many (20)")->check(CLI::Range(1, 1000));
@@ -114,10 +129,12 @@ void add_log(CLI::App& app, Global& global, int& status) {
   tail_command->callback([&global, &status, count] {
     if (const auto done = tail(global, *count); !done) status = fail(global, done.error());
   });
-  command->add_subcommand("checkpoint", "The signed tree head, as C2SP tlog-checkpoint")
-      ->callback([&global, &status] {
-        if (const auto done = checkpoint(global); !done) status = fail(global, done.error());
-      });
+  auto* checkpoint_command =
+      command->add_subcommand("checkpoint", "The signed tree head, as C2SP tlog-checkpoint");
+  checkpoint_command->footer("Example:\n  strongroom log checkpoint --credential auditor.json");
+  checkpoint_command->callback([&global, &status] {
+    if (const auto done = checkpoint(global); !done) status = fail(global, done.error());
+  });
   auto folder = std::make_shared<std::string>();
   auto* verify_command = command->add_subcommand(
       "verify", "Recompute the whole tree and compare it with its checkpoint");

@@ -1,6 +1,9 @@
 #include "strongroom/app/log_view.h"
 
+#include <algorithm>
+
 #include "strongroom/app/cli.h"
+#include "strongroom/base/bytes.h"
 #include "strongroom/v1/log.pb.h"
 
 namespace strongroom::app {
@@ -60,7 +63,9 @@ std::string describe_entry(const v1::LogEntryView& entry) {
         what = "policy version " + std::to_string(item.policy().version());
         break;
       case v1::LogItem::kPrincipal:
-        what = "principal " + item.principal().name() + ", " + item.principal().role() +
+        what = "principal " + item.principal().name() + ", " + item.principal().role() + ", key " +
+               to_hex(as_bytes(item.principal().public_key())
+                          .first(std::min<size_t>(4, item.principal().public_key().size()))) +
                (item.principal().disabled() ? ", disabled" : "");
         break;
       case v1::LogItem::kCollection:

@@ -43,6 +43,10 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& e) {
     return app.exit(e) == 0 ? kDone : kUsage;  // --help, --version.
   } catch (const CLI::ParseError& e) {
+    if (argc > 1 && app.get_subcommands().empty()) {
+      std::cerr << "strongroom: not a command: " << argv[1] << "; `strongroom --help` lists them\n";
+      return kUsage;
+    }
     app.exit(e, std::cerr, std::cerr);
     return kUsage;
   }

@@ -47,6 +47,7 @@ Result<void> show(const Global& global) {
 void add_policy(CLI::App& app, Global& global, int& status) {
   auto* command = app.add_subcommand("policy", "Who may see what, why, and how much");
   command->require_subcommand(1);
+  command->footer("Example:\n  strongroom policy show > policy.yaml");
   auto file = std::make_shared<std::string>();
   auto dry_run = std::make_shared<bool>(false);
   auto* apply_command =
@@ -62,7 +63,10 @@ void add_policy(CLI::App& app, Global& global, int& status) {
     if (const auto done = apply(global, policy, *dry_run); !done)
       status = fail(global, done.error(), *file);
   });
-  command->add_subcommand("show", "The policy in force, as YAML")->callback([&global, &status] {
+  auto* show_command = command->add_subcommand("show", "The policy in force, as YAML");
+  show_command->footer(
+      "Example:\n  strongroom policy show --credential officer.json > policy.yaml");
+  show_command->callback([&global, &status] {
     if (const auto done = show(global); !done) status = fail(global, done.error());
   });
 }

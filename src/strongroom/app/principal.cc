@@ -36,8 +36,8 @@ Result<void> add(const Global& global, const Options& options) {
     std::cout << "{\"principal\":" << json_string(options.name) << ",\"leaf\":" << response.leaf()
               << "}\n";
   } else {
-    std::cout << options.name << " is a " << options.role << ", logged as entry " << response.leaf()
-              << "\n";
+    std::cout << options.name << " has the role " << options.role << " now, logged as entry "
+              << response.leaf() << "\n";
     if (!options.output.empty()) {
       std::cout << options.output << " tells " << options.name
                 << " where the vault is; it goes beside the key\n";
@@ -98,6 +98,7 @@ Result<void> rekey(const Global& global, const Options& options) {
 void add_principal(CLI::App& app, Global& global, int& status) {
   auto* command = app.add_subcommand("principal", "People and programs that may ask");
   command->require_subcommand(1);
+  command->footer("Example:\n  strongroom principal list --credential operator.json");
   auto options = std::make_shared<Options>();
   const auto run = [&global, &status,
                     options](Result<void> (*work)(const Global&, const Options&)) {
@@ -116,15 +117,22 @@ void add_principal(CLI::App& app, Global& global, int& status) {
       "Example:\n  strongroom principal add alice --role clerk --public-key alice.key.pub -o "
       "alice.json");
   add_command->callback(run(add));
-  command->add_subcommand("list", "All of them")->callback([&global, &status] {
+  auto* list_command = command->add_subcommand("list", "All of them");
+  list_command->footer("Example:\n  strongroom principal list --credential operator.json");
+  list_command->callback([&global, &status] {
     if (const auto done = list(global); !done) status = fail(global, done.error());
   });
   auto* disable_command = command->add_subcommand("disable", "From now on they can do nothing");
   disable_command->add_option("NAME", options->name)->required();
+  disable_command->footer(
+      "Example:\n  strongroom principal disable alice --credential operator.json");
   disable_command->callback(run(disable));
   auto* rekey_command = command->add_subcommand("rekey", "Replace a lost or stolen key");
   rekey_command->add_option("NAME", options->name)->required();
   rekey_command->add_option("--public-key", options->public_key, "The new .pub file")->required();
+  rekey_command->footer(
+      "Example:\n  strongroom principal rekey alice --public-key alice-2.key.pub --credential "
+      "operator.json");
   rekey_command->callback(run(rekey));
 }
 

@@ -7,6 +7,7 @@ namespace strongroom::app {
 
 void add_version(CLI::App& app, Global& global, int&) {
   auto* command = app.add_subcommand("version", "Print the version");
+  command->footer("Example:\n  strongroom version");
   command->callback([&global] {
     if (global.json) {
       std::cout << "{\"version\":" << json_string(kVersion) << "}\n";

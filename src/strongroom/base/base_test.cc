@@ -61,8 +61,8 @@ TEST(SecretTest, MovedFromIsWiped) {
   RecordKey a{std::span<const uint8_t, 32>(bytes)};
   RecordKey b = std::move(a);
   EXPECT_EQ(b.read(SecretAccess{})[31], 7);
-  EXPECT_EQ(a.read(SecretAccess{})[31],
-            0);  // NOLINT(bugprone-use-after-move): that is what is tested
+  // NOLINTNEXTLINE(bugprone-use-after-move): that is what is tested.
+  EXPECT_EQ(a.read(SecretAccess{})[31], 0);
 }
 
 TEST(RedactedTest, PrintsOnlyItsLength) {
