@@ -56,7 +56,9 @@ TEST(DurabilityTest, NothingLeavesWhenTheLogCannotBeSynced) {
   *batch.add_calls() = release_call(ticket, {}, {{granted.first(), granted.u()}}, 2, true);
   *batch.add_calls() = grant_call(vault.import_ticket(), 1);
   batch.add_calls()->mutable_sync();
-  for (const auto& reply : vault.server().handle(std::move(batch)).replies()) {
+  const auto replies = vault.server().handle(std::move(batch));
+  EXPECT_EQ(replies.replies_size(), 4);
+  for (const auto& reply : replies.replies()) {
     EXPECT_TRUE(says(reply, ErrorCode::kLogUnavailable));
     EXPECT_TRUE(holds_no_secret(reply));
   }

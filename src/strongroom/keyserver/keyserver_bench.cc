@@ -59,14 +59,13 @@ class NoSyncFiles : public env::Files {
 };
 
 void lookups(benchmark::State& state, env::Files& files) {
-  TestVault vault(files);
+  TestVault vault(files, true);
   for (auto& grant : *vault.founding().policy.mutable_roles(0)->mutable_grants()) {
-    for (auto* budget : {grant.mutable_budget()}) {
-      budget->set_records_per_hour(1'000'000'000);
-      budget->set_records_per_day(1'000'000'000);
-      budget->set_searches_per_hour(1'000'000'000);
-      budget->set_searches_per_day(1'000'000'000);
-    }
+    v1::Budget& budget = *grant.mutable_budget();
+    budget.set_records_per_hour(1'000'000'000);
+    budget.set_records_per_day(1'000'000'000);
+    budget.set_searches_per_hour(1'000'000'000);
+    budget.set_searches_per_day(1'000'000'000);
   }
   SR_CHECK(vault.create().has_value(), "a vault");
   const auto granted = vault.call(grant_call(vault.import_ticket(), 4096)).grant();

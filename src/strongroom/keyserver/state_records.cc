@@ -118,27 +118,33 @@ void write_applied(SecretWriter& out, uint64_t leaf) {
 
 std::vector<SecretWriter> write_contents(const StateContents& contents, size_t bytes_max) {
   std::vector<SecretWriter> parts(1);
-  const auto put = [&](const auto& write) {
-    SecretWriter record;
-    write(record);
+  SecretWriter record;
+  const auto put = [&parts, &record, bytes_max] {
     if (parts.back().size() + record.size() > bytes_max) parts.emplace_back();
     parts.back().add(record.bytes());
+    record.wipe();
   };
-  if (contents.log_seed) put([&](SecretWriter& out) { write_log_seed(out, *contents.log_seed); });
-  put([&](SecretWriter& out) { write_applied(out, contents.applied); });
+  if (contents.log_seed) {
+    write_log_seed(record, *contents.log_seed);
+    put();
+  }
+  write_applied(record, contents.applied);
+  put();
   for (const auto& [month, key] : contents.months) {
-    put([&](SecretWriter& out) { write_month(out, month, key); });
+    write_month(record, month, key);
+    put();
   }
   for (const auto& [block, collection] : contents.blocks) {
-    put([&](SecretWriter& out) {
-      write_block(out, block, collection, *contents.tree.nodes(block));
-    });
+    write_block(record, block, collection, *contents.tree.nodes(block));
+    put();
   }
   for (const auto& [lane, root] : contents.lanes) {
-    put([&](SecretWriter& out) { write_lane(out, lane, root); });
+    write_lane(record, lane, root);
+    put();
   }
   for (const auto& [collection, root] : contents.uniques) {
-    put([&](SecretWriter& out) { write_unique(out, collection, root); });
+    write_unique(record, collection, root);
+    put();
   }
   return parts;
 }

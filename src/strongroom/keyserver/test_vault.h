@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <map>
@@ -13,10 +14,15 @@
 
 namespace strongroom::keyserver {
 
+// In memory where the system offers that, since tests sync a lot; a benchmark wants the disk.
 class TempDir {
  public:
-  TempDir() {
-    std::string path = (std::filesystem::temp_directory_path() / "srks.XXXXXX").string();
+  explicit TempDir(bool on_disk = false) {
+    std::filesystem::path parent = "/dev/shm";
+    if (on_disk || access(parent.c_str(), W_OK) != 0) {
+      parent = std::filesystem::temp_directory_path();
+    }
+    std::string path = (parent / "srks.XXXXXX").string();
     SR_CHECK(mkdtemp(path.data()) != nullptr, "a temporary folder");
     path_ = path;
   }
@@ -122,8 +128,8 @@ struct TicketOptions {
 
 class TestVault {
  public:
-  explicit TestVault(env::Files& files = env::real_files())
-      : files_(files), root_(crypto::random_secret<SealingKey>()) {
+  explicit TestVault(env::Files& files = env::real_files(), bool on_disk = false)
+      : files_(files), temp_(on_disk), root_(crypto::random_secret<SealingKey>()) {
     options_ = {temp_.path() + "/keyserver", temp_.path() + "/keyserver-mirror", "test"};
     for (const char* name : {"clerk", "operator", "officer"}) {
       const auto key = keys_.emplace(name, crypto::SigningKey::generate()).first;

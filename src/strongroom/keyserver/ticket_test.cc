@@ -142,5 +142,37 @@ TEST_F(TicketTest, ADisabledPrincipalsTicketsEnd) {
   EXPECT_NE(std::string(use(ticket)).find("disabled"), std::string::npos);
 }
 
+TEST(AnswersTest, WhatWasAddedIsFoundAndNothingElse) {
+  Answers answers;
+  EXPECT_EQ(answers.find(1), nullptr);
+  std::set<uint64_t> keys;
+  for (uint64_t i = 0; i < 5000; ++i) {
+    // Half of them crowd one place of any table.
+    const uint64_t key = i % 2 == 0 ? record_key(7, RecordIndex{i}) : i << 32;
+    keys.insert(key);
+    answers.add(key).records = i;
+    EXPECT_EQ(answers.add(key).records, i);
+  }
+  EXPECT_EQ(answers.size(), keys.size());
+  for (const uint64_t key : keys) ASSERT_NE(answers.find(key), nullptr);
+  for (uint64_t i = 0; i < 5000; ++i) {
+    const uint64_t key = record_key(8, RecordIndex{i});
+    EXPECT_EQ(answers.find(key) != nullptr, keys.contains(key));
+  }
+}
+
+TEST(AnswersTest, RequestIdsThatDifferInAnyByteHaveKeysOfTheirOwn) {
+  std::set<uint64_t> keys;
+  ByteArray<16> id{};
+  for (size_t at = 0; at < id.size(); ++at) {
+    for (int value = 1; value < 256; ++value) {
+      id[at] = static_cast<uint8_t>(value);
+      keys.insert(request_key(id));
+      id[at] = 0;
+    }
+  }
+  EXPECT_EQ(keys.size(), 16u * 255);
+}
+
 }  // namespace
 }  // namespace strongroom::keyserver

@@ -17,19 +17,6 @@ Error replayed() {
   return make_error(ErrorCode::kReplayed, "This request was already answered; make a new one.");
 }
 
-uint64_t request_key(Bytes id) {
-  return load_le<uint64_t>(crypto::sha256({as_bytes("request"), id}).data());
-}
-
-// The finaliser of splitmix64: request_key() is a hash already, so records of different requests do
-// not meet.
-uint64_t record_key(uint64_t request, RecordIndex idx) {
-  uint64_t h = request + (idx.value + 1) * 0x9e3779b97f4a7c15u;
-  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
-  h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
-  return h ^ (h >> 31);
-}
-
 uint64_t hash_key(Bytes request_hash) {
   return load_le<uint64_t>(request_hash.data());
 }
@@ -70,7 +57,7 @@ v1::SignedTicket sign_ticket(const v1::Ticket& ticket, const crypto::SigningKey&
 }
 
 Result<void> TicketRecord::check_search(const RequestRef& request) const {
-  if (answers_.contains(request_key(request.id))) return replayed();
+  if (answers_.find(request_key(request.id)) != nullptr) return replayed();
   if (answers_.size() >= kAnswersPerTicketMax) {
     return refused("This ticket has answered as many requests as one may. Sign a new one.");
   }
@@ -80,18 +67,18 @@ Result<void> TicketRecord::check_search(const RequestRef& request) const {
 Result<void> TicketRecord::check_release(const RequestRef& request,
                                          std::span<const RecordIndex> records, bool get) const {
   const uint64_t key = request_key(request.id);
-  const auto known = answers_.find(key);
-  if (known == answers_.end()) {
+  const Answer* known = answers_.find(key);
+  if (known == nullptr) {
     if (!get) {
       return make_error(ErrorCode::kFailedPrecondition,
                         "No search was answered under this request id. Search first.");
     }
-  } else if (known->second.hash != hash_key(request.hash)) {
+  } else if (known->hash != hash_key(request.hash)) {
     return make_error(ErrorCode::kReplayed,
                       "This request id belongs to another request; make a new one.");
   }
   for (const RecordIndex idx : records) {
-    if (answers_.contains(record_key(key, idx))) return replayed();
+    if (answers_.find(record_key(key, idx)) != nullptr) return replayed();
   }
   if (answers_.size() + records.size() > kAnswersPerTicketMax) {
     return refused("This ticket has answered as many requests as one may. Sign a new one.");
@@ -100,8 +87,8 @@ Result<void> TicketRecord::check_release(const RequestRef& request,
 }
 
 uint64_t TicketRecord::released(Bytes request_id) const {
-  const auto known = answers_.find(request_key(request_id));
-  return known == answers_.end() ? 0 : known->second.records;
+  const Answer* known = answers_.find(request_key(request_id));
+  return known == nullptr ? 0 : known->records;
 }
 
 TicketBook::TicketBook(ByteArray<16> vault, std::vector<std::string> gateways,
@@ -143,35 +130,44 @@ std::string TicketBook::nonce_key(const v1::Ticket& ticket) {
   return ticket.principal() + "|" + ticket.nonce();
 }
 
+// Everything but who signed it was checked when it was first seen.
+Result<TicketRecord*> TicketBook::admit_known(TicketRecord& record,
+                                              const v1::SignedTicket& signed_ticket,
+                                              uint64_t now_ms) {
+  if (record.ticket_.expires_ms() <= now_ms) {
+    return refused("This ticket has expired. Sign a new one.");
+  }
+  const auto* who = engine_.principal(record.ticket_.principal());
+  if (who == nullptr) return refused("This principal is not registered.");
+  if (record.signed_.signature() != signed_ticket.signature() ||
+      record.generation_ != who->generation) {
+    SR_TRY(verify(signed_ticket, who->principal));
+    record.signed_ = signed_ticket;
+    record.generation_ = who->generation;
+  }
+  if (answers_ >= kAnswersMax) {
+    return make_error(ErrorCode::kUnavailable, "Too many requests at once. Try again later.");
+  }
+  return &record;
+}
+
 Result<TicketRecord*> TicketBook::admit(const v1::SignedTicket& signed_ticket, uint64_t now_ms) {
   const std::string& bytes = signed_ticket.ticket();
   if (bytes.empty() || bytes.size() > kTicketBytesMax || signed_ticket.signature().size() != 64) {
     return malformed("A call needs a ticket of at most 1024 bytes and its signature.");
   }
+  if (last_ != nullptr && last_->signed_.ticket() == bytes) {
+    return admit_known(*last_, signed_ticket, now_ms);
+  }
   const crypto::Digest digest = crypto::sha256(as_bytes(bytes));
   Key key;
   std::copy_n(digest.begin(), key.size(), key.begin());
-
   if (const auto it = tickets_.find(key); it != tickets_.end()) {
-    TicketRecord& record = it->second;
-    if (record.digest_ != digest)
+    if (it->second.digest_ != digest) {
       return refused("This ticket cannot be told apart. Sign a new one.");
-    if (record.ticket_.expires_ms() <= now_ms) {
-      return refused("This ticket has expired. Sign a new one.");
     }
-    const auto* who = engine_.principal(record.ticket_.principal());
-    if (who == nullptr) return refused("This principal is not registered.");
-    if (record.signed_.signature() != signed_ticket.signature() ||
-        record.generation_ != who->generation) {
-      SR_TRY(verify(signed_ticket, who->principal));
-      record.signed_ = signed_ticket;
-      record.generation_ = who->generation;
-    }
-    if (answers_ >= kAnswersMax) evict(now_ms);
-    if (answers_ >= kAnswersMax) {
-      return make_error(ErrorCode::kUnavailable, "Too many requests at once. Try again later.");
-    }
-    return &record;
+    last_ = &it->second;
+    return admit_known(it->second, signed_ticket, now_ms);
   }
 
   v1::Ticket ticket;
@@ -230,12 +226,12 @@ void TicketBook::note(const v1::TicketItem& item, Kind kind, std::span<const Rec
   if (item.request_id().size() != kRequestIdSize || item.request_hash().size() < 8) return;
   const size_t before = record.answers_.size();
   const uint64_t request = request_key(as_bytes(item.request_id()));
-  auto& answer = record.answers_[request];
+  Answer& answer = record.answers_.add(request);
   answer.hash = hash_key(as_bytes(item.request_hash()));
   if (kind == Kind::kRelease) {
     answer.records += item.charge();
     record.spent_ += item.charge();
-    for (const RecordIndex idx : records) record.answers_.try_emplace(record_key(request, idx));
+    for (const RecordIndex idx : records) record.answers_.add(record_key(request, idx));
   }
   answers_ += record.answers_.size() - before;
 }
@@ -246,6 +242,7 @@ void TicketBook::evict(uint64_t now_ms) {
     if (it != tickets_.end()) {
       answers_ -= it->second.answers_.size();
       nonces_.erase(nonce_key(it->second.ticket_));
+      if (last_ == &it->second) last_ = nullptr;
       tickets_.erase(it);
     }
     by_expiry_.erase(by_expiry_.begin());

@@ -15,6 +15,7 @@
 #include "strongroom/base/result.h"
 #include "strongroom/crypto/hash.h"
 #include "strongroom/crypto/sign.h"
+#include "strongroom/keyserver/answers.h"
 #include "strongroom/policy/engine.h"
 #include "strongroom/v1/log.pb.h"
 #include "strongroom/v1/ticket.pb.h"
@@ -30,7 +31,7 @@ inline constexpr size_t kLoggedHashSize =
 inline constexpr uint64_t kClockSkewMs = 60'000;
 inline constexpr size_t kTicketsMax = size_t{1} << 18;
 inline constexpr size_t kAnswersPerTicketMax = size_t{1} << 20;
-inline constexpr size_t kAnswersMax = size_t{1} << 24;
+inline constexpr size_t kAnswersMax = size_t{1} << 23;
 
 // "strongroom ticket v1\0" | ticket: what a principal signs.
 std::string ticket_message(std::string_view ticket);
@@ -67,19 +68,13 @@ class TicketRecord {
 
  private:
   friend class TicketBook;
-  struct Answer {
-    uint64_t hash = 0;     // Start of the request's hash; 0 for a record.
-    uint64_t records = 0;  // Released under the request.
-  };
   v1::Ticket ticket_;
   v1::SignedTicket signed_;
   crypto::Digest digest_{};
   uint64_t generation_ = 0;  // Of the principal's key it was verified under.
   bool logged_ = false;
   uint64_t spent_ = 0;
-  // By 64 bits of a hash of the request id, or of it and a record: a collision refuses, it never
-  // admits.
-  std::unordered_map<uint64_t, Answer> answers_;
+  Answers answers_;  // Requests, and records under them.
 };
 
 // Not thread-safe. Borrows `engine`, which outlives it.
@@ -110,6 +105,8 @@ class TicketBook {
     size_t operator()(const Key& key) const { return load_le<uint64_t>(key.data()); }
   };
   Result<void> check_terms(const v1::Ticket& ticket, uint64_t now_ms) const;
+  Result<TicketRecord*> admit_known(TicketRecord& record, const v1::SignedTicket& signed_ticket,
+                                    uint64_t now_ms);
   static std::string nonce_key(const v1::Ticket& ticket);
   TicketRecord* remember(const v1::SignedTicket& signed_ticket, v1::Ticket ticket,
                          const crypto::Digest& digest, uint64_t generation);
@@ -120,6 +117,7 @@ class TicketBook {
   std::unordered_map<Key, TicketRecord, KeyHash> tickets_;
   std::unordered_map<std::string, Key> nonces_;  // principal | nonce
   std::set<std::pair<uint64_t, Key>> by_expiry_;
+  TicketRecord* last_ = nullptr;  // Admitted last: the next call is often under the same one.
   size_t answers_ = 0;
 };
 
