@@ -169,9 +169,10 @@ Result<v1::ApplyPolicyResponse> KeyServer::apply_policy(const std::string& who,
   out.set_version(old.version());
   out.set_leaf(ledger_.policy_leaf());
   out.set_changed(!out.changes().empty());
-  if (!out.changed() || request.dry_run()) return out;
+  if (!out.changed()) return out;
   next.set_version(old.version() + 1);
   out.set_version(next.version());
+  if (request.dry_run()) return out;
   v1::LogItem item;
   *item.mutable_policy() = std::move(next);
   SR_ASSIGN(const uint64_t leaf, log_change(who, std::move(item)));

@@ -145,7 +145,8 @@ TEST_F(AdminTest, ApplyingAPolicyShowsWhatChanges) {
   applied = vault_.server().apply_policy("officer", request);
   ASSERT_TRUE(applied);
   EXPECT_EQ(applied->changes_size(), 1);
-  EXPECT_EQ(applied->version(), 1u);
+  EXPECT_EQ(applied->version(), 2u) << "what it would become";
+  EXPECT_EQ(vault_.server().show_policy("clerk", {})->policy().version(), 1u);
   EXPECT_FALSE(vault_.server().log_entries("operator", {}));
   request.set_dry_run(false);
   request.mutable_policy()->set_version(1);

@@ -281,7 +281,9 @@ Result<void> KeyServer::decide_open_lane(const v1::OpenLaneCall& call, uint64_t 
   const CollectionInfo* collection = ledger_.collection(record->collection());
   if (collection == nullptr) return no_collection();
   SR_TRY(ledger_.engine().decide(ask_under(record->ticket(), v1::IMPORT), now));
-  if (collection->live_lanes.size() + collection->reserved_lanes >= kLanesPerCollectionMax) {
+  if (collection->live_lanes.size() + collection->history_lanes.size() +
+          collection->reserved_lanes >=
+      kLanesPerCollectionMax) {
     return make_error(ErrorCode::kFailedPrecondition,
                       "This collection has as many lanes as it may. Merge lanes first.");
   }
@@ -296,6 +298,7 @@ Result<void> KeyServer::decide_open_lane(const v1::OpenLaneCall& call, uint64_t 
   item.set_lane(pending.lane.value);
   item.set_collection(pending.collection.value);
   item.set_change(call.packed() ? v1::LaneItem::RESERVED : v1::LaneItem::OPENED);
+  item.set_history(call.history());
   item.set_generation(ledger_.generation() + 1);
   SR_ASSIGN(pending.position, stage(EntryType::kGrant, items, now));
   return {};

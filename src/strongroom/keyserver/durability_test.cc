@@ -226,6 +226,13 @@ TEST_F(RestartTest, AnEditedLogIsRefused) {
   EXPECT_EQ(open_error().code, ErrorCode::kDataLoss);
 }
 
+TEST_F(RestartTest, ADeletedLogIsNotANewOne) {
+  vault_.close();
+  fs::remove_all(log());
+  EXPECT_EQ(vault_.open().error().code, ErrorCode::kDataLoss);
+  EXPECT_FALSE(fs::exists(log() + "/checkpoint")) << "nothing was founded in its place";
+}
+
 TEST_F(RestartTest, ADamagedOrMissingCopyOfTheStateHeals) {
   const auto granted = grant(2);
   for (const auto& [dir, how] :

@@ -112,7 +112,7 @@ Result<std::unique_ptr<KeyServer>> KeyServer::create(const KeyServerOptions& opt
   vault.set_created_ms(clock.wall_ms());
   std::unique_ptr<KeyServer> server(
       new KeyServer(options, std::move(vault), std::move(state), files, clock));
-  SR_TRY(server->open_log());
+  SR_TRY(server->open_log(false));
   if (server->log_->size() != 0) {
     return make_error(ErrorCode::kAlreadyExists,
                       "There is a release log here already. Choose another folder.");
@@ -141,7 +141,7 @@ Result<std::unique_ptr<KeyServer>> KeyServer::open(const KeyServerOptions& optio
   }
   std::unique_ptr<KeyServer> server(
       new KeyServer(options, std::move(vault), std::move(state), files, clock));
-  SR_TRY(server->open_log());
+  SR_TRY(server->open_log(true));
   if (clock.wall_ms() + kClockSkewMs < server->log_->last_t_ms()) {
     return make_error(ErrorCode::kFailedPrecondition,
                       "The clock is more than a minute behind the release log's last entry. Set "
@@ -153,10 +153,11 @@ Result<std::unique_ptr<KeyServer>> KeyServer::open(const KeyServerOptions& optio
   return server;
 }
 
-Result<void> KeyServer::open_log() {
+Result<void> KeyServer::open_log(bool must_exist) {
   tlog::LogOptions options;
   options.dir = log_dir(options_);
   options.origin = vault_.origin();
+  options.must_exist = must_exist;  // A log that was deleted is not a new one.
   SR_ASSIGN(log_, tlog::ReleaseLog::open(
                       options, files_, *state_, state_->log_key(),
                       [this](const tlog::Entry& entry) { return ledger_.replay(entry); }));

@@ -123,7 +123,7 @@ class KeyServer {
             env::Files& files, const env::Clock& clock);
 
   uint64_t now_ms();
-  Result<void> open_log();
+  Result<void> open_log(bool must_exist);
   Result<void> reconcile();
   // Logs the start, and what a new vault starts with.
   Result<void> start(const Founding* founding);

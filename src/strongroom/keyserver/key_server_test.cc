@@ -285,6 +285,22 @@ TEST_F(KeyServerTest, LanesAreSearchedFromOpeningOrPublishing) {
   EXPECT_GT(open_lane(false), dropped) << "lane numbers are never used again";
 }
 
+TEST_F(KeyServerTest, NoSearchReadsAHistoryLane) {
+  const uint32_t online = open_lane(false);
+  auto call = lane_call(vault_.import_ticket(), true);
+  call.mutable_open_lane()->set_history(true);
+  const uint32_t history = vault_.call(call).open_lane().lane();
+  ASSERT_GT(history, online);
+  EXPECT_EQ(code(vault_.call(publish_call(history, v1::PublishLaneCall::PUBLISH))), kOk);
+  const auto searched = [&] {
+    const auto reply = search(vault_.ticket());
+    return std::vector<uint32_t>(reply.lanes().begin(), reply.lanes().end());
+  };
+  EXPECT_THAT(searched(), ElementsAre(online));
+  ASSERT_TRUE(vault_.open());
+  EXPECT_THAT(searched(), ElementsAre(online));
+}
+
 TEST_F(KeyServerTest, UniqueTokensAreStable) {
   const auto first = vault_.call(unique_call(vault_.import_ticket(), {kTerm})).unique_tokens();
   ASSERT_EQ(first.tokens().size(), 32u);

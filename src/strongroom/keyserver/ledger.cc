@@ -225,6 +225,7 @@ Result<void> Ledger::apply_lane_item(const v1::LaneItem& item, uint64_t leaf, ui
     lanes_[item.lane()] = {CollectionId{item.collection()},
                            item.change(),
                            item.change() == v1::LaneItem::RESERVED,
+                           item.history(),
                            leaf,
                            leaf,
                            t_ms};
@@ -233,17 +234,17 @@ Result<void> Ledger::apply_lane_item(const v1::LaneItem& item, uint64_t leaf, ui
   if (lane == lanes_.end() || lane->second.collection.value != item.collection()) {
     return foreign(leaf);
   }
+  auto& live = lane->second.history ? info.history_lanes : info.live_lanes;
   switch (item.change()) {
     case v1::LaneItem::OPENED:
-      info.live_lanes.push_back(item.lane());
+      live.push_back(item.lane());
       break;
     case v1::LaneItem::RESERVED:
       ++info.reserved_lanes;
       break;
     case v1::LaneItem::PUBLISHED: {
       if (lane->second.status != v1::LaneItem::RESERVED) return foreign(leaf);
-      const auto at = std::upper_bound(info.live_lanes.begin(), info.live_lanes.end(), item.lane());
-      info.live_lanes.insert(at, item.lane());
+      live.insert(std::upper_bound(live.begin(), live.end(), item.lane()), item.lane());
       --info.reserved_lanes;
       break;
     }

@@ -33,16 +33,18 @@ struct LaneInfo {
   CollectionId collection;
   v1::LaneItem::Change status = v1::LaneItem::OPENED;
   bool packed = false;
-  uint64_t leaf = 0;  // Of the last change.
+  bool history = false;  // Of superseded values: not searched.
+  uint64_t leaf = 0;     // Of the last change.
   uint64_t opened_leaf = 0;
   uint64_t opened_ms = 0;
 };
 
 struct CollectionInfo {
   v1::Collection definition;
-  uint64_t leaf = 0;                   // Of the last change.
-  std::optional<uint32_t> open_block;  // With room left.
-  std::vector<uint32_t> live_lanes;    // Searched, ascending.
+  uint64_t leaf = 0;                    // Of the last change.
+  std::optional<uint32_t> open_block;   // With room left.
+  std::vector<uint32_t> live_lanes;     // Searched, ascending.
+  std::vector<uint32_t> history_lanes;  // Live too, but not searched.
   size_t reserved_lanes = 0;
   std::optional<uint64_t> unique_leaf;  // First unique tokens, which made the root.
   uint64_t unique_ms = 0;
