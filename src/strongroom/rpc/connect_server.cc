@@ -4,6 +4,7 @@
 #include <charconv>
 #include <chrono>
 
+#include "strongroom/env/clock.h"
 #include "strongroom/rpc/connection.h"
 #include "strongroom/rpc/door.h"
 #include "strongroom/rpc/http_response.h"
@@ -88,9 +89,7 @@ void Door::accept() {
 
 void Door::sweep() {
   now_ms = steady_ms();
-  date = http_date(std::chrono::duration_cast<std::chrono::seconds>(
-                       std::chrono::system_clock::now().time_since_epoch())
-                       .count());
+  date = http_date(static_cast<int64_t>(env::real_clock().wall_ms() / 1000));
   std::vector<std::shared_ptr<Connection>> all;  // A sweep may remove from the map.
   all.reserve(connections.size());
   for (const auto& [key, connection] : connections) all.push_back(connection);

@@ -70,7 +70,7 @@ class ConnectServer {
       std::function<void(const CallContext&, Req, std::function<void(Result<Resp>)> respond)>;
   // path: "/strongroom.v1.VaultService/Find".
   template <class Req, class Resp>
-  void unary(std::string path, Handler<Req, Resp> handler);
+  void unary(const std::string& path, Handler<Req, Resp> handler);
 
   // Its result goes out as the header strongroom-signature of every reply (empty: none), errors
   // included. It must bear a context without path, authorization or digest: that of a request
@@ -84,9 +84,9 @@ class ConnectServer {
 };
 
 template <class Req, class Resp>
-void ConnectServer::unary(std::string path, Handler<Req, Resp> handler) {
-  raw(std::move(path), [handler = std::move(handler)](const CallContext& context,
-                                                      std::string_view body, RespondBytes respond) {
+void ConnectServer::unary(const std::string& path, Handler<Req, Resp> handler) {
+  raw(path, [handler = std::move(handler)](const CallContext& context, std::string_view body,
+                                           RespondBytes respond) {
     Req request;
     if (auto decoded = decode_message(context.json, body, request); !decoded) {
       return respond(decoded.error(), {});

@@ -42,7 +42,7 @@ class ConnectTest : public testing::Test {
  protected:
   explicit ConnectTest(ConnectServer::Options options = {}) : door_(std::move(options)) {
     door_.server->unary<Request, Response>(
-        kEcho, [this](const CallContext& context, Request request, const auto& respond) {
+        kEcho, [this](const CallContext& context, const Request& request, const auto& respond) {
           ++calls_;
           {
             const std::lock_guard lock(mutex_);
@@ -52,7 +52,7 @@ class ConnectTest : public testing::Test {
           response.set_data(request.path());
           respond(std::move(response));
         });
-    door_.server->unary<Request, Response>(kFail, [](const CallContext&, Request,
+    door_.server->unary<Request, Response>(kFail, [](const CallContext&, const Request&,
                                                      const auto& respond) {
       Error error = make_error(ErrorCode::kBudgetExhausted, "the budget is \"spent\"; wait", 17);
       error.retry_after_ms = 61'000;

@@ -78,7 +78,8 @@ class KeyServiceLink {
   //   kUnavailable  No connection, or it broke: the call may have been carried out. Retry with the
   //   same request id.
   void call(v1::Call&& call, std::function<void(Result<v1::Reply>)> done);
-  // From any other thread, never from the loop's. Blocks until the loop, which must be running, has the reply.
+  // From any other thread, never from the loop's. Blocks until the loop, which must be running, has
+  // the reply.
   Result<v1::Reply> call_blocking(v1::Call call);
   bool connected() const;         // On the loop's thread.
   uint64_t batches_sent() const;  // On the loop's thread.

@@ -21,7 +21,8 @@ struct LoadCall {
 struct LoadOptions {
   Endpoint endpoint{};
   int connections = 1;
-  // Fills in the next call of connection 0..connections-1; false: that connection is done.
+  // Fills in the next call of connection 0..connections-1, over what its last one was; false: that
+  // connection is done.
   std::function<bool(int connection, LoadCall& call)> next{};
   // Optional. Looks at each reply.
   std::function<void(int connection, int status, std::string_view body)> reply{};

@@ -38,7 +38,9 @@ bool measure(strongroom::rpc::TestDoor& door, const char* name, const char* path
   const auto result = strongroom::rpc::run_load({.endpoint = door.endpoint,
                                                  .connections = connections,
                                                  .next = [&](int, strongroom::rpc::LoadCall& call) {
-                                                   call = {path, json, *body, {}};
+                                                   call.path = path;
+                                                   call.json = json;
+                                                   call.body = *body;
                                                    return Clock::now() < end;
                                                  }});
   if (!result || result->errors != 0) {
@@ -57,7 +59,7 @@ bool measure(strongroom::rpc::TestDoor& door, const char* name, const char* path
 }  // namespace
 
 int main(int argc, char** argv) {
-  const double seconds = argc > 1 ? std::atof(argv[1]) : 3;
+  const double seconds = argc > 1 ? std::strtod(argv[1], nullptr) : 3;
   const bool json = argc > 2 && std::strcmp(argv[2], "json") == 0;
   strongroom::rpc::TestDoor door;
   door.server->raw(
@@ -66,7 +68,7 @@ int main(int argc, char** argv) {
   using Request = strongroom::v1::LogTileRequest;
   using Response = strongroom::v1::LogTileResponse;
   door.server->unary<Request, Response>(
-      kTyped, [](const strongroom::rpc::CallContext&, Request request, const auto& respond) {
+      kTyped, [](const strongroom::rpc::CallContext&, const Request& request, const auto& respond) {
         Response response;
         response.set_data(request.path());
         respond(std::move(response));
