@@ -38,7 +38,7 @@ double percentile(const std::vector<double>& sorted, double percent) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int syncs = argc > 2 ? std::atoi(argv[2]) : 2000;
+  const int syncs = argc > 2 ? static_cast<int>(std::strtol(argv[2], nullptr, 10)) : 2000;
   if (argc < 2 || argc > 3 || syncs < 1) {
     std::fprintf(stderr, "usage: bench_fsync_floor DIR [SYNCS]\n");
     return 2;

@@ -1,4 +1,4 @@
-// bench_lookup_load CREDENTIAL PEOPLE CLIENTS SECONDS [WARMUP_SECONDS]
+// bench_lookup_load CREDENTIAL PEOPLE CLIENTS SECONDS
 //
 // Finds people by phone through the gateway's door, as an application does that holds a clerk's
 // credential: TLS 1.3, connections kept open, each with one request outstanding, a fresh request id
@@ -149,16 +149,11 @@ Result<strongroom::rpc::LoadResult> Load::run(double seconds) {
                     std::string_view body) { check(line_of(connection), status, body); }});
 }
 
-Result<int> measure(const char* credential_path, uint64_t people, int clients, double seconds,
-                    double warmup_s) {
+Result<int> measure(const char* credential_path, uint64_t people, int clients, double seconds) {
   SR_ASSIGN(const auto credential, strongroom::app::load_credential(credential_path));
   SR_ASSIGN(auto admin, strongroom::app::AdminClient::connect(credential));
   SR_ASSIGN(const auto person, admin->collection("person"));
   Load load(credential, person.id(), people, clients);
-  if (warmup_s > 0) {
-    SR_ASSIGN(const auto warm, load.run(warmup_s));
-    if (warm.errors != 0) return 1;
-  }
   SR_ASSIGN(const auto result, load.run(seconds));
   const uint64_t errors = result.errors + load.wrong();
   std::printf(
@@ -173,21 +168,20 @@ Result<int> measure(const char* credential_path, uint64_t people, int clients, d
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5 && argc != 6) {
-    std::fprintf(stderr,
-                 "usage: bench_lookup_load CREDENTIAL PEOPLE CLIENTS SECONDS [WARMUP_SECONDS]\n");
+  if (argc != 5) {
+    std::fprintf(stderr, "usage: bench_lookup_load CREDENTIAL PEOPLE CLIENTS SECONDS\n");
     return 2;
   }
-  const long long people = std::atoll(argv[2]);
-  const int clients = std::atoi(argv[3]);
-  const double seconds = std::atof(argv[4]);
+  const long long people = std::strtoll(argv[2], nullptr, 10);
+  const long clients = std::strtol(argv[3], nullptr, 10);
+  const double seconds = std::strtod(argv[4], nullptr);
   if (people < 1 || clients < 1 || clients > 1000 || !(seconds > 0)) {
     std::fprintf(stderr, "bench_lookup_load: people, clients and seconds are 1 or more\n");
     return 2;
   }
   strongroom::crypto::init();
-  const auto status = measure(argv[1], static_cast<uint64_t>(people), clients, seconds,
-                              argc == 6 ? std::atof(argv[5]) : 0);
+  const auto status =
+      measure(argv[1], static_cast<uint64_t>(people), static_cast<int>(clients), seconds);
   if (!status) {
     std::fprintf(stderr, "bench_lookup_load: %s\n", status.error().text);
     return 1;

@@ -34,8 +34,8 @@ class LinkedKeyService : public gateway::KeyService {
 
 class GatewayProcess {
  public:
-  GatewayProcess(const Global& global, const ProcessOptions& options)
-      : global_(global), ready_fd_(options.ready_fd), listen_(options.listen), dir_(options.dir) {
+  explicit GatewayProcess(const ProcessOptions& options)
+      : ready_fd_(options.ready_fd), listen_(options.listen), dir_(options.dir) {
     if (options.import_chunk != 0) {
       gateway_options_.import.first_chunk_records = options.import_chunk;
       gateway_options_.import.chunk_records_max = options.import_chunk;
@@ -50,7 +50,6 @@ class GatewayProcess {
   void add(const char* method, void (gateway::Gateway::*call)(Req, gateway::Gateway::Done<Resp>));
   void sync_until_there();
 
-  const Global& global_;
   int ready_fd_;
   std::string listen_;
   VaultDir dir_;
@@ -125,7 +124,7 @@ void GatewayProcess::add(const char* method,
 int run_gateway(const Global& global, const ProcessOptions& options) {
   die_with_parent();
   crypto::init();
-  GatewayProcess process(global, options);
+  GatewayProcess process(options);
   if (const auto started = process.start(); !started)
     return fail(global, started.error(), "gateway");
   process.run();

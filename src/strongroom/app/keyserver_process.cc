@@ -220,14 +220,14 @@ void KeyServerProcess::register_calls() {
   door_->unary<v1::UnsealRequest, v1::UnsealResponse>(
       "/strongroom.v1.AdminService/Unseal",
       [this](const rpc::CallContext&, v1::UnsealRequest request,
-             std::function<void(Result<v1::UnsealResponse>)> respond) {
+             const std::function<void(Result<v1::UnsealResponse>)>& respond) {
         respond(unseal(request));
         explicit_bzero(request.mutable_share()->data(), request.share().size());
       });
   door_->unary<v1::StatusRequest, v1::StatusResponse>(
       "/strongroom.v1.AdminService/Status",
-      [this](const rpc::CallContext& context, v1::StatusRequest request,
-             std::function<void(Result<v1::StatusResponse>)> respond) {
+      [this](const rpc::CallContext& context, const v1::StatusRequest& request,
+             const std::function<void(Result<v1::StatusResponse>)>& respond) {
         v1::StatusResponse response;
         if (server_ ==
             nullptr) {  // All that can be said, and to anyone: who may ask is sealed too.

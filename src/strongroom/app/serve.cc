@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cstring>
 #include <iostream>
 #include <memory>
@@ -121,7 +122,7 @@ class Child {
     if (pid_ == 0) {
       sigset_t none;
       sigemptyset(&none);
-      sigprocmask(SIG_SETMASK, &none, nullptr);
+      pthread_sigmask(SIG_SETMASK, &none, nullptr);
       const int fd = dup(ends[1]);  // Without close-on-exec.
       const std::string ready = std::to_string(fd);
       const std::string chunk = std::to_string(options.import_chunk);
@@ -152,13 +153,13 @@ class Child {
         const ssize_t got = read(ready_fd_, buffer, sizeof buffer);
         if (got <= 0) return false;
         line.append(buffer, static_cast<size_t>(got));
-        unsigned port = 0;
         if (line.find('\n') != std::string::npos) {
-          if (std::sscanf(line.c_str(), "ready %u", &port) != 1 || port == 0 || port > 65535)
-            return false;
-          port_ = static_cast<uint16_t>(port);
+          constexpr std::string_view kReady = "ready ";
+          if (!line.starts_with(kReady)) return false;
+          const char* digits = line.data() + kReady.size();
+          const auto parsed = std::from_chars(digits, line.data() + line.size(), port_);
           close(ready_fd_);
-          return true;
+          return parsed.ec == std::errc() && port_ != 0;
         }
       }
     }
@@ -244,7 +245,7 @@ Result<void> run(const Global& global, const Options& options, int& status) {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int s : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&signals, s);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   const int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
 
   Child keyserver, gateway;

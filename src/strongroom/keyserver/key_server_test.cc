@@ -141,12 +141,12 @@ TEST_F(KeyServerTest, ATicketIsSpentAcrossCallsAndRestarts) {
 }
 
 TEST_F(KeyServerTest, BudgetsHoldAcrossRestartsAndReopen) {
-  const auto [first, u] = grant(4096);
-  uint64_t next = first;
+  const auto granted = grant(4096);
+  uint64_t next = granted.first;
   const auto take = [&](uint64_t count) {
     std::vector<std::pair<uint64_t, uint64_t>> items;
-    for (uint64_t i = 0; i < count; ++i) items.emplace_back(next + i, u);
-    const auto reply = vault_.call(release_call(vault_.ticket(), {}, items, 2, true));
+    for (uint64_t i = 0; i < count; ++i) items.emplace_back(next + i, granted.second);
+    auto reply = vault_.call(release_call(vault_.ticket(), {}, items, 2, true));
     if (reply.has_release()) next += count;
     return reply;
   };
@@ -175,9 +175,9 @@ TEST_F(KeyServerTest, ForeignUngrantedAndImpossibleRecordsAreNotFound) {
 }
 
 TEST_F(KeyServerTest, GroupsActionsAndPurposesAreTheRoles) {
-  const auto [first, u] = grant(1);
+  const auto granted = grant(1);
   const auto release = [&](uint32_t groups) {
-    return code(vault_.call(release_call(vault_.ticket(), {}, {{first, u}}, groups, true)));
+    return code(vault_.call(release_call(vault_.ticket(), {}, {granted}, groups, true)));
   };
   EXPECT_EQ(release(1u << 2), ErrorCode::kPermissionDenied) << "contact is not the clerk's";
   EXPECT_EQ(release(1u << 5), ErrorCode::kInvalidArgument);

@@ -20,7 +20,7 @@ class TicketTest : public testing::Test {
   // Why a ticket with these terms, well signed, is refused.
   std::string refused(const v1::Ticket& terms) {
     ErrorCode code{};
-    const std::string text = use(sign_ticket(terms, vault_.key("clerk")), &code);
+    std::string text = use(sign_ticket(terms, vault_.key("clerk")), &code);
     EXPECT_TRUE(code == ErrorCode::kUnauthenticated || code == ErrorCode::kInvalidArgument) << text;
     return text;
   }

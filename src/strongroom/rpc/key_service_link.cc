@@ -213,6 +213,8 @@ bool KeyServiceLink::Impl::take_reply(Bytes frame) {
   }
   std::vector<Done> done = std::move(in_flight.front());
   in_flight.pop_front();
+  // What queued meanwhile goes out first: the key server works on it while these replies are used.
+  flush();
   for (size_t i = 0; i < done.size(); ++i) {
     v1::Reply reply;
     reply.Swap(batch.mutable_replies(static_cast<int>(i)));

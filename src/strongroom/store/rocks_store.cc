@@ -90,7 +90,7 @@ class RocksRun : public SortedRun {
     files_.push_back(prefix_ + std::to_string(files_.size()) + ".sst");
     writer_ = std::make_unique<rocksdb::SstFileWriter>(
         rocksdb::EnvOptions(), engine_->options[static_cast<size_t>(table_)],
-        engine_->family(table_));
+        engine_->family(table_), /*invalidate_page_cache=*/false);  // It is read soon after.
     if (const Status s = writer_->Open(files_.back()); !s.ok()) return rocks_error(s);
     return {};
   }
