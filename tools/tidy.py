@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs clang-tidy over compile_commands.json, only where something changed since it last passed.
 
-tidy.py [--all] [--build DIR] [FILE...]
+tidy.py [--all] [--tests] [--build DIR] [FILE...]
 
 A file is skipped when its command, .clang-tidy and every file it includes are what they were when it last
 passed (build/tidy-cache holds one empty file per such state). --all ignores the cache. The generated
@@ -23,6 +23,7 @@ CACHE = ROOT / "build" / "tidy-cache"
 CLANG_TIDY = "clang-tidy-14"
 SLOWEST_SHOWN = 3
 CACHE_DAYS = 60
+NOT_PRODUCT = ("_test", "_bench", "_fuzz")
 
 
 def our_commands(build):
@@ -114,6 +115,7 @@ def main():
     parser.add_argument("--all", action="store_true", help="also what passed before")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--tests", action="store_true", help="also tests, benches and fuzzers (doubles the time)")
     parser.add_argument("files", nargs="*", type=pathlib.Path, help="only these sources")
     options = parser.parse_args()
 
@@ -123,7 +125,8 @@ def main():
     config = version + (ROOT / ".clang-tidy").read_text(encoding="utf-8")
     digests = Digests()
     only = {f.resolve() for f in options.files}
-    commands = [c for c in our_commands(options.build) if not only or c[0] in only]
+    commands = [c for c in our_commands(options.build)
+                if (c[0] in only if only else options.tests or not c[0].stem.endswith(NOT_PRODUCT))]
     if not commands:
         print("clang-tidy: no source to check; is build/release configured, and the file in a CMakeLists.txt?")
         return 1

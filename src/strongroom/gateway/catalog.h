@@ -1,4 +1,5 @@
-// Collections as the key server's log has them, compiled for use: field and group look-ups, masks, who may see what.
+// Collections as the key server's log has them, compiled for use: field and group look-ups, masks,
+// who may see what.
 #pragma once
 
 #include <memory>
@@ -35,7 +36,7 @@ struct Collection {
   std::string name;
   std::vector<Field> fields;          // Ascending by id.
   std::vector<size_t> unique_fields;  // Positions in `fields`.
-  std::vector<GroupId> groups;        // Ascending; the masked group first where any field has a mask.
+  std::vector<GroupId> groups;  // Ascending; the masked group first where any field has a mask.
 
   // Position in `fields`, or nullopt.
   std::optional<size_t> find(std::string_view field_name) const;
@@ -52,8 +53,10 @@ class Catalog {
   const std::string& vault() const { return vault_; }
   std::shared_ptr<const Collection> collection(CollectionId id) const;
   const std::vector<std::shared_ptr<const Collection>>& collections() const { return collections_; }
-  // Bit g: group g may be opened by this principal in this collection, as far as the gateway knows. The key server decides.
-  uint32_t groups_for(std::string_view principal, std::string_view purpose, CollectionId collection) const;
+  // Bit g: group g may be opened by this principal in this collection, as far as the gateway knows.
+  // The key server decides.
+  uint32_t groups_for(std::string_view principal, std::string_view purpose,
+                      CollectionId collection) const;
 
  private:
   uint64_t revision_;

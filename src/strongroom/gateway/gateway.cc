@@ -4,7 +4,6 @@
 
 #include "strongroom/crypto/hash.h"
 #include "strongroom/record/record.h"
-#include "strongroom/v1/ticket.pb.h"
 
 namespace strongroom::gateway {
 namespace {
@@ -12,8 +11,8 @@ namespace {
 using index::Posting;
 
 constexpr uint32_t kDefaultLimit = 20;
-constexpr uint64_t kRefreshUs = 100'000;  // A request that does not fit the catalog asks for a newer one this often.
-constexpr size_t kTermsMax = 32;
+constexpr uint64_t kRefreshUs =
+    100'000;  // A request that does not fit the catalog asks for a newer one this often.
 constexpr uint64_t kInlineScan = 2000;  // Postings; a broader search runs in the background.
 
 Error starting() {
@@ -22,7 +21,8 @@ Error starting() {
 
 Error damaged_row() {
   return make_error(ErrorCode::kDataLoss,
-                    "a stored record is damaged or was tampered with; nothing of it was shown. Restore the store from "
+                    "a stored record is damaged or was tampered with; nothing of it was shown. "
+                    "Restore the store from "
                     "a backup");
 }
 
@@ -36,36 +36,17 @@ std::string request_hash(Request request) {
   return std::string(as_text(digest));
 }
 
-struct TicketView {
-  std::string principal;
-  std::string purpose;
-  CollectionId collection;
-};
-
-// Unverified: the key server checks it. The gateway only needs to know which schema to read the request by.
-Result<TicketView> peek(const v1::SignedTicket& signed_ticket) {
-  v1::Ticket ticket;
-  if (signed_ticket.ticket().size() > 4096 || !ticket.ParseFromString(signed_ticket.ticket())) {
-    return make_error(ErrorCode::kUnauthenticated, "no valid ticket; sign one with your credential");
-  }
-  return TicketView{ticket.principal(), ticket.purpose(), CollectionId{ticket.collection()}};
+void wipe(std::string* bytes) {
+  explicit_bzero(bytes->data(), bytes->size());
 }
 
-void wipe(std::string* bytes) { explicit_bzero(bytes->data(), bytes->size()); }
+void wipe_fields(v1::FindResponse& response) {
+  for (auto& record : *response.mutable_records()) {
+    for (auto& [name, value] : *record.mutable_fields()) wipe(&value);
+  }
+}
 
 }  // namespace
-
-std::string record_id(RecordIndex idx) {
-  uint8_t bytes[5];
-  store_be<uint64_t>(bytes, idx.value, 5);
-  return to_hex(bytes);
-}
-
-std::optional<RecordIndex> parse_record_id(std::string_view text) {
-  ByteArray<5> bytes{};
-  if (!from_hex(text, bytes)) return std::nullopt;
-  return RecordIndex{load_be<uint64_t>(bytes.data(), 5)};
-}
 
 // One find, get or count on its way through.
 struct Gateway::Query {
@@ -74,9 +55,8 @@ struct Gateway::Query {
   std::string request_hash;
   TicketView who;
   std::shared_ptr<const Collection> collection;
-  std::vector<size_t> term_fields;      // By term: position in the collection's fields.
-  std::vector<size_t> wanted;           // Positions of the fields to answer with.
-  std::vector<GroupId> groups;          // Ascending.
+  std::vector<size_t> term_fields;  // By term: position in the collection's fields.
+  ChosenFields chosen;
   bool is_get = false;
   bool explain = false;
   size_t limit = 0;
@@ -94,8 +74,8 @@ struct Gateway::Query {
   SearchStats stats;
 };
 
-Gateway::Gateway(store::Store& store, KeyService& keys, env::Executor& loop, env::Clock& clock, TermKey term_key,
-                 GatewayOptions options)
+Gateway::Gateway(store::Store& store, KeyService& keys, env::Executor& loop, env::Clock& clock,
+                 TermKey term_key, GatewayOptions options)
     : store_(store),
       keys_(keys),
       loop_(loop),
@@ -127,72 +107,7 @@ void Gateway::refresh_if_changed(uint64_t revision) {
   start([](Result<bool>) {});
 }
 
-void Gateway::in_background(std::function<void()> work) { background_.post(std::move(work)); }
-
 namespace {
-
-// Fields to answer with, and the groups that hold them.
-Result<void> choose_fields(const Collection& collection, const google::protobuf::RepeatedPtrField<std::string>& names,
-                           bool masked, uint32_t allowed, std::vector<size_t>& wanted, std::vector<GroupId>& groups) {
-  if (names.empty()) {
-    for (size_t i = 0; i < collection.fields.size(); ++i) {
-      const Field& field = collection.fields[i];
-      if (masked ? field.mask != v1::MASK_UNSPECIFIED : (allowed >> field.group.value & 1) != 0) wanted.push_back(i);
-    }
-  } else {
-    for (const auto& name : names) {
-      const auto at = collection.find(name);
-      if (!at) return make_error(ErrorCode::kInvalidArgument, "unknown field; `collection show` lists them");
-      wanted.push_back(*at);
-    }
-  }
-  if (masked) {
-    groups = {kMaskedGroup};
-    return {};
-  }
-  for (const size_t at : wanted) groups.push_back(collection.fields[at].group);
-  std::sort(groups.begin(), groups.end());
-  groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
-  if (groups.empty()) {
-    return make_error(ErrorCode::kPermissionDenied,
-                      "your role may see none of this collection's fields for this purpose; ask whoever keeps the policy");
-  }
-  return {};
-}
-
-uint32_t group_mask(std::span<const GroupId> groups) {
-  uint32_t mask = 0;
-  for (const GroupId g : groups) mask |= 1u << g.value;
-  return mask;
-}
-
-Result<std::vector<TermHash>> hash_terms(const Collection& collection,
-                                         const google::protobuf::RepeatedPtrField<v1::Term>& terms,
-                                         index::TermHasher& hasher, std::vector<size_t>& fields) {
-  if (terms.empty()) {
-    return make_error(ErrorCode::kInvalidArgument, "a search needs at least one term, as in phone=13800138000");
-  }
-  if (terms.size() > static_cast<int>(kTermsMax)) {
-    return make_error(ErrorCode::kInvalidArgument, "too many terms in one search");
-  }
-  std::vector<TermHash> out;
-  for (const auto& term : terms) {
-    const auto at = collection.find(term.field());
-    if (!at) return make_error(ErrorCode::kInvalidArgument, "unknown field; `collection show` lists them");
-    const Field& field = collection.fields[*at];
-    if (!field.exact) {
-      return make_error(ErrorCode::kInvalidArgument, "this field is not indexed, so it cannot be searched");
-    }
-    if (!index::valid_utf8(term.value())) {
-      return make_error(ErrorCode::kInvalidArgument, "a search term is not valid UTF-8");
-    }
-    SR_ASSIGN(const std::string norm, index::normalise(field.type, term.value(), field.region));
-    if (norm.empty()) return make_error(ErrorCode::kInvalidArgument, "a search term is empty");
-    out.push_back(hasher(collection.id, field.id, index::Kind::kExact, norm));
-    fields.push_back(*at);
-  }
-  return out;
-}
 
 // The tokens of a reply, moved into types that wipe themselves.
 Result<void> take_tokens(v1::TokensReply& reply, size_t terms, std::vector<LaneId>& lanes,
@@ -203,13 +118,16 @@ Result<void> take_tokens(v1::TokensReply& reply, size_t terms, std::vector<LaneI
   }
   tokens.reserve(terms * lanes.size());
   const Bytes bytes = as_bytes(reply.tokens());
-  for (size_t i = 0; i < terms * lanes.size(); ++i) tokens.emplace_back(bytes.subspan(i * 32).first<32>());
+  for (size_t i = 0; i < terms * lanes.size(); ++i)
+    tokens.emplace_back(bytes.subspan(i * 32).first<32>());
   wipe(reply.mutable_tokens());
   return {};
 }
 
-// Rows of candidates that are current, in order, until `limit` + 1 are found; `visit` gets each with its row.
-Result<void> current_rows(store::Store& store, CollectionId collection, std::span<const Posting> candidates,
+// Rows of candidates that are current, in order, until `limit` + 1 are found; `visit` gets each
+// with its row.
+Result<void> current_rows(store::Store& store, CollectionId collection,
+                          std::span<const Posting> candidates,
                           const std::function<bool(RecordVersion, std::string&&)>& visit) {
   size_t batch = 16;
   for (size_t from = 0; from < candidates.size(); from += batch, batch = 256) {
@@ -231,23 +149,27 @@ Result<void> current_rows(store::Store& store, CollectionId collection, std::spa
 
 }  // namespace
 
-Result<std::shared_ptr<Gateway::Query>> Gateway::prepare(const v1::SignedTicket& ticket, const std::string& request_id,
-                                                         const google::protobuf::RepeatedPtrField<std::string>& fields,
-                                                         bool masked) {
+Result<std::shared_ptr<Gateway::Query>> Gateway::prepare(
+    const v1::SignedTicket& ticket, const std::string& request_id,
+    const google::protobuf::RepeatedPtrField<std::string>& fields, bool masked) {
   auto query = std::make_shared<Query>();
   SR_ASSIGN(query->who, peek(ticket));
   query->collection = catalog_->collection(query->who.collection);
-  if (query->collection == nullptr) return make_error(ErrorCode::kNotFound, "there is no such collection");
-  const uint32_t allowed = catalog_->groups_for(query->who.principal, query->who.purpose, query->who.collection);
-  SR_TRY(choose_fields(*query->collection, fields, masked, allowed, query->wanted, query->groups));
+  if (query->collection == nullptr)
+    return make_error(ErrorCode::kNotFound, "there is no such collection");
+  const uint32_t allowed =
+      catalog_->groups_for(query->who.principal, query->who.purpose, query->who.collection);
+  SR_ASSIGN(query->chosen, choose_fields(*query->collection, fields, masked, allowed));
   query->ticket = ticket;
   query->request_id = request_id;
   query->started_us = clock_.monotonic_us();
   return query;
 }
 
-void Gateway::when_fresh(const Error& error, std::function<void()> retry, const std::function<void(Error)>& give_up) {
-  const bool may_be_stale = error.code == ErrorCode::kNotFound || error.code == ErrorCode::kInvalidArgument ||
+void Gateway::when_fresh(const Error& error, std::function<void()> retry,
+                         const std::function<void(Error)>& give_up) {
+  const bool may_be_stale = error.code == ErrorCode::kNotFound ||
+                            error.code == ErrorCode::kInvalidArgument ||
                             error.code == ErrorCode::kPermissionDenied;
   if (!may_be_stale || clock_.monotonic_us() - refreshed_us_ < kRefreshUs) return give_up(error);
   start([retry = std::move(retry), give_up](Result<bool> fresh) {
@@ -258,18 +180,22 @@ void Gateway::when_fresh(const Error& error, std::function<void()> retry, const 
 
 void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
   if (catalog_ == nullptr) return done(starting());
-  std::vector<size_t> term_fields;
   std::vector<TermHash> hashes;
   const auto prepared = [&]() -> Result<std::shared_ptr<Query>> {
-    SR_ASSIGN(auto query, prepare(request.ticket(), request.request_id(), request.fields(), request.masked()));
-    SR_ASSIGN(hashes, hash_terms(*query->collection, request.terms(), hasher_, query->term_fields));
+    SR_ASSIGN(auto query,
+              prepare(request.ticket(), request.request_id(), request.fields(), request.masked()));
+    SR_ASSIGN(auto terms, hash_terms(*query->collection, request.terms(), hasher_));
+    hashes = std::move(terms.hashes);
+    query->term_fields = std::move(terms.fields);
     return query;
   }();
   if (!prepared) {
-    return when_fresh(prepared.error(), [this, request, done] { find(request, done); }, done);
+    return when_fresh(
+        prepared.error(), [this, request, done] { find(request, done); }, done);
   }
-  const auto query = *prepared;
-  query->limit = std::min(request.limit() == 0 ? kDefaultLimit : request.limit(), options_.records_per_answer_max);
+  const auto& query = *prepared;
+  query->limit = std::min(request.limit() == 0 ? kDefaultLimit : request.limit(),
+                          options_.records_per_answer_max);
   query->explain = request.explain();
   query->request_hash = request_hash(request);
   query->done = std::move(done);
@@ -285,7 +211,8 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
     auto& granted = *reply->mutable_tokens();
     refresh_if_changed(granted.revision());
     query->response.set_leaf(granted.leaf());
-    if (auto taken = take_tokens(granted, query->term_fields.size(), query->lanes, query->tokens); !taken) {
+    if (auto taken = take_tokens(granted, query->term_fields.size(), query->lanes, query->tokens);
+        !taken) {
       return query->done(taken.error());
     }
     query->response.mutable_explain()->set_tokens_us(clock_.monotonic_us() - query->started_us);
@@ -295,16 +222,17 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
 
 Result<void> Gateway::collect_hits(Query& query, const SearchLimits& limits) {
   const uint64_t from_us = clock_.monotonic_us();
-  SR_ASSIGN(const auto candidates,
-            search(store_, query.lanes, query.tokens, query.term_fields.size(), limits, query.stats));
-  SR_TRY(current_rows(store_, query.collection->id, candidates, [&](RecordVersion version, std::string&& row) {
-    if (query.hits.size() == query.limit) {
-      query.response.set_more(true);
-      return false;
-    }
-    query.hits.push_back({version, std::move(row)});
-    return true;
-  }));
+  SR_ASSIGN(const auto candidates, search(store_, query.lanes, query.tokens,
+                                          query.term_fields.size(), limits, query.stats));
+  SR_TRY(current_rows(store_, query.collection->id, candidates,
+                      [&](RecordVersion version, std::string&& row) {
+                        if (query.hits.size() == query.limit) {
+                          query.response.set_more(true);
+                          return false;
+                        }
+                        query.hits.push_back({version, std::move(row)});
+                        return true;
+                      }));
   query.response.mutable_explain()->set_postings_us(clock_.monotonic_us() - from_us);
   return {};
 }
@@ -316,8 +244,10 @@ void Gateway::run_find(const std::shared_ptr<Query>& query) {
     release(query);
   };
   const auto quick = collect_hits(*query, {std::min(kInlineScan, options_.search.scan_max)});
-  if (quick || quick.error().code != ErrorCode::kTooBroad || options_.search.scan_max <= kInlineScan) return then(quick);
-  in_background([this, query, then] {
+  if (quick || quick.error().code != ErrorCode::kTooBroad ||
+      options_.search.scan_max <= kInlineScan)
+    return then(quick);
+  background_.post([this, query, then] {
     query->stats = {};
     loop_.post([then, read = collect_hits(*query, options_.search)] { then(read); });
   });
@@ -345,7 +275,7 @@ void Gateway::release(const std::shared_ptr<Query>& query) {
   *ask.mutable_ticket() = query->ticket;
   ask.set_request_id(query->request_id);
   ask.set_request_hash(query->request_hash);
-  ask.set_groups(group_mask(query->groups));
+  ask.set_groups(group_mask(query->chosen.groups));
   ask.set_get(query->is_get);
   for (const auto& hit : query->hits) {
     auto& item = *ask.add_items();
@@ -358,9 +288,10 @@ void Gateway::release(const std::shared_ptr<Query>& query) {
     refresh_if_changed(released.revision());
     query->response.set_leaf(released.leaf());
     query->response.mutable_explain()->set_release_us(clock_.monotonic_us() - from_us);
-    const size_t groups = query->groups.size();
+    const size_t groups = query->chosen.groups.size();
     if (released.keys().size() != query->hits.size() * groups * RecordKey::kSize) {
-      return query->done(make_error(ErrorCode::kInternal, "the key server's answer has the wrong size"));
+      return query->done(
+          make_error(ErrorCode::kInternal, "the key server's answer has the wrong size"));
     }
     const uint64_t open_us = clock_.monotonic_us();
     const Bytes keys = as_bytes(released.keys());
@@ -371,16 +302,19 @@ void Gateway::release(const std::shared_ptr<Query>& query) {
       out.set_id(record_id(hit.version.idx));
       for (size_t g = 0; row && g < groups; ++g) {
         const RecordKey key(keys.subspan((i * groups + g) * 32).first<32>());
-        auto opened = record::open_group(query->collection->id, hit.version.idx, *row, query->groups[g], key);
+        auto opened = record::open_group(query->collection->id, hit.version.idx, *row,
+                                         query->chosen.groups[g], key);
         if (!opened && opened.error().code == ErrorCode::kNotFound) continue;
         if (!opened) {
           wipe(released.mutable_keys());
+          wipe_fields(query->response);
           return query->done(damaged_row());
         }
         for (auto& field : *opened) {
-          for (const size_t at : query->wanted) {
+          for (const size_t at : query->chosen.wanted) {
             if (query->collection->fields[at].id != field.field) continue;
-            (*out.mutable_fields())[query->collection->fields[at].name] = field.value.take(SecretAccess{});
+            (*out.mutable_fields())[query->collection->fields[at].name] =
+                field.value.take(SecretAccess{});
             break;
           }
         }
@@ -394,18 +328,24 @@ void Gateway::release(const std::shared_ptr<Query>& query) {
 
 void Gateway::get(v1::GetRequest request, Done<v1::FindResponse> done) {
   if (catalog_ == nullptr) return done(starting());
-  auto prepared = prepare(request.ticket(), request.request_id(), request.fields(), request.masked());
+  const auto prepared =
+      prepare(request.ticket(), request.request_id(), request.fields(), request.masked());
   if (!prepared) {
-    return when_fresh(prepared.error(), [this, request, done] { get(request, done); }, done);
+    return when_fresh(
+        prepared.error(), [this, request = std::move(request), done] { get(request, done); }, done);
   }
-  const auto query = *prepared;
-  if (request.ids().empty() || request.ids_size() > static_cast<int>(options_.records_per_answer_max)) {
-    return done(make_error(ErrorCode::kInvalidArgument, "name at least one record id, and not too many at once"));
+  const auto& query = *prepared;
+  if (request.ids().empty() ||
+      request.ids_size() > static_cast<int>(options_.records_per_answer_max)) {
+    return done(make_error(ErrorCode::kInvalidArgument,
+                           "name at least one record id, and not too many at once"));
   }
   std::vector<RecordIndex> ids;
   for (const auto& text : request.ids()) {
     const auto idx = parse_record_id(text);
-    if (!idx) return done(make_error(ErrorCode::kInvalidArgument, "a record id has ten hex digits, as find shows it"));
+    if (!idx)
+      return done(make_error(ErrorCode::kInvalidArgument,
+                             "a record id has ten hex digits, as find shows it"));
     if (std::find(ids.begin(), ids.end(), *idx) == ids.end()) ids.push_back(*idx);
   }
   query->is_get = true;
@@ -414,7 +354,8 @@ void Gateway::get(v1::GetRequest request, Done<v1::FindResponse> done) {
   std::vector<std::string> keys;
   for (const RecordIndex idx : ids) keys.push_back(record::row_key(query->collection->id, idx));
   std::vector<std::optional<std::string>> rows;
-  if (auto read = store_.get(store::Table::kRecords, keys, rows); !read) return query->done(read.error());
+  if (auto read = store_.get(store::Table::kRecords, keys, rows); !read)
+    return query->done(read.error());
   for (size_t i = 0; i < ids.size(); ++i) {
     if (!rows[i]) continue;
     const auto header = record::parse_row(as_bytes(*rows[i]));
@@ -426,8 +367,10 @@ void Gateway::get(v1::GetRequest request, Done<v1::FindResponse> done) {
   v1::Call call;
   *call.mutable_check()->mutable_ticket() = query->ticket;
   call.mutable_check()->set_action(v1::GET);
-  keys_.call(std::move(call), [query](Result<v1::Reply> reply) {
-    query->done(reply ? make_error(ErrorCode::kNotFound, "no such record: erased, or it never existed") : reply.error());
+  keys_.call(std::move(call), [query](const Result<v1::Reply>& reply) {
+    query->done(
+        reply ? make_error(ErrorCode::kNotFound, "no such record: erased, or it never existed")
+              : reply.error());
   });
 }
 
@@ -437,12 +380,14 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
   const auto hashes = [&]() -> Result<std::vector<TermHash>> {
     SR_ASSIGN(const TicketView who, peek(request.ticket()));
     collection = catalog_->collection(who.collection);
-    if (collection == nullptr) return make_error(ErrorCode::kNotFound, "there is no such collection");
-    std::vector<size_t> fields;
-    return hash_terms(*collection, request.terms(), hasher_, fields);
+    if (collection == nullptr)
+      return make_error(ErrorCode::kNotFound, "there is no such collection");
+    SR_ASSIGN(auto terms, hash_terms(*collection, request.terms(), hasher_));
+    return std::move(terms.hashes);
   }();
   if (!hashes) {
-    return when_fresh(hashes.error(), [this, request, done] { count(request, done); }, done);
+    return when_fresh(
+        hashes.error(), [this, request, done] { count(request, done); }, done);
   }
 
   v1::Call call;
@@ -452,7 +397,8 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
   *tokens.mutable_ticket() = std::move(*request.mutable_ticket());
   tokens.set_count_only(true);
   for (const TermHash& h : *hashes) tokens.add_h_w(as_text(h.bytes).data(), h.bytes.size());
-  keys_.call(std::move(call), [this, collection, terms = hashes->size(), done](Result<v1::Reply> reply) {
+  keys_.call(std::move(call), [this, collection, terms = hashes->size(),
+                               done = std::move(done)](Result<v1::Reply> reply) {
     if (!reply) return done(reply.error());
     auto& granted = *reply->mutable_tokens();
     refresh_if_changed(granted.revision());
@@ -460,14 +406,16 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
     auto held = std::make_shared<std::vector<TermToken>>();
     if (auto taken = take_tokens(granted, terms, *lanes, *held); !taken) return done(taken.error());
     const uint64_t leaf = granted.leaf();
-    in_background([this, collection, terms, lanes, held, leaf, done] {
+    background_.post([this, collection, terms, lanes, held, leaf, done] {
       const auto answer = [&]() -> Result<v1::CountResponse> {
         SearchStats stats;
-        SR_ASSIGN(const auto candidates, search(store_, *lanes, *held, terms, options_.search, stats));
+        SR_ASSIGN(const auto candidates,
+                  search(store_, *lanes, *held, terms, options_.search, stats));
         v1::CountResponse response;
         response.set_leaf(leaf);
         uint64_t n = 0;
-        SR_TRY(current_rows(store_, collection->id, candidates, [&](RecordVersion, std::string&&) { return ++n, true; }));
+        SR_TRY(current_rows(store_, collection->id, candidates,
+                            [&](RecordVersion, std::string&&) { return ++n, true; }));
         response.set_count(n);
         return response;
       };

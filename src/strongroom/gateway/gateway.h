@@ -1,7 +1,8 @@
-// The gateway: turns what a clerk asks into terms, tokens into postings, released keys into an answer.
+// The gateway: turns what a clerk asks into terms, tokens into postings, released keys into an
+// answer.
 //
-// It holds K_q and the plaintext of requests in flight. It decides nothing: every token and every key comes from the key
-// server, which meters and logs it first.
+// It holds K_q and the plaintext of requests in flight. It decides nothing: every token and every
+// key comes from the key server, which meters and logs it first.
 #pragma once
 
 #include <functional>
@@ -14,6 +15,7 @@
 #include "strongroom/gateway/catalog.h"
 #include "strongroom/gateway/importer.h"
 #include "strongroom/gateway/key_service.h"
+#include "strongroom/gateway/request.h"
 #include "strongroom/gateway/search.h"
 #include "strongroom/store/store.h"
 #include "strongroom/v1/vault.pb.h"
@@ -32,11 +34,12 @@ class Gateway {
   template <class T>
   using Done = std::function<void(Result<T>)>;
 
-  Gateway(store::Store& store, KeyService& keys, env::Executor& loop, env::Clock& clock, TermKey term_key,
-          GatewayOptions options);
+  Gateway(store::Store& store, KeyService& keys, env::Executor& loop, env::Clock& clock,
+          TermKey term_key, GatewayOptions options);
   ~Gateway();
 
-  // Asks the key server for collections and policy. Before it is done every request is kUnavailable.
+  // Asks the key server for collections and policy. Before it is done every request is
+  // kUnavailable.
   void start(Done<bool> done);
 
   //   kInvalidArgument    An unknown field, a value its type refuses, no term.
@@ -52,15 +55,17 @@ class Gateway {
 
  private:
   struct Query;
-  Result<std::shared_ptr<Query>> prepare(const v1::SignedTicket& ticket, const std::string& request_id,
-                                         const google::protobuf::RepeatedPtrField<std::string>& fields, bool masked);
-  // A request that does not fit the catalog may know of a newer one: fetches it and tries again, once.
-  void when_fresh(const Error& error, std::function<void()> retry, const std::function<void(Error)>& give_up);
+  Result<std::shared_ptr<Query>> prepare(
+      const v1::SignedTicket& ticket, const std::string& request_id,
+      const google::protobuf::RepeatedPtrField<std::string>& fields, bool masked);
+  // A request that does not fit the catalog may know of a newer one: fetches it and tries again,
+  // once.
+  void when_fresh(const Error& error, std::function<void()> retry,
+                  const std::function<void(Error)>& give_up);
   Result<void> collect_hits(Query& query, const SearchLimits& limits);
   void run_find(const std::shared_ptr<Query>& query);
   void release(const std::shared_ptr<Query>& query);
   void refresh_if_changed(uint64_t revision);
-  void in_background(std::function<void()> work);
 
   store::Store& store_;
   KeyService& keys_;
@@ -72,12 +77,9 @@ class Gateway {
   std::shared_ptr<const Catalog> catalog_;  // Event loop only.
   bool refreshing_ = false;
   uint64_t refreshed_us_ = 0;
-  env::WorkerThread background_;            // Long searches: a broad count must not hold up the clerk next to it.
+  env::WorkerThread
+      background_;  // Long searches: a broad count must not hold up the clerk next to it.
   std::unique_ptr<Importer> importer_;
 };
-
-// Record ids as people and programs see them: ten hex digits.
-std::string record_id(RecordIndex idx);
-std::optional<RecordIndex> parse_record_id(std::string_view text);
 
 }  // namespace strongroom::gateway

@@ -19,15 +19,17 @@ ImportCheckpoints::ImportCheckpoints(store::Store& store, const TermKey& term_ke
 std::string ImportCheckpoints::name(CollectionId collection, Bytes source_id) const {
   uint8_t id[4];
   store_be(id, collection.value);
-  const auto mac = crypto::hmac_sha256(key_.read(SecretAccess{}), {as_bytes("sr1.import"), id, source_id});
+  const auto mac =
+      crypto::hmac_sha256(key_.read(SecretAccess{}), {as_bytes("sr1.import"), id, source_id});
   std::string out = kPrefix;
   append(out, Bytes(mac).first(16));
   return out;
 }
 
 Result<v1::ImportCheckpoint> ImportCheckpoints::open(const std::string& name, Bytes sealed) const {
-  const auto damaged = make_error(ErrorCode::kDataLoss,
-                                  "an import's checkpoint is damaged; import the file again with --key, which doubles nothing");
+  const auto damaged = make_error(
+      ErrorCode::kDataLoss,
+      "an import's checkpoint is damaged; import the file again with --key, which doubles nothing");
   if (sealed.empty() || sealed[0] != kVersion) return damaged;
   const auto opened = crypto::xchacha_open(key_, as_bytes(name), sealed.subspan(1));
   if (!opened) return damaged;
@@ -45,32 +47,30 @@ Result<std::optional<v1::ImportCheckpoint>> ImportCheckpoints::load(const std::s
   return std::optional<v1::ImportCheckpoint>(std::move(checkpoint));
 }
 
-Result<void> ImportCheckpoints::save(const std::string& name, const v1::ImportCheckpoint& checkpoint) {
+Result<void> ImportCheckpoints::save(const std::string& name,
+                                     const v1::ImportCheckpoint& checkpoint) {
   std::string plain;
   checkpoint.SerializeToString(&plain);
   std::string value(1, static_cast<char>(kVersion));
   value += crypto::xchacha_seal(key_, as_bytes(name), as_bytes(plain));
-  return store_.put(std::vector<store::Put>{{store::Table::kMeta, name, std::move(value)}}, store::Durability::kSynced);
+  return store_.put(std::vector<store::Put>{{store::Table::kMeta, name, std::move(value)}},
+                    store::Durability::kSynced);
 }
 
 Result<void> ImportCheckpoints::forget(const std::string& name) {
-  return store_.erase(std::vector<store::KeyRef>{{store::Table::kMeta, name}}, store::Durability::kSynced);
+  return store_.erase(std::vector<store::KeyRef>{{store::Table::kMeta, name}},
+                      store::Durability::kSynced);
 }
 
 Result<std::vector<std::string>> ImportCheckpoints::pending() {
   std::vector<std::string> names;
-  Result<void> bad;
-  SR_TRY(store_.scan(store::Table::kMeta, kPrefix, kPrefixEnd, [&](std::string_view key, std::string_view value) {
-    const std::string name_of(key);
-    const auto checkpoint = open(name_of, as_bytes(value));
-    if (!checkpoint) {
-      bad = checkpoint.error();
-      return false;
-    }
-    if (checkpoint->has_pending()) names.push_back(name_of);
-    return true;
-  }));
-  SR_TRY(bad);
+  SR_TRY(store_.scan(store::Table::kMeta, kPrefix, kPrefixEnd,
+                     [&](std::string_view key, std::string_view value) {
+                       const std::string name_of(key);
+                       const auto checkpoint = open(name_of, as_bytes(value));
+                       if (checkpoint && checkpoint->has_pending()) names.push_back(name_of);
+                       return true;
+                     }));
   return names;
 }
 

@@ -1,4 +1,5 @@
-// Where an import left off: one sealed row in the store for each source, written before and after each chunk.
+// Where an import left off: one sealed row in the store for each source, written before and after
+// each chunk.
 #pragma once
 
 #include <optional>
@@ -17,13 +18,15 @@ class ImportCheckpoints {
  public:
   ImportCheckpoints(store::Store& store, const TermKey& term_key);
 
-  // The name of a source's row: keyed, so that a copy of the store does not tell which files were imported.
+  // The name of a source's row: keyed, so that a copy of the store does not tell which files were
+  // imported.
   std::string name(CollectionId collection, Bytes source_id) const;
   //   kDataLoss  Damaged or forged.
   Result<std::optional<v1::ImportCheckpoint>> load(const std::string& name);
   Result<void> save(const std::string& name, const v1::ImportCheckpoint& checkpoint);  // Durable.
   Result<void> forget(const std::string& name);
-  // Names of all checkpoints that say a chunk was being committed.
+  // Names of all checkpoints that say a chunk was being committed. One that is damaged is left out:
+  // load() reports it to whoever imports that source next, and other imports go on.
   Result<std::vector<std::string>> pending();
 
  private:

@@ -1,41 +1,42 @@
 // One import under way: rows in, sealed chunks out.
 //
-// A chunk is committed in this order, so that a crash between any two steps is repaired by its checkpoint alone:
-//   checkpoint "pending" | postings and directory of a reserved lane | unique rows | records' rows (the commit point) |
-//   lane published | checkpoint done
-// Rows present: roll forward. Rows absent: the lane is dropped, unique rows pointing nowhere count as free.
-// A small last chunk goes through the online lane instead.
+// A chunk is committed in this order, so that a crash between any two steps is repaired by its
+// checkpoint alone:
+//   checkpoint "pending" | postings and directory of a reserved lane | unique rows |
+//   records' rows (the commit point) | lane published | checkpoint done
+// Rows present: roll forward. Rows absent: the lane is dropped, unique rows pointing nowhere count
+// as free. A small last chunk goes through the online lane instead.
+//
+// By --key, rows take effect in the order of the source: one that shares a unique value with an
+// earlier row still undecided waits for it. Such rows are read again after a crash, which by --key
+// changes nothing but the counts: what was imported is found unchanged.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "strongroom/gateway/import_checkpoint.h"
 #include "strongroom/gateway/key_service.h"
 #include "strongroom/gateway/online_writer.h"
-#include "strongroom/gateway/record_builder.h"
+#include "strongroom/gateway/prepared_rows.h"
 #include "strongroom/index/lanes.h"
-#include "strongroom/index/unique.h"
 #include "strongroom/store/store.h"
 #include "strongroom/v1/vault.pb.h"
 
 namespace strongroom::gateway {
 
 struct ImportOptions {
-  uint64_t first_chunk_records = uint64_t{1} << 16;  // Doubles with each chunk: lanes stay few, resuming stays near.
+  // Doubles with each chunk: lanes stay few, resuming stays near.
+  uint64_t first_chunk_records = uint64_t{1} << 16;
   uint64_t chunk_records_max = uint64_t{1} << 19;
-  uint64_t online_records_max = 4096;                // A last chunk up to this goes through the online lane.
+  uint64_t online_records_max = 4096;  // A last chunk up to this goes through the online lane.
 };
 
 class ImportSession;
 
-using UniqueKey = ByteArray<15>;
-struct UniqueKeyHash {
-  size_t operator()(const UniqueKey& key) const noexcept { return load_le<uint64_t>(key.data() + 4); }
-};
 // Unique values of rows that are in some session's chunk and not yet committed.
 struct PendingUnique {
   ImportSession* session;
@@ -53,42 +54,36 @@ struct ImportShared {
   ImportOptions options;
 };
 
-// Worker thread only. Blocks on store and key server.
+// Worker thread only. Blocks on store and key server. After an error the session is good for
+// nothing but to be destroyed: the checkpoint says where the next one goes on.
 class ImportSession {
  public:
-  ImportSession(ImportShared& shared, std::shared_ptr<const Collection> collection, const TermKey& term_key,
-                std::string checkpoint_name, Columns columns, std::optional<size_t> key_field, v1::ImportState state);
+  using Rows = google::protobuf::RepeatedPtrField<v1::ImportRow>;
+
+  ImportSession(ImportShared& shared, std::shared_ptr<const Collection> collection,
+                const TermKey& term_key, std::string checkpoint_name, Columns columns,
+                std::optional<size_t> key_field, v1::ImportState state);
+  ImportSession(const ImportSession&) = delete;
+  ImportSession& operator=(const ImportSession&) = delete;
   ~ImportSession();  // Drops what was not committed.
 
   const std::string& checkpoint_name() const { return checkpoint_name_; }
+  CollectionId collection() const { return collection_->id; }
   const v1::ImportState& durable() const { return durable_; }
 
-  // Rows in ascending order of number.
-  Result<void> add(const v1::SignedTicket& ticket, std::span<const v1::ImportRow> rows,
+  // Rows in ascending order of number. What they cannot be taken in for is in take_rejects().
+  Result<void> add(const v1::SignedTicket& ticket, const Rows& rows,
                    const v1::SourcePosition& position);
+  // Makes everything added durable.
   Result<void> finish(const v1::SignedTicket& ticket, const v1::SourcePosition& position);
-  // Makes everything added durable. Also called by another session that waits for a unique value of this one.
-  Result<void> commit();
   // Rows refused since the last call.
   std::vector<v1::RejectedRow> take_rejects() { return std::exchange(rejects_, {}); }
 
  private:
-  struct Prepared {
-    uint64_t number = 0;
-    bool rejected = false;
-    BuiltRecord built;
-    std::vector<std::optional<UniqueKey>> unique_keys;
-    std::vector<TermToken> unique_tokens;
-    std::vector<ByteArray<16>> checks;
-  };
-  struct Holder {
-    RecordVersion version;
-    ByteArray<16> check{};
-    bool current = false;  // The row it names has exactly this version.
-  };
+  enum class Fate { kInsert, kUpdate, kUnchanged, kTaken, kWait };
   struct Deferred {
-    uint64_t number;
-    std::vector<std::string> values;
+    v1::ImportRow row;
+    std::vector<UniqueKey> keys;
   };
   struct Update {
     size_t prepared;
@@ -100,20 +95,37 @@ class ImportSession {
     std::vector<WriteSecret> secrets;
     size_t used = 0;
   };
+  using KeySet = std::unordered_set<UniqueKey, UniqueKeyHash>;
+  // What the rows of one batch, so far, are going to change.
+  struct Changing {
+    KeySet keys;
+    std::unordered_set<RecordIndex> records;
+  };
 
-  Result<void> process(std::span<const v1::ImportRow> rows);
-  Result<void> derive_unique(size_t rows);
-  Result<void> find_holders(size_t rows, std::unordered_map<UniqueKey, Holder, UniqueKeyHash>& holders);
+  Result<void> process(const Rows& rows, bool held_back);
+  void build(const Rows& rows);
+  void settle_others(std::span<const PreparedRow> rows);
+  Fate decide(const PreparedRow& row, const Holders& holders, const Changing& changing,
+              bool held_back, RecordVersion* old) const;
+  void defer(const v1::ImportRow& row, const PreparedRow& prepared);
+  Result<void> process_deferred();
   Result<void> insert(std::span<const size_t> which);
   Result<void> update(std::span<const Update> updates);
   Result<void> next_secret(size_t still_needed, const WriteSecret** secret, RecordVersion* version);
+  OnlineWrite online_write(const PreparedRow& row, RecordVersion version) const;
   Result<void> start_packing();
+  void pack(OnlineWrite& write);
+  Result<void> commit();
+  // Commits the chunk as it is, rows that wait left waiting; another import then sees in the store
+  // what became of it.
+  void settle();
+  Result<void> commit_chunk();
   Result<void> commit_packed();
   Result<void> commit_online();
   void reject(uint64_t number, const std::string& field, const char* reason);
-  v1::ImportCheckpoint pending_checkpoint() const;
+  v1::ImportCheckpoint checkpoint_of(const v1::ImportState& state) const;
+  Result<void> save_pending();
   void forget_chunk();
-  std::string seal_unique_row(const Prepared& row, size_t which, RecordVersion version) const;
 
   ImportShared& shared_;
   std::shared_ptr<const Collection> collection_;
@@ -123,26 +135,29 @@ class ImportSession {
   std::optional<size_t> key_field_;  // Position in Collection::unique_fields.
   v1::SignedTicket ticket_;
   v1::ImportState durable_;
-  v1::ImportState now_;              // What holds once the chunk is committed.
-  std::vector<Prepared> prepared_;   // Reused from batch to batch.
-  std::deque<Deferred> deferred_;    // Rows whose key is in a chunk not yet committed.
+  v1::ImportState now_;                // What holds once the chunk is committed.
+  std::vector<PreparedRow> prepared_;  // Reused from batch to batch.
+  std::vector<Deferred> deferred_;     // By --key only: rows that wait for earlier ones.
+  KeySet deferred_keys_;
   Grant grant_;
   std::vector<v1::RejectedRow> rejects_;
+  std::optional<Error> failed_;
 
   // The chunk.
-  std::vector<OnlineWrite> small_;                 // Until it outgrows the online lane.
-  std::unique_ptr<index::LanePacker> packer_;      // From then on.
+  std::vector<OnlineWrite> small_;             // Until it outgrows the online lane.
+  std::unique_ptr<index::LanePacker> packer_;  // From then on.
   LaneId lane_;
   std::unique_ptr<store::SortedRun> rows_;
-  std::vector<std::pair<UniqueKey, std::string>> uniques_;
+  std::vector<std::pair<std::string, std::string>> uniques_;
   std::vector<UniqueKey> claimed_;
   uint64_t chunk_records_ = 0;
   uint64_t chunk_target_;
   RecordVersion last_;
-  bool in_doubt_ = false;  // Between "pending" and done: only the checkpoint may decide what becomes of the chunk.
+  bool in_doubt_ = false;  // From "pending" to done only the checkpoint may decide about the chunk.
 };
 
 // Repairs a chunk that was being committed when the gateway stopped. Worker thread only.
-Result<v1::ImportState> recover_import(ImportShared& shared, const std::string& name, v1::ImportCheckpoint checkpoint);
+Result<v1::ImportState> recover_import(ImportShared& shared, const std::string& name,
+                                       v1::ImportCheckpoint checkpoint);
 
 }  // namespace strongroom::gateway

@@ -2,18 +2,20 @@
 
 #include <unordered_map>
 
-#include "strongroom/v1/ticket.pb.h"
+#include "strongroom/gateway/request.h"
 
 namespace strongroom::gateway {
 namespace {
 
-constexpr uint64_t kIdleUs = 600'000'000;  // A client that is gone this long has its uncommitted rows dropped.
-constexpr size_t kBatchRowsMax = 4096;     // As many unique tokens as one call may ask for.
+constexpr uint64_t kIdleUs =
+    600'000'000;  // A client that is gone this long has its uncommitted rows dropped.
+constexpr size_t kBatchRowsMax = 4096;
 constexpr size_t kSessionsMax = 16;
 
 Error no_such_import() {
   return make_error(ErrorCode::kNotFound,
-                    "this import is not open here: the gateway was restarted or another run took it over. Run the same "
+                    "this import is not open here: the gateway was restarted or another run took "
+                    "it over. Run the same "
                     "command again; it goes on where it stopped");
 }
 
@@ -22,7 +24,6 @@ Error no_such_import() {
 struct Importer::Worker {
   struct Open {
     std::unique_ptr<ImportSession> session;
-    std::string collection_name;
     uint64_t last_used_us;
   };
 
@@ -35,19 +36,23 @@ struct Importer::Worker {
         online(store, key_service, time, key),
         shared{store, key_service, online, checkpoints, {}, options},
         thread(std::make_unique<env::WorkerThread>("import")) {}
-  ~Worker() { thread.reset(); }  // First: what was posted still uses the rest.
+  ~Worker() {
+    // First: what was posted still uses the rest, and sessions drop their lanes by blocking calls.
+    thread->post([this] { sessions.clear(); });
+    thread.reset();
+  }
 
   Result<void> recover();
-  Result<v1::ImportState> begin(const v1::BeginImportRequest& request);
-  Result<v1::ImportState> batch(const v1::ImportBatchRequest& request);
-  Result<v1::ImportState> finish(const v1::FinishImportRequest& request);
-  Result<Open*> find(const std::string& import_id);
+  Result<v1::ImportState> begin(v1::BeginImportRequest& request);
+  Result<v1::ImportState> batch(v1::ImportBatchRequest& request);
+  Result<v1::ImportState> finish(v1::FinishImportRequest& request);
+  Result<Open*> find(const std::string& import_id, const v1::SignedTicket& ticket);
   v1::ImportState state_of(const std::string& import_id, ImportSession& session) const;
   void drop_idle();
 
   template <class Request>
-  void post(Request request, Done done, Result<v1::ImportState> (Worker::*work)(const Request&)) {
-    thread->post([this, request = std::move(request), done = std::move(done), work] {
+  void post(Request request, Done done, Result<v1::ImportState> (Worker::*work)(Request&)) {
+    thread->post([this, request = std::move(request), done = std::move(done), work]() mutable {
       loop.post([done, result = (this->*work)(request)]() mutable { done(std::move(result)); });
     });
   }
@@ -94,7 +99,8 @@ Result<void> Importer::Worker::recover() {
   return {};
 }
 
-v1::ImportState Importer::Worker::state_of(const std::string& import_id, ImportSession& session) const {
+v1::ImportState Importer::Worker::state_of(const std::string& import_id,
+                                           ImportSession& session) const {
   v1::ImportState out = session.durable();
   out.set_import_id(import_id);
   for (auto& row : session.take_rejects()) *out.add_rejects() = std::move(row);
@@ -102,25 +108,24 @@ v1::ImportState Importer::Worker::state_of(const std::string& import_id, ImportS
 }
 
 void Importer::Worker::drop_idle() {
-  std::erase_if(sessions, [&](const auto& entry) { return clock.monotonic_us() - entry.second.last_used_us > kIdleUs; });
+  std::erase_if(sessions, [&](const auto& entry) {
+    return clock.monotonic_us() - entry.second.last_used_us > kIdleUs;
+  });
 }
 
-Result<v1::ImportState> Importer::Worker::begin(const v1::BeginImportRequest& request) {
+Result<v1::ImportState> Importer::Worker::begin(v1::BeginImportRequest& request) {
   if (!recovered) {
     SR_TRY(recover());
     recovered = true;
   }
   drop_idle();
-  v1::Ticket ticket;
-  if (request.ticket().ticket().size() > 4096 || !ticket.ParseFromString(request.ticket().ticket())) {
-    return make_error(ErrorCode::kUnauthenticated, "no valid ticket; sign one with your credential");
-  }
+  SR_ASSIGN(const TicketView ticket, peek(request.ticket()));
   v1::Call call;
   *call.mutable_check()->mutable_ticket() = request.ticket();
   call.mutable_check()->set_action(v1::IMPORT);
   SR_TRY(shared.keys.call_blocking(std::move(call)));
 
-  const auto collection = catalog->collection(CollectionId{ticket.collection()});
+  const auto collection = catalog->collection(ticket.collection);
   if (collection == nullptr) return make_error(ErrorCode::kNotFound, "there is no such collection");
   if (request.source_id().size() != 32) {
     return make_error(ErrorCode::kInvalidArgument, "source_id has 32 bytes");
@@ -128,37 +133,46 @@ Result<v1::ImportState> Importer::Worker::begin(const v1::BeginImportRequest& re
   Columns columns;
   for (int c = 0; c < request.columns_size(); ++c) {
     const auto at = collection->find(request.columns(c));
-    if (!at) return make_error(ErrorCode::kInvalidArgument, "unknown field; its column number follows", c + 1);
+    if (!at)
+      return make_error(ErrorCode::kInvalidArgument, "unknown field; its column number follows",
+                        c + 1);
     if (std::find(columns.begin(), columns.end(), *at) != columns.end()) {
-      return make_error(ErrorCode::kInvalidArgument, "two columns for one field; the second's number follows", c + 1);
+      return make_error(ErrorCode::kInvalidArgument,
+                        "two columns for one field; the second's number follows", c + 1);
     }
     columns.push_back(*at);
   }
   if (columns.empty()) return make_error(ErrorCode::kInvalidArgument, "no columns");
   for (const Field& field : collection->fields) {
-    const bool present = std::any_of(columns.begin(), columns.end(),
-                                     [&](size_t at) { return collection->fields[at].id == field.id; });
+    const bool present = std::any_of(columns.begin(), columns.end(), [&](size_t at) {
+      return collection->fields[at].id == field.id;
+    });
     if (field.required && !present) {
-      return make_error(ErrorCode::kInvalidArgument, "a required field has no column; its field id follows",
-                        field.id.value);
+      return make_error(ErrorCode::kInvalidArgument,
+                        "a required field has no column; its field id follows", field.id.value);
     }
   }
   std::optional<size_t> key_field;
   if (!request.key_field().empty()) {
     const auto at = collection->find(request.key_field());
-    const auto pos = at ? std::find(collection->unique_fields.begin(), collection->unique_fields.end(), *at)
-                        : collection->unique_fields.end();
-    if (pos == collection->unique_fields.end() || std::find(columns.begin(), columns.end(), *at) == columns.end()) {
-      return make_error(ErrorCode::kInvalidArgument,
-                        "--key must name a unique field of the collection that is a column of the source");
+    const auto pos =
+        at ? std::find(collection->unique_fields.begin(), collection->unique_fields.end(), *at)
+           : collection->unique_fields.end();
+    if (pos == collection->unique_fields.end() ||
+        std::find(columns.begin(), columns.end(), *at) == columns.end()) {
+      return make_error(
+          ErrorCode::kInvalidArgument,
+          "--key must name a unique field of the collection that is a column of the source");
     }
     key_field = static_cast<size_t>(pos - collection->unique_fields.begin());
   }
 
   const std::string name = checkpoints.name(collection->id, as_bytes(request.source_id()));
-  std::erase_if(sessions, [&](const auto& entry) { return entry.second.session->checkpoint_name() == name; });
+  std::erase_if(sessions,
+                [&](const auto& entry) { return entry.second.session->checkpoint_name() == name; });
   if (sessions.size() >= kSessionsMax) {
-    return make_error(ErrorCode::kUnavailable, "sixteen imports are open already; wait for one to end");
+    return make_error(ErrorCode::kUnavailable,
+                      "sixteen imports are open already; wait for one to end");
   }
   v1::ImportState state;
   SR_ASSIGN(auto checkpoint, checkpoints.load(name));
@@ -167,29 +181,40 @@ Result<v1::ImportState> Importer::Worker::begin(const v1::BeginImportRequest& re
   } else if (checkpoint) {
     state = checkpoint->state();
   }
-  // By --key a second run is harmless and may find changed rows, so only a plain import is held back.
+  // By --key a second run is harmless and may find changed rows, so only a plain import is held
+  // back.
   if (state.finished() && (request.again() || key_field)) state.Clear();
   if (state.finished()) return state;
   const std::string id = fresh_request_id();
-  auto session = std::make_unique<ImportSession>(shared, collection, term_key, name, std::move(columns), key_field, state);
-  const auto& open = sessions.insert_or_assign(id, Open{std::move(session), collection->name, clock.monotonic_us()});
+  auto session = std::make_unique<ImportSession>(shared, collection, term_key, name,
+                                                 std::move(columns), key_field, state);
+  const auto& open = sessions.insert_or_assign(id, Open{std::move(session), clock.monotonic_us()});
   return state_of(id, *open.first->second.session);
 }
 
-Result<Importer::Worker::Open*> Importer::Worker::find(const std::string& import_id) {
+Result<Importer::Worker::Open*> Importer::Worker::find(const std::string& import_id,
+                                                       const v1::SignedTicket& ticket) {
   const auto it = sessions.find(import_id);
   if (it == sessions.end()) return no_such_import();
+  // What is granted under another collection's ticket must not be sealed into this one.
+  SR_ASSIGN(const TicketView view, peek(ticket));
+  if (view.collection != it->second.session->collection()) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "this ticket is for another collection than the import it came with");
+  }
   it->second.last_used_us = clock.monotonic_us();
   return &it->second;
 }
 
-Result<v1::ImportState> Importer::Worker::batch(const v1::ImportBatchRequest& request) {
-  SR_ASSIGN(Open* open, find(request.import_id()));
+Result<v1::ImportState> Importer::Worker::batch(v1::ImportBatchRequest& request) {
+  SR_ASSIGN(Open * open, find(request.import_id(), request.ticket()));
   if (request.rows_size() > static_cast<int>(kBatchRowsMax)) {
     return make_error(ErrorCode::kInvalidArgument, "more than 4096 rows in one batch");
   }
-  const std::vector<v1::ImportRow> rows(request.rows().begin(), request.rows().end());
-  const auto added = open->session->add(request.ticket(), rows, request.position());
+  const auto added = open->session->add(request.ticket(), request.rows(), request.position());
+  for (auto& row : *request.mutable_rows()) {
+    for (auto& value : *row.mutable_values()) explicit_bzero(value.data(), value.size());
+  }
   if (!added) {
     sessions.erase(request.import_id());  // Its chunk is in doubt; the checkpoint is not.
     return added.error();
@@ -197,8 +222,8 @@ Result<v1::ImportState> Importer::Worker::batch(const v1::ImportBatchRequest& re
   return state_of(request.import_id(), *open->session);
 }
 
-Result<v1::ImportState> Importer::Worker::finish(const v1::FinishImportRequest& request) {
-  SR_ASSIGN(Open* open, find(request.import_id()));
+Result<v1::ImportState> Importer::Worker::finish(v1::FinishImportRequest& request) {
+  SR_ASSIGN(Open * open, find(request.import_id(), request.ticket()));
   const auto finished = open->session->finish(request.ticket(), request.position());
   if (!finished) {
     sessions.erase(request.import_id());

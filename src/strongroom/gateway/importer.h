@@ -15,17 +15,18 @@ class Importer {
  public:
   using Done = std::function<void(Result<v1::ImportState>)>;
 
-  Importer(store::Store& store, KeyService& keys, env::Executor& loop, env::Clock& clock, const TermKey& term_key,
-           ImportOptions options);
+  Importer(store::Store& store, KeyService& keys, env::Executor& loop, env::Clock& clock,
+           const TermKey& term_key, ImportOptions options);
   ~Importer();
 
   // The first one also repairs chunks that were being committed when the gateway stopped.
   void set_catalog(std::shared_ptr<const Catalog> catalog);
 
-  // Where to go on from. An import of the same source that is still open is taken over; what it had not committed is read
-  // again.
+  // Where to go on from. An import of the same source that is still open is taken over; what it had
+  // not committed is read again.
   void begin(v1::BeginImportRequest request, Done done);
-  //   kNotFound  No such import: the gateway was restarted, or another run took it over. Begin again.
+  //   kNotFound  No such import: the gateway was restarted, or another run took it over. Begin
+  //   again.
   void batch(v1::ImportBatchRequest request, Done done);
   void finish(v1::FinishImportRequest request, Done done);
 

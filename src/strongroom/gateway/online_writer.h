@@ -19,7 +19,7 @@ struct OnlineWrite {
   std::optional<Version> superseded;  // The version this one replaces.
   std::string row;
   std::vector<TermHash> terms;
-  std::vector<store::Put> unique;     // Rows of its unique fields.
+  std::vector<store::Put> unique;  // Rows of its unique fields.
 };
 
 // Blocks on store and key server: worker threads only. Not thread-safe.
@@ -27,9 +27,10 @@ class OnlineWriter {
  public:
   OnlineWriter(store::Store& store, KeyService& keys, env::Clock& clock, const TermKey& term_key);
 
-  // Durable when it returns. In order: postings and unique rows, then the records' rows, which are the commit point.
-  // An error means that none of the rows, or all of them, are in.
-  Result<void> write(CollectionId collection, const v1::SignedTicket& ticket, std::vector<OnlineWrite> writes);
+  // Durable when it returns. In order: postings and unique rows, then the records' rows, which are
+  // the commit point. An error means that none of the rows, or all of them, are in.
+  Result<void> write(CollectionId collection, const v1::SignedTicket& ticket,
+                     std::vector<OnlineWrite> writes);
 
  private:
   struct OpenLane {
@@ -47,5 +48,7 @@ class OnlineWriter {
 
 // A request id nobody used before.
 std::string fresh_request_id();
+// The key server answered with something that does not fit what was asked.
+Error malformed_reply();
 
 }  // namespace strongroom::gateway

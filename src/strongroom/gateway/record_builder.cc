@@ -3,12 +3,26 @@
 #include <algorithm>
 
 namespace strongroom::gateway {
+namespace {
+
+constexpr size_t kValueHeader = 5;  // Of a value in its group: field and length.
+// Padding adds less than an eighth, the seal 28 bytes.
+constexpr size_t kGroupPlainMax = record::kGroupBytesMax / 8 * 7;
+
+}  // namespace
+
+void BuiltRecord::wipe() {
+  for (auto* strings : {&stored, &masked}) {
+    for (auto& s : *strings) explicit_bzero(s.data(), s.size());
+  }
+  explicit_bzero(content.data(), content.size());
+}
 
 RecordBuilder::RecordBuilder(std::shared_ptr<const Collection> collection, const TermKey& key)
     : collection_(std::move(collection)), hasher_(key) {}
 
-bool RecordBuilder::build(const Columns& columns, std::span<const std::string_view> values, BuiltRecord& out,
-                          BuildProblem& problem) {
+bool RecordBuilder::build(const Columns& columns, std::span<const std::string_view> values,
+                          BuiltRecord& out, BuildProblem& problem) {
   const auto& fields = collection_->fields;
   out.stored.resize(fields.size());
   out.masked.resize(fields.size());
@@ -46,7 +60,8 @@ bool RecordBuilder::build(const Columns& columns, std::span<const std::string_vi
         problem.reason = norm.error().text;
         return false;
       }
-      if (field.exact) out.terms.push_back(hasher_(collection_->id, field.id, index::Kind::kExact, *norm));
+      if (field.exact)
+        out.terms.push_back(hasher_(collection_->id, field.id, index::Kind::kExact, *norm));
       if (field.unique) {
         const auto pos = static_cast<size_t>(
             std::find(collection_->unique_fields.begin(), collection_->unique_fields.end(), at) -
@@ -75,11 +90,19 @@ bool RecordBuilder::build(const Columns& columns, std::span<const std::string_vi
   for (size_t g = 0; g < out.groups.size(); ++g) {
     out.groups[g].group = collection_->groups[g];
     out.groups[g].values.clear();
+    size_t bytes = 1;
     const bool is_masked = out.groups[g].group == kMaskedGroup;
     for (size_t at = 0; at < fields.size(); ++at) {
       if (!is_masked && fields[at].group != out.groups[g].group) continue;
       const std::string& value = is_masked ? out.masked[at] : out.stored[at];
-      if (!value.empty()) out.groups[g].values.push_back({fields[at].id, value});
+      if (value.empty()) continue;
+      out.groups[g].values.push_back({fields[at].id, value});
+      bytes += kValueHeader + value.size();
+    }
+    if (bytes > kGroupPlainMax) {
+      problem.field = nullptr;
+      problem.reason = "too long a record: its values together do not fit";
+      return false;
     }
   }
   return true;

@@ -1,4 +1,5 @@
-// From the values somebody hands in to what is sealed and indexed: validated, stored form, masked view, groups, terms.
+// From the values somebody hands in to what is sealed and indexed: validated, stored form, masked
+// view, groups, terms.
 #pragma once
 
 #include <memory>
@@ -11,15 +12,18 @@
 
 namespace strongroom::gateway {
 
-// One record, ready to be sealed. Reused from row to row: its strings keep their memory. Holds plaintext.
+// One record, ready to be sealed. Reused from row to row: its strings keep their memory. Holds
+// plaintext.
 struct BuiltRecord {
-  std::vector<std::string> stored;            // By position in Collection::fields; empty: absent.
-  std::vector<std::string> masked;            // Likewise.
-  std::vector<record::GroupValues> groups;    // Views into the two above.
-  std::vector<TermHash> terms;                // Exact terms, no repeats.
-  std::vector<TermHash> unique;               // By position in Collection::unique_fields.
+  std::vector<std::string> stored;          // By position in Collection::fields; empty: absent.
+  std::vector<std::string> masked;          // Likewise.
+  std::vector<record::GroupValues> groups;  // Views into the two above.
+  std::vector<TermHash> terms;              // Exact terms, no repeats.
+  std::vector<TermHash> unique;             // By position in Collection::unique_fields.
   std::vector<bool> has_unique;
-  std::string content;                        // Canonical form of all stored values, for the content check.
+  std::string content;  // Canonical form of all stored values, for the content check.
+
+  void wipe();
 };
 
 // Which of the collection's fields a column holds.
@@ -36,7 +40,8 @@ class RecordBuilder {
   RecordBuilder(std::shared_ptr<const Collection> collection, const TermKey& key);
 
   // False: `problem` says which field and why, and `out` is not to be used.
-  bool build(const Columns& columns, std::span<const std::string_view> values, BuiltRecord& out, BuildProblem& problem);
+  bool build(const Columns& columns, std::span<const std::string_view> values, BuiltRecord& out,
+             BuildProblem& problem);
   const Collection& collection() const { return *collection_; }
 
  private:

@@ -14,17 +14,21 @@ using index::TermCipher;
 constexpr const char* kTooBroadText =
     "too many records match the rarest of these terms; add a term to narrow the search";
 
-std::string key_of(const ByteArray<index::kPostingKeySize>& key) { return std::string(as_text(key)); }
+std::string key_of(const ByteArray<index::kPostingKeySize>& key) {
+  return std::string(as_text(key));
+}
 
 // One term in one lane while a query runs.
 struct TermList {
   TermCipher cipher;
-  std::optional<uint64_t> packed;   // Postings by the head, if the term is packed here.
-  std::optional<Posting> first;     // Single 0 otherwise.
+  std::optional<uint64_t> packed;  // Postings by the head, if the term is packed here.
+  std::optional<Posting> first;    // Single 0 otherwise.
   std::vector<std::optional<std::vector<Posting>>> blocks;  // Packed blocks read so far.
 
   bool absent() const { return !packed && !first; }
-  uint64_t blocks_count() const { return (*packed + index::kPackedPostings - 1) / index::kPackedPostings; }
+  uint64_t blocks_count() const {
+    return (*packed + index::kPackedPostings - 1) / index::kPackedPostings;
+  }
   // What reading it whole costs at least.
   uint64_t estimate() const { return packed ? *packed : 1; }
 };
@@ -71,7 +75,8 @@ class LaneReader {
       uint64_t next = 1;
       for (uint64_t batch = 4;; batch = std::min<uint64_t>(batch * 4, 64)) {
         std::vector<std::string> keys;
-        for (uint64_t i = 0; i < batch; ++i) keys.push_back(key_of(list.cipher.single_key(next + i)));
+        for (uint64_t i = 0; i < batch; ++i)
+          keys.push_back(key_of(list.cipher.single_key(next + i)));
         std::vector<std::optional<std::string>> values;
         SR_TRY(fetch(keys, values));
         bool end = false;
@@ -98,16 +103,21 @@ class LaneReader {
     if (!probe) {
       std::vector<Posting> all, both;
       SR_TRY(read_all(list, all));
-      std::set_intersection(candidates.begin(), candidates.end(), all.begin(), all.end(), std::back_inserter(both));
+      std::set_intersection(candidates.begin(), candidates.end(), all.begin(), all.end(),
+                            std::back_inserter(both));
       candidates = std::move(both);
       return {};
     }
     std::vector<Posting> both;
     for (const Posting& candidate : candidates) {
-      uint64_t low = 0, high = list.blocks_count();  // The block that would hold it is in [low, high).
+      uint64_t low = 0,
+               high = list.blocks_count();  // The block that would hold it is in [low, high).
       while (low < high) {
         const uint64_t middle = low + (high - low) / 2;
-        SR_TRY(read_blocks(list, middle, middle + 1));
+        if (!list.blocks[middle]) {
+          SR_TRY(charge(1));  // A block by itself costs what a single does.
+          SR_TRY(read_blocks(list, middle, middle + 1));
+        }
         const auto& block = *list.blocks[middle];
         if (block.empty()) return damaged();
         if (candidate < block.front()) {
@@ -127,7 +137,8 @@ class LaneReader {
  private:
   static Error damaged() {
     return make_error(ErrorCode::kDataLoss,
-                      "the index of this collection is damaged or was tampered with; nothing was shown. Restore the "
+                      "the index of this collection is damaged or was tampered with; nothing was "
+                      "shown. Restore the "
                       "store from a backup");
   }
 
@@ -139,7 +150,8 @@ class LaneReader {
     return {};
   }
 
-  Result<void> fetch(std::vector<std::string>& keys, std::vector<std::optional<std::string>>& values) {
+  Result<void> fetch(std::vector<std::string>& keys,
+                     std::vector<std::optional<std::string>>& values) {
     ++stats_.store_reads;
     return store_.get(store::Table::kPostings, keys, values);
   }
@@ -171,8 +183,8 @@ class LaneReader {
 }  // namespace
 
 Result<std::vector<Posting>> search(store::Store& store, std::span<const LaneId> lanes,
-                                    std::span<const TermToken> tokens, size_t terms, const SearchLimits& limits,
-                                    SearchStats& stats) {
+                                    std::span<const TermToken> tokens, size_t terms,
+                                    const SearchLimits& limits, SearchStats& stats) {
   SR_CHECK(tokens.size() == terms * lanes.size(), "a token for each term and lane");
   stats.postings.assign(terms, 0);
   LaneReader reader(store, limits, stats);

@@ -55,14 +55,14 @@ TEST(TranscodeTest, AutoIsNotMisledByACharacterCutAt64KiB) {
 }
 
 TEST(TranscodeTest, ByteOrderMarksAreNotText) {
-  for (std::string raw : {std::string("\xef\xbb\xbf"
-                                      "a\n"),
-                          std::string("\x84\x31\x95\x33"
-                                      "a\n"),
-                          std::string("\xff\xfe"
-                                      "a\0\n\0",
-                                      6),
-                          std::string("\xfe\xff\0a\0\n", 6)}) {
+  for (const std::string& raw : {std::string("\xef\xbb\xbf"
+                                             "a\n"),
+                                 std::string("\x84\x31\x95\x33"
+                                             "a\n"),
+                                 std::string("\xff\xfe"
+                                             "a\0\n\0",
+                                             6),
+                                 std::string("\xfe\xff\0a\0\n", 6)}) {
     auto stream = stream_of(raw);
     EXPECT_EQ(all_of(*stream), "a\n");
     EXPECT_EQ(stream->raw_offset(2), raw.size());

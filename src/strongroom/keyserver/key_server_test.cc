@@ -14,7 +14,6 @@ namespace strongroom::keyserver {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 
 const std::string kTerm(16, 't');
 

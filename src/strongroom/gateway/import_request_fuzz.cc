@@ -1,0 +1,76 @@
+// What a client may send to import: n x (kind u8 | length u16be | message), kinds begin, batch,
+// finish. "@@" where a ticket is expected stands for a genuine one, '@' where an import id is for
+// that of the last import begun, '#' where a source id is for 32 bytes of it.
+#include "test/support/gateway_vault.h"
+
+using namespace strongroom;
+using namespace strongroom::test;
+
+namespace {
+
+// One vault for the whole run: what stays behind is what a client would leave behind too.
+GatewayVault& vault() {
+  static GatewayVault vault;
+  return vault;
+}
+
+template <class Request>
+bool read(Bytes bytes, Request& request) {
+  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return false;
+  static const v1::SignedTicket kTickets[] = {vault().importer(), vault().clerk()};
+  const std::string& ticket = request.ticket().ticket();
+  if (ticket.starts_with("@@")) *request.mutable_ticket() = kTickets[ticket.size() % 2];
+  return true;
+}
+
+void check(const Result<v1::ImportState>& state, std::string& import_id) {
+  if (!state) return;
+  for (const auto& row : state->rejects()) SR_CHECK(!row.reason().empty(), "a reason");
+  if (!state->import_id().empty()) import_id = state->import_id();
+}
+
+}  // namespace
+
+// Memory grows with the vault, which libFuzzer takes for leaks: it would look for them after every
+// input, and that takes a hundred times as long as the input.
+extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-identifier)
+  return "detect_leaks=0";
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  std::string import_id;
+  ByteReader in({data, size});
+  for (int messages = 0; in.remaining() >= 3 && messages < 16; ++messages) {
+    const uint64_t kind = in.be(1);
+    const Bytes bytes = in.take(std::min<size_t>(in.be(2), in.remaining()));
+    if (kind % 3 == 0) {
+      v1::BeginImportRequest request;
+      if (!read(bytes, request)) continue;
+      if (request.source_id().starts_with("#")) {
+        std::string id = request.source_id();
+        id.resize(32);
+        request.set_source_id(id);
+      }
+      check(vault().begin(request), import_id);
+    } else if (kind % 3 == 1) {
+      v1::ImportBatchRequest request;
+      if (!read(bytes, request)) continue;
+      if (request.import_id() == "@") request.set_import_id(import_id);
+      check(vault().batch(request), import_id);
+    } else {
+      v1::FinishImportRequest request;
+      if (!read(bytes, request)) continue;
+      if (request.import_id() == "@") request.set_import_id(import_id);
+      check(vault().loop().wait<v1::ImportState>(
+                [&](auto done) { vault().gateway().finish_import(request, done); }),
+            import_id);
+    }
+  }
+  // Whatever came, what is there is sound.
+  static const v1::SignedTicket kTicket = vault().clerk();
+  auto request = vault().find_request({{"city", "Wuhan"}}, 20);
+  *request.mutable_ticket() = kTicket;
+  const auto found = vault().find(request);
+  SR_CHECK(found || found.error().code == ErrorCode::kTooBroad, "every record opens");
+  return 0;
+}

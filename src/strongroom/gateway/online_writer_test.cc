@@ -1,0 +1,178 @@
+#include "strongroom/gateway/online_writer.h"
+
+#include <gtest/gtest.h>
+
+#include "strongroom/crypto/random.h"
+#include "strongroom/gateway/search.h"
+#include "strongroom/keyserver/test_vault.h"
+#include "test/support/faulty_store.h"
+#include "test/support/local_key_service.h"
+#include "test/support/test_loop.h"
+
+namespace strongroom::gateway {
+namespace {
+
+using index::Posting;
+
+constexpr CollectionId kCollection{keyserver::kPerson};
+
+TermHash hash_of(uint8_t term) {
+  TermHash h;
+  h.bytes.fill(term);
+  return h;
+}
+
+class OnlineWriterTest : public testing::Test {
+ protected:
+  OnlineWriterTest() {
+    SR_CHECK(vault_.create().has_value(), "a vault");
+    writer_ = std::make_unique<OnlineWriter>(store_, keys_, vault_.clock(), term_key_);
+  }
+  Result<void> write(std::vector<OnlineWrite> writes) {
+    return writer_->write(kCollection, vault_.import_ticket(), std::move(writes));
+  }
+  static OnlineWrite record(uint64_t idx, uint64_t u, std::vector<TermHash> terms) {
+    return {{RecordIndex{idx}, Version{u}},
+            std::nullopt,
+            "row " + std::to_string(u),
+            std::move(terms),
+            {}};
+  }
+  std::vector<Posting> find(const TermHash& term) {
+    const auto reply = vault_.call(
+        keyserver::tokens_call(vault_.ticket(), {}, {std::string(as_text(term.bytes))}));
+    const auto& tokens = reply.tokens();
+    std::vector<LaneId> lanes;
+    std::vector<TermToken> held;
+    for (int l = 0; l < tokens.lanes_size(); ++l) {
+      lanes.push_back(LaneId{tokens.lanes(l)});
+      held.emplace_back(as_bytes(tokens.tokens()).subspan(static_cast<size_t>(l) * 32).first<32>());
+    }
+    SearchStats stats;
+    const auto found = search(*base_, lanes, held, 1, {}, stats);
+    SR_CHECK(found.has_value(), "a sound index");
+    lanes_ = lanes.size();
+    return *found;
+  }
+  std::optional<std::string> row(uint64_t idx) {
+    std::vector<std::optional<std::string>> values;
+    SR_CHECK(
+        base_
+            ->get(store::Table::kRecords,
+                  std::vector<std::string>{record::row_key(kCollection, RecordIndex{idx})}, values)
+            .has_value(),
+        "a sound store");
+    return values[0];
+  }
+
+  keyserver::TestVault vault_;
+  test::Faults faults_;
+  test::TestLoop loop_;
+  test::LocalKeyService keys_{[this]() -> keyserver::KeyServer& { return vault_.server(); }, loop_,
+                              faults_};
+  std::unique_ptr<store::Store> base_ = store::open_memory_store();
+  test::FaultyStore store_{*base_, faults_};
+  TermKey term_key_ = crypto::random_secret<TermKey>();
+  std::unique_ptr<OnlineWriter> writer_;
+  size_t lanes_ = 0;
+};
+
+TEST_F(OnlineWriterTest, WhatIsWrittenIsFoundInOneLane) {
+  ASSERT_TRUE(write({record(1, 10, {hash_of(1), hash_of(2)}), record(2, 10, {hash_of(1)})}));
+  ASSERT_TRUE(write({record(3, 11, {hash_of(1)})}));
+  EXPECT_EQ(
+      find(hash_of(1)),
+      (std::vector<Posting>{{RecordIndex{1}, 10}, {RecordIndex{2}, 10}, {RecordIndex{3}, 11}}));
+  EXPECT_EQ(find(hash_of(2)), (std::vector<Posting>{{RecordIndex{1}, 10}}));
+  EXPECT_EQ(lanes_, 1u);
+  EXPECT_EQ(row(3), "row 11");
+  EXPECT_EQ(store_.unsynced(), 0u) << "durable when it returns";
+}
+
+TEST_F(OnlineWriterTest, NothingToWriteOpensNoLane) {
+  ASSERT_TRUE(write({}));
+  EXPECT_EQ(keys_.calls(v1::Call::kOpenLane), 0u);
+}
+
+TEST_F(OnlineWriterTest, TheVersionReplacedIsPostedAsDead) {
+  ASSERT_TRUE(write({record(1, 10, {hash_of(1)})}));
+  auto next = record(1, 12, {hash_of(1)});
+  next.superseded = Version{10};
+  ASSERT_TRUE(write({std::move(next)}));
+  index::TermHasher hasher(term_key_);
+  EXPECT_EQ(find(hasher.dead(kCollection)), (std::vector<Posting>{{RecordIndex{1}, 10}}));
+  EXPECT_EQ(find(hash_of(1)), (std::vector<Posting>{{RecordIndex{1}, 10}, {RecordIndex{1}, 12}}));
+  EXPECT_EQ(row(1), "row 12");
+}
+
+// A write that failed leaves a hole in the count of its terms: were the lane written on, search
+// would stop there and miss what lies behind.
+TEST_F(OnlineWriterTest, AFailedWriteHidesNothingWrittenLater) {
+  uint64_t u = 10;
+  for (const bool applied : {false, true}) {
+    for (uint64_t nth = 1;; ++nth) {
+      const std::vector<Posting> before = find(hash_of(1));
+      faults_.fail_from(nth, applied);
+      const auto failed = write({record(u, u, {hash_of(1)})});
+      const bool struck = faults_.struck();
+      faults_.clear();
+      if (!failed) {
+        EXPECT_EQ(failed.error().code, ErrorCode::kUnavailable);
+      }
+      ++u;
+      ASSERT_TRUE(write({record(u, u, {hash_of(1)})}));
+      const auto after = find(hash_of(1));
+      EXPECT_TRUE(std::find(after.begin(), after.end(),
+                            Posting{RecordIndex{u}, static_cast<uint32_t>(u)}) != after.end())
+          << "call " << nth;
+      EXPECT_TRUE(std::includes(after.begin(), after.end(), before.begin(), before.end()));
+      ++u;
+      if (!struck) break;
+      ASSERT_LT(nth, 20u);
+    }
+  }
+}
+
+TEST_F(OnlineWriterTest, RowsAreInAllOrNoneAndNeverBeforeTheirPostings) {
+  for (uint64_t nth = 1;; ++nth) {
+    const uint64_t idx = 100 * nth;
+    faults_.fail_from(nth, false);
+    const auto done = write({record(idx, 10, {hash_of(1)}), record(idx + 1, 10, {hash_of(1)})});
+    const bool struck = faults_.struck();
+    faults_.clear();
+    EXPECT_EQ(row(idx).has_value(), row(idx + 1).has_value());
+    EXPECT_EQ(row(idx).has_value(), done.has_value());
+    store_.crash();
+    EXPECT_EQ(row(idx).has_value(), done.has_value()) << "what was acknowledged is durable";
+    if (done) {
+      const auto found = find(hash_of(1));
+      EXPECT_TRUE(std::find(found.begin(), found.end(), Posting{RecordIndex{idx}, 10}) !=
+                  found.end());
+    }
+    if (!struck) break;
+    ASSERT_LT(nth, 20u);
+  }
+}
+
+TEST_F(OnlineWriterTest, ALaneIsClosedAfterAnHourAndStillSearched) {
+  ASSERT_TRUE(write({record(1, 10, {hash_of(1)})}));
+  vault_.clock().advance_ms(3'600'001);
+  ASSERT_TRUE(write({record(2, 10, {hash_of(1)})}));
+  EXPECT_EQ(keys_.calls(v1::Call::kOpenLane), 2u);
+  EXPECT_EQ(keys_.lanes(v1::PublishLaneCall::CLOSE).size(), 1u);
+  EXPECT_EQ(find(hash_of(1)), (std::vector<Posting>{{RecordIndex{1}, 10}, {RecordIndex{2}, 10}}));
+  EXPECT_EQ(lanes_, 2u);
+}
+
+TEST_F(OnlineWriterTest, ARootOfTheWrongSizeIsRefused) {
+  keys_.tamper = [](v1::Reply& reply) {
+    if (reply.has_open_lane()) reply.mutable_open_lane()->mutable_root()->push_back('x');
+  };
+  const auto done = write({record(1, 10, {hash_of(1)})});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::kInternal);
+  EXPECT_FALSE(row(1).has_value());
+}
+
+}  // namespace
+}  // namespace strongroom::gateway

@@ -1,0 +1,50 @@
+// Reading a request by the catalog: its ticket, the fields to answer with, its terms. Nothing here
+// is a decision: the key server makes them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "strongroom/gateway/catalog.h"
+#include "strongroom/index/terms.h"
+#include "strongroom/v1/vault.pb.h"
+
+namespace strongroom::gateway {
+
+// Unverified: the gateway only needs to know which schema to read the request by.
+struct TicketView {
+  std::string principal;
+  std::string purpose;
+  CollectionId collection;
+};
+//   kUnauthenticated  Not a ticket.
+Result<TicketView> peek(const v1::SignedTicket& signed_ticket);
+
+struct ChosenFields {
+  std::vector<size_t> wanted;   // Positions in Collection::fields.
+  std::vector<GroupId> groups;  // That hold them, ascending.
+};
+// `names` empty: all with a mask, or all in groups of `allowed`.
+//   kInvalidArgument   An unknown field, or one without a masked view asked for masked.
+//   kPermissionDenied  No group is allowed.
+Result<ChosenFields> choose_fields(const Collection& collection,
+                                   const google::protobuf::RepeatedPtrField<std::string>& names,
+                                   bool masked, uint32_t allowed);
+uint32_t group_mask(std::span<const GroupId> groups);
+
+struct SearchTerms {
+  std::vector<TermHash> hashes;  // No repeats.
+  std::vector<size_t> fields;    // Of each: position in Collection::fields.
+};
+//   kInvalidArgument  No term or too many, a field that is unknown or not indexed, a value its type
+//                     refuses.
+Result<SearchTerms> hash_terms(const Collection& collection,
+                               const google::protobuf::RepeatedPtrField<v1::Term>& terms,
+                               index::TermHasher& hasher);
+
+// Record ids as people and programs see them: ten hex digits.
+std::string record_id(RecordIndex idx);
+std::optional<RecordIndex> parse_record_id(std::string_view text);
+
+}  // namespace strongroom::gateway
