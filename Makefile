@@ -21,10 +21,10 @@ build = $(configure) && ninja -C build/$(1) -j$(JOBS) $(if $(V),-v) $(2)
 packages = tools/install_packages.sh $(1)
 check = $(call packages,build test) && $(call build,$(1)) && cd build/$(1) && $(CTEST)
 
-.PHONY: help build test demo lint fmt bench fuzz fuzz-long soak asan tsan cov clean
+.PHONY: help build test demo lint fmt bench bench-parts fuzz fuzz-long soak asan tsan cov clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 build: ## Build the release preset into build/release
 	$(Q)$(call packages,build) && $(call build,release)
@@ -41,7 +41,10 @@ lint: ## Format, layers, scripts, clang-tidy (only what changed since it passed)
 fmt: ## Format every C++ file in place
 	$(Q)$(call packages,lint) && tools/lint.sh --fix-format
 
-bench: ## Build, then run every benchmark
+bench: ## Beside PostgreSQL, with a million people (docs/benchmarks.md)
+	$(Q)$(call packages,build bench) && $(call build,release,strongroom bench_programs) && bench/run.py
+
+bench-parts: ## The modules' own micro-benchmarks
 	$(Q)$(call packages,build bench) && $(call build,release) && tools/run_benches.sh
 
 fuzz: ## Every fuzzer for 10 s

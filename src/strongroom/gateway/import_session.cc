@@ -26,7 +26,7 @@ ImportSession::ImportSession(ImportShared& shared, std::shared_ptr<const Collect
                              std::optional<size_t> key_field, v1::ImportState state)
     : shared_(shared),
       collection_(std::move(collection)),
-      builder_(collection_, term_key),
+      builders_{RecordBuilder(collection_, term_key), RecordBuilder(collection_, term_key)},
       checkpoint_name_(std::move(checkpoint_name)),
       columns_(std::move(columns)),
       key_field_(key_field),
@@ -85,32 +85,38 @@ Result<void> ImportSession::finish(const v1::SignedTicket& ticket,
   return commit();
 }
 
+void ImportSession::build_one(const v1::ImportRow& given, RecordBuilder& builder,
+                              PreparedRow& row) const {
+  row.number = given.number();
+  row.rejected = true;
+  row.problem = {};
+  if (given.values_size() != static_cast<int>(columns_.size())) {
+    row.problem.reason = "wrong number of values";
+    return;
+  }
+  const std::vector<std::string_view> values(given.values().begin(), given.values().end());
+  if (!builder.build(columns_, values, row.built, row.problem)) return;
+  if (key_field_ && !row.built.has_unique[*key_field_]) {
+    row.problem = {&collection_->fields[collection_->unique_fields[*key_field_]],
+                   "empty, and --key names this field"};
+    return;
+  }
+  row.rejected = false;
+}
+
 void ImportSession::build(const Rows& rows) {
   const auto count = static_cast<size_t>(rows.size());
   if (prepared_.size() < count) prepared_.resize(count);
-  std::vector<std::string_view> values(columns_.size());
+  shared_.two_threads.run(count, [&](size_t from, size_t to, size_t half) {
+    for (size_t i = from; i < to; ++i) {
+      build_one(rows[static_cast<int>(i)], builders_[half], prepared_[i]);
+    }
+  });
   for (size_t i = 0; i < count; ++i) {
-    const v1::ImportRow& given = rows[static_cast<int>(i)];
-    PreparedRow& row = prepared_[i];
-    row.number = given.number();
-    row.rejected = true;
-    if (given.values_size() != static_cast<int>(columns_.size())) {
-      reject(row.number, "", "wrong number of values");
-      continue;
-    }
-    std::copy(given.values().begin(), given.values().end(), values.begin());
-    BuildProblem problem;
-    if (!builder_.build(columns_, values, row.built, problem)) {
-      reject(row.number, problem.field == nullptr ? std::string() : problem.field->name,
-             problem.reason);
-      continue;
-    }
-    if (key_field_ && !row.built.has_unique[*key_field_]) {
-      reject(row.number, collection_->fields[collection_->unique_fields[*key_field_]].name,
-             "empty, and --key names this field");
-      continue;
-    }
-    row.rejected = false;
+    const PreparedRow& row = prepared_[i];
+    if (!row.rejected) continue;
+    reject(row.number, row.problem.field == nullptr ? std::string() : row.problem.field->name,
+           row.problem.reason);
   }
 }
 
@@ -266,14 +272,26 @@ OnlineWrite ImportSession::online_write(const PreparedRow& row, RecordVersion ve
 }
 
 Result<void> ImportSession::insert(std::span<const size_t> which) {
+  std::vector<OnlineWrite> writes(which.size());
+  std::vector<WriteSecret> secrets;
+  secrets.reserve(which.size());
   for (size_t k = 0; k < which.size(); ++k) {
-    const PreparedRow& row = prepared_[which[k]];
     const WriteSecret* secret = nullptr;
-    RecordVersion version;
-    SR_TRY(next_secret(which.size() - k, &secret, &version));
-    OnlineWrite write = online_write(row, version);
-    SR_TRY(record::seal(collection_->id, version, *secret, row.built.groups, write.row));
-    last_ = version;
+    SR_TRY(next_secret(which.size() - k, &secret, &writes[k].version));
+    secrets.push_back(secret->clone());
+  }
+  std::array<Result<void>, 2> sealed;
+  shared_.two_threads.run(which.size(), [&](size_t from, size_t to, size_t half) {
+    for (size_t k = from; k < to && sealed[half]; ++k) {
+      const PreparedRow& row = prepared_[which[k]];
+      writes[k] = online_write(row, writes[k].version);
+      sealed[half] = record::seal(collection_->id, writes[k].version, secrets[k], row.built.groups,
+                                  writes[k].row);
+    }
+  });
+  for (const auto& half : sealed) SR_TRY(half);
+  for (OnlineWrite& write : writes) {
+    last_ = write.version;
     ++chunk_records_;
     now_.set_imported(now_.imported() + 1);
     if (packer_ == nullptr) {
@@ -281,7 +299,7 @@ Result<void> ImportSession::insert(std::span<const size_t> which) {
       if (small_.size() > shared_.options.online_records_max) SR_TRY(start_packing());
       continue;
     }
-    SR_TRY(rows_->add(record::row_key(collection_->id, version.idx), write.row));
+    SR_TRY(rows_->add(record::row_key(collection_->id, write.version.idx), write.row));
     pack(write);
   }
   return {};

@@ -12,6 +12,7 @@
 // changes nothing but the counts: what was imported is found unchanged.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <unordered_map>
 #include <unordered_set>
@@ -22,6 +23,7 @@
 #include "strongroom/gateway/key_service.h"
 #include "strongroom/gateway/online_writer.h"
 #include "strongroom/gateway/prepared_rows.h"
+#include "strongroom/gateway/two_threads.h"
 #include "strongroom/index/lanes.h"
 #include "strongroom/store/store.h"
 #include "strongroom/v1/vault.pb.h"
@@ -52,6 +54,7 @@ struct ImportShared {
   ImportCheckpoints& checkpoints;
   PendingUniques pending;
   ImportOptions options;
+  TwoThreads two_threads;
 };
 
 // Worker thread only. Blocks on store and key server. After an error the session is good for
@@ -104,6 +107,7 @@ class ImportSession {
 
   Result<void> process(const Rows& rows, bool held_back);
   void build(const Rows& rows);
+  void build_one(const v1::ImportRow& given, RecordBuilder& builder, PreparedRow& row) const;
   void settle_others(std::span<const PreparedRow> rows);
   Fate decide(const PreparedRow& row, const Holders& holders, const Changing& changing,
               bool held_back, RecordVersion* old) const;
@@ -129,7 +133,7 @@ class ImportSession {
 
   ImportShared& shared_;
   std::shared_ptr<const Collection> collection_;
-  RecordBuilder builder_;
+  std::array<RecordBuilder, 2> builders_;  // One for each of two threads.
   std::string checkpoint_name_;
   Columns columns_;
   std::optional<size_t> key_field_;  // Position in Collection::unique_fields.

@@ -34,7 +34,7 @@ struct Importer::Worker {
         term_key(key.clone()),
         checkpoints(store, key),
         online(store, key_service, time, key),
-        shared{store, key_service, online, checkpoints, {}, options},
+        shared{store, key_service, online, checkpoints, {}, options, {}},
         thread(std::make_unique<env::WorkerThread>("import")) {}
   ~Worker() {
     // First: what was posted still uses the rest, and sessions drop their lanes by blocking calls.

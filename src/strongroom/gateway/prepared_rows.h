@@ -24,6 +24,7 @@ struct UniqueKeyHash {
 struct PreparedRow {
   uint64_t number = 0;
   bool rejected = false;
+  BuildProblem problem;  // Why, if it is.
   BuiltRecord built;
   // By position in Collection::unique_fields; without a key the row has no such value.
   std::vector<std::optional<UniqueKey>> unique_keys;
