@@ -188,6 +188,8 @@ RequestParser::Step RequestParser::feed(std::string_view bytes, size_t* consumed
     const size_t size = impl_->head_bytes + (done ? 0 : bytes.size() - *consumed);
     if (size > kHeadBytesMax) return Step::kHeadTooLarge;
     if (!done) return Step::kNeedMore;
+    // Beast tells the body's length only when its first byte comes: too late to refuse it.
+    if (const auto length = parser.content_length()) impl_->head.content_length = *length;
     impl_->head_told = true;
     impl_->head.keep_alive = parser.keep_alive() && !parser.upgrade();
     return Step::kHead;

@@ -83,6 +83,14 @@ TEST(RequestParserTest, ChunkedBodiesAreJoinedAndTrailersMeanNothing) {
   EXPECT_EQ(parser.head().authorization, "");
 }
 
+TEST(RequestParserTest, TheBodysLengthIsKnownBeforeItsFirstByte) {
+  RequestParser parser;
+  size_t consumed = 0;
+  EXPECT_EQ(parser.feed("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n", &consumed),
+            Step::kHead);
+  EXPECT_EQ(parser.head().content_length, 99u);
+}
+
 TEST(RequestParserTest, HeadIsBoundedHoweverItComes) {
   const std::string lines = [] {
     std::string out = "POST /p HTTP/1.1\r\n";
