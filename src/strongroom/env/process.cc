@@ -6,7 +6,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <algorithm>
+#include <charconv>
 #include <mutex>
 
 namespace strongroom::env {
@@ -48,12 +49,14 @@ uint64_t resident_bytes() {
     owner = getpid();
   }
   char text[128];
-  const ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof text - 1, 0);
+  const ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof text, 0);
   if (n <= 0) return 0;
-  text[n] = '\0';
-  unsigned long long total = 0, resident = 0;
-  if (std::sscanf(text, "%llu %llu", &total, &resident) != 2) return 0;
-  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  // "TOTAL RESIDENT ..." in pages.
+  const char* const end = text + n;
+  const char* const space = std::find(text, text + n, ' ');
+  uint64_t pages = 0;
+  if (space == end || std::from_chars(space + 1, end, pages).ec != std::errc()) return 0;
+  return pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace strongroom::env
