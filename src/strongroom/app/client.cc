@@ -81,9 +81,9 @@ rpc::CallOptions AdminClient::options(const std::string& path, Signed is_signed)
   };
   out.check_reply = [this, path, nonce, is_signed](const rpc::HttpReply& reply) -> Result<void> {
     // A sealed vault has no key to sign with. All that is believed unsigned is that it is not open.
+    const bool not_open = reply.status != 200 && reply.header("strongroom-code") == "unavailable";
     const bool unsigned_reply = reply.header("strongroom-signature").empty();
-    if (unsigned_reply &&
-        (is_signed == kUnsignedWhileSealed || reply.header("strongroom-code") == "unavailable")) {
+    if (unsigned_reply && (is_signed == kUnsignedWhileSealed || not_open)) {
       return {};
     }
     std::string signature;
