@@ -47,10 +47,10 @@ bench: ## Beside PostgreSQL, with a million people (docs/benchmarks.md)
 bench-parts: ## The modules' own micro-benchmarks
 	$(Q)$(call packages,build bench) && $(call build,release) && tools/run_benches.sh
 
-fuzz: ## Every fuzzer for 10 s
-	$(Q)$(call packages,build fuzz) && tools/run_fuzzers.sh 10
+fuzz: ## Every fuzzer for 10 s, from one random seed always
+	$(Q)$(call packages,build fuzz) && FUZZ_SEED=1 tools/run_fuzzers.sh 10
 
-fuzz-long: ## Every fuzzer for an hour
+fuzz-long: ## Every fuzzer for an hour, each time from another random seed
 	$(Q)$(call packages,build fuzz) && tools/run_fuzzers.sh 3600
 
 soak: ## Every test SOAK_ROUNDS times, in random order, under the address sanitizer

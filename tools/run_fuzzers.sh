@@ -3,6 +3,7 @@
 #   Builds the fuzz preset and runs each fuzzer (or those named) for SECONDS, as many at once as there are
 #   cores, on a copy of its seeds in test/corpus/NAME. An input that crashes one is kept there as crash-...,
 #   timeout-... or oom-..., so that it is a seed from then on. Prints a table; exits 1 on any crash.
+#   FUZZ_SEED=N makes runs alike (a landing must not hang on luck); without it each run looks elsewhere.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:?usage: tools/run_fuzzers.sh SECONDS [FUZZER...]}
@@ -31,7 +32,7 @@ run_one() {
   mkdir -p "$work/$name.corpus" "$work/$name.crashes"
   [ ! -d "test/corpus/$name" ] || cp -r "test/corpus/$name/." "$work/$name.corpus/"
   local status=0
-  ASAN_SYMBOLIZER_PATH="$symbolizer" "$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+  ASAN_SYMBOLIZER_PATH="$symbolizer" "$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -seed="${FUZZ_SEED:-0}" \
     -print_final_stats=1 -artifact_prefix="$work/$name.crashes/" "$work/$name.corpus" \
     >"$work/$name.log" 2>&1 || status=$?
   echo "$status" >"$work/$name.status"

@@ -106,6 +106,9 @@ TEST(YamlTest, RefusesWithLineAndKey) {
       {"version: 1\n  roles: x\n", 2, ""},
       {"? [a, b]\n: 1\n", 1, ""},
       {"- version\n", 1, ""},
+      {"roles:\n  - name: \"\\NUL\"\n", 2, ""},  // Escapes that yaml-cpp makes into a stray byte.
+      {"roles:\n  - name: \"\\0\"\n", 2, ""},
+      {"roles:\n  - \"\\_\": x\n", 2, ""},
   };
   for (const Bad& bad : cases) {
     v1::Policy policy;

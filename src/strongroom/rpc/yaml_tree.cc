@@ -19,6 +19,32 @@ struct Refused {
   YAML::Mark mark;
 };
 
+// RFC 3629, and no NUL: yaml-cpp would take it for UTF-16.
+bool valid_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const size_t size = lead < 0x80   ? 1
+                        : lead < 0xc2 ? 0
+                        : lead < 0xe0 ? 2
+                        : lead < 0xf0 ? 3
+                        : lead < 0xf5 ? 4
+                                      : 0;
+    if (lead == 0 || size == 0 || size > text.size() - i) return false;
+    uint32_t point = size == 1 ? lead : lead & (0x7fu >> size);
+    for (size_t k = 1; k < size; ++k) {
+      const auto next = static_cast<unsigned char>(text[i + k]);
+      if ((next & 0xc0) != 0x80) return false;
+      point = (point << 6) | (next & 0x3f);
+    }
+    if ((size == 3 && point < 0x800) || (size == 4 && (point < 0x10000 || point > 0x10ffff)) ||
+        (point >= 0xd800 && point < 0xe000)) {
+      return false;
+    }
+    i += size;
+  }
+  return true;
+}
+
 class TreeBuilder : public YAML::EventHandler {
  public:
   YamlNode root;
@@ -38,6 +64,8 @@ class TreeBuilder : public YAML::EventHandler {
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
+    // yaml-cpp 0.7 writes the escapes \N and \_ as one byte of Latin-1, and \0 as a NUL.
+    if (!valid_utf8(value)) throw Refused{"this text has an escape that is not taken", mark};
     YamlNode& node = add(mark, anchor, tag, YamlNode::Kind::kScalar);
     node.text = value;
     node.quoted = tag == "!";
@@ -74,32 +102,6 @@ class TreeBuilder : public YAML::EventHandler {
 
   std::vector<YamlNode*> open_;
 };
-
-// RFC 3629, and no NUL: yaml-cpp would take it for UTF-16.
-bool valid_utf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t size = lead < 0x80   ? 1
-                        : lead < 0xc2 ? 0
-                        : lead < 0xe0 ? 2
-                        : lead < 0xf0 ? 3
-                        : lead < 0xf5 ? 4
-                                      : 0;
-    if (lead == 0 || size == 0 || size > text.size() - i) return false;
-    uint32_t point = size == 1 ? lead : lead & (0x7fu >> size);
-    for (size_t k = 1; k < size; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + k]);
-      if ((next & 0xc0) != 0x80) return false;
-      point = (point << 6) | (next & 0x3f);
-    }
-    if ((size == 3 && point < 0x800) || (size == 4 && (point < 0x10000 || point > 0x10ffff)) ||
-        (point >= 0xd800 && point < 0xe000)) {
-      return false;
-    }
-    i += size;
-  }
-  return true;
-}
 
 }  // namespace
 
