@@ -10,9 +10,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <functional>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
+
+#include "strongroom/base/check.h"
 
 namespace strongroom::env {
 namespace {
@@ -87,11 +92,15 @@ Result<void> write_all(int fd, Bytes bytes, uint64_t offset) {
   return {};
 }
 
-// Reads up to out.size() bytes; fewer only at the end.
-Result<size_t> read_all(int fd, MutableBytes out) {
+// Reads up to out.size() bytes, from `offset` or from where the descriptor stands; fewer only at
+// the end.
+Result<size_t> read_all(int fd, MutableBytes out, int64_t offset = -1) {
   size_t done = 0;
   while (done < out.size()) {
-    const ssize_t n = ::read(fd, out.data() + done, out.size() - done);
+    uint8_t* const to = out.data() + done;
+    const ssize_t n = offset < 0
+                          ? ::read(fd, to, out.size() - done)
+                          : pread(fd, to, out.size() - done, offset + static_cast<int64_t>(done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return last_error();
     if (n == 0) break;
@@ -116,10 +125,79 @@ Result<void> sync_folder(const std::string& path) {
   return {};
 }
 
+// Writes whole blocks past the page cache: a sync has then no dirty page to find, hand over and
+// wait for, which is a third of what it costs the processor. Only into blocks that were written
+// before, since their place on the disk is settled. The bytes that share the last block with what
+// comes next are kept and written again, as they are; the page cache would do the same.
+class DirectWriter {
+ public:
+  static constexpr size_t kBlock = 4096;
+
+  // `fd` is open with O_DIRECT; `tail` is what the file holds between the last block's start and
+  // its end.
+  DirectWriter(Fd fd, Bytes tail) : fd_(std::move(fd)), tail_size_(tail.size()) {
+    reserve(kBlock);
+    std::copy(tail.begin(), tail.end(), buffer_.get());
+  }
+
+  // Behind `size` bytes. The bytes up to the end of the last block become zeros.
+  Result<void> append(Bytes bytes, uint64_t size) {
+    const size_t used = tail_size_ + bytes.size();
+    const size_t padded = std::max(kBlock, (used + kBlock - 1) / kBlock * kBlock);
+    reserve(padded);
+    uint8_t* const out = buffer_.get();
+    std::copy(bytes.begin(), bytes.end(), out + tail_size_);
+    std::fill(out + used, out + padded, uint8_t{0});
+    SR_TRY(write_all(fd_.get(), {out, padded}, size - tail_size_));
+    const size_t kept = used % kBlock;
+    std::copy(out + used - kept, out + used, out);
+    tail_size_ = kept;
+    return {};
+  }
+
+ private:
+  struct Free {
+    void operator()(uint8_t* p) const { std::free(p); }
+  };
+
+  // Keeps the tail.
+  void reserve(size_t capacity) {
+    if (capacity <= capacity_) return;
+    std::unique_ptr<uint8_t[], Free> larger(
+        static_cast<uint8_t*>(std::aligned_alloc(kBlock, capacity)));
+    SR_CHECK(larger != nullptr, "out of memory");
+    if (buffer_) std::copy(buffer_.get(), buffer_.get() + tail_size_, larger.get());
+    buffer_ = std::move(larger);
+    capacity_ = capacity;
+  }
+
+  Fd fd_;
+  size_t tail_size_;
+  size_t capacity_ = 0;
+  std::unique_ptr<uint8_t[], Free> buffer_;
+};
+
 class RealAppendFile : public AppendFile {
  public:
   RealAppendFile(Fd fd, uint64_t offset, uint64_t preallocate)
       : fd_(std::move(fd)), size_(offset), filled_(offset), step_(preallocate) {}
+
+  // For a file that is filled ahead. Where the file system has no such thing (tmpfs), or its blocks
+  // are larger, all goes on through the page cache.
+  Result<void> write_directly(const std::string& path) {
+    if (step_ == 0 || step_ % DirectWriter::kBlock != 0) return {};
+    Fd direct = open_fd(path, O_RDWR | O_NOFOLLOW | O_DIRECT);
+    if (!direct.ok()) return {};
+    std::array<uint8_t, DirectWriter::kBlock> tail;
+    const size_t tail_size = size_ % tail.size();
+    SR_ASSIGN(const size_t got, read_all(fd_.get(), {tail.data(), tail_size},
+                                         static_cast<int64_t>(size_ - tail_size)));
+    if (got != tail_size) return last_error();
+    direct_.emplace(std::move(direct), Bytes(tail.data(), tail_size));
+    // Nothing, where nothing was: says whether blocks of this size are taken.
+    if (!direct_->append({}, size_)) direct_.reset();
+    return {};
+  }
 
   // Zeros up to the first multiple of the step behind `end`, synced: what is written into them
   // later changes no metadata.
@@ -138,7 +216,11 @@ class RealAppendFile : public AppendFile {
   Result<void> append(Bytes bytes) override {
     if (failed_) return refused();
     SR_TRY(fill(size_ + bytes.size()));
-    SR_TRY(write_all(fd_.get(), bytes, size_));
+    if (direct_) {
+      SR_TRY(direct_->append(bytes, size_));
+    } else {
+      SR_TRY(write_all(fd_.get(), bytes, size_));
+    }
     size_ += bytes.size();
     return {};
   }
@@ -164,6 +246,7 @@ class RealAppendFile : public AppendFile {
   }
 
   Fd fd_;
+  std::optional<DirectWriter> direct_;
   uint64_t size_;
   uint64_t filled_;  // Written so far, zeros included.
   uint64_t step_;
@@ -198,6 +281,7 @@ class RealFiles : public Files {
     }
     auto file = std::make_unique<RealAppendFile>(std::move(fd), offset, preallocate);
     SR_TRY(file->fill(offset + 1));
+    SR_TRY(file->write_directly(path));
     if (created) SR_TRY(sync_folder(folder_of(path)));
     return std::unique_ptr<AppendFile>(std::move(file));
   }

@@ -72,6 +72,33 @@ TEST_F(FilesTest, PreallocatesZerosInStepsSoThatAppendsDoNotGrowTheFile) {
       << "what was cut is zeros again, not old bytes";
 }
 
+TEST_F(FilesTest, AppendsOfEverySizeReadBackWhereverTheFileIsOpenedAgain) {
+  // Around the 4 KiB blocks that are written past the page cache, and the steps of zeros.
+  constexpr uint64_t kStep = 16384;
+  const std::string log = path("log");
+  std::string whole;
+  char next = 'a';
+  for (const size_t again : {0, 1, 4095, 4096, 4097, 9000, 30000}) {
+    // Half of what was written since the last round is cut, as recovery cuts a torn tail.
+    whole.resize(whole.size() - std::min<size_t>(whole.size(), again / 2));
+    const auto file = files_.open_append(log, whole.size(), kStep);
+    ASSERT_TRUE(file);
+    for (const size_t size : {1, 4094, 1, 4096, 8192, 5000, 70000, 3}) {
+      const std::string piece(size, next);
+      next = next == 'z' ? 'a' : static_cast<char>(next + 1);
+      ASSERT_TRUE((*file)->append(as_bytes(piece)));
+      whole += piece;
+      ASSERT_EQ((*file)->size(), whole.size());
+    }
+    ASSERT_TRUE((*file)->sync());
+    const auto read = files_.read(log, 1 << 24);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->size() % kStep, 0u);
+    EXPECT_EQ(read->substr(0, whole.size()), whole);
+    EXPECT_EQ(read->find_first_not_of('\0', whole.size()), std::string::npos);
+  }
+}
+
 TEST_F(FilesTest, AFileShorterThanItsOffsetIsDataLoss) {
   ASSERT_TRUE(files_.write_atomic(path("log"), as_bytes("abc")));
   EXPECT_EQ(files_.open_append(path("log"), 4, 0).error().code, ErrorCode::kDataLoss);

@@ -32,7 +32,7 @@ namespace strongroom::gateway {
 
 struct ImportOptions {
   // Doubles with each chunk: lanes stay few, resuming stays near.
-  uint64_t first_chunk_records = uint64_t{1} << 16;
+  uint64_t first_chunk_records = uint64_t{1} << 18;
   uint64_t chunk_records_max = uint64_t{1} << 19;
   uint64_t online_records_max = 4096;  // A last chunk up to this goes through the online lane.
 };

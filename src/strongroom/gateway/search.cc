@@ -73,7 +73,7 @@ class LaneReader {
     } else {
       out.push_back(*list.first);
       uint64_t next = 1;
-      for (uint64_t batch = 4;; batch = std::min<uint64_t>(batch * 4, 64)) {
+      for (uint64_t batch = 1;; batch = std::min<uint64_t>(batch * 4, 64)) {
         std::vector<std::string> keys;
         for (uint64_t i = 0; i < batch; ++i)
           keys.push_back(key_of(list.cipher.single_key(next + i)));

@@ -56,7 +56,7 @@ class KeyServiceLink {
   struct Options {
     size_t batch_calls_max = 256;
     size_t batch_bytes_max = 4u << 20;  // A larger call goes alone.
-    int batches_in_flight = 1;
+    int batches_in_flight = 2;
     int backoff_ms_min = 10;
     int backoff_ms_max = 1000;
   };

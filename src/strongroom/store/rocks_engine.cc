@@ -104,6 +104,9 @@ rocksdb::ColumnFamilyOptions rocks_table_options(Table table, bool large,
       blocks.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
       blocks.partition_filters = true;
       blocks.metadata_cache_options.top_level_index_pinning = rocksdb::PinningTier::kAll;
+    } else {
+      // Held by the file's reader, not looked up in the cache by every probe; still counted there.
+      blocks.metadata_cache_options.unpartitioned_pinning = rocksdb::PinningTier::kAll;
     }
   }
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
