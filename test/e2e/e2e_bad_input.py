@@ -350,6 +350,7 @@ class BadMachine(BadInputTest):
             refused = json.loads(self.vault.run("find", "person", f"phone={row[2]}", "--purpose", "service",
                                                 "--json").stdout)
             self.assertEqual(refused["error"]["code"], "data_loss")
+            self.assertIn(f"{refused['error']['number']:06}.sst", [os.path.basename(path) for path in tables])
         self.vault.stop()
         for path, data in tables.items():
             with open(path, "wb") as file:

@@ -1,6 +1,8 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -39,6 +41,7 @@ struct Options {
   std::string rejects;
   std::string purpose = "import";
   std::string case_reference;
+  bool empty_missing = false;
   bool again = false;
 };
 
@@ -177,6 +180,20 @@ Result<void> Import::begin() {
   for (const auto& column : reader_->columns()) request.add_columns(column);
   request.set_key_field(options_.key);
   request.set_again(options_.again);
+  request.set_empties_missing(options_.empty_missing);
+  const auto is_key = [&](const v1::Field& f) { return f.unique() && f.name() == options_.key; };
+  if (std::any_of(schema_.fields().begin(), schema_.fields().end(), is_key) &&
+      !options_.empty_missing) {
+    for (const auto& field : schema_.fields()) {
+      const auto& there = request.columns();
+      if (std::find(there.begin(), there.end(), field.name()) != there.end()) continue;
+      about_ = field.name();
+      return make_error(ErrorCode::kInvalidArgument,
+                        "this field has no column in the file. By --key a changed row replaces the "
+                        "whole record, so the field would be emptied. Add the column, or say "
+                        "--empty-missing");
+    }
+  }
   SR_ASSIGN(state_,
             (vault_->call<v1::BeginImportRequest, v1::ImportState>("BeginImport", request)));
   before_ = state_;
@@ -366,6 +383,8 @@ void add_import(CLI::App& app, Global& global, int& status) {
   command->add_option("--purpose", options->purpose, "A purpose your role may import for (import)");
   command->add_option("--case", options->case_reference,
                       "A case reference, where the purpose requires one");
+  command->add_flag("--empty-missing", options->empty_missing,
+                    "With --key: let changed records lose the fields that have no column");
   command->add_flag("--again", options->again, "Import a file once more that was taken in before");
   command->footer(
       "Examples:\n"

@@ -11,8 +11,6 @@ namespace {
 using index::Posting;
 
 constexpr uint32_t kDefaultLimit = 20;
-constexpr uint64_t kRefreshUs =
-    100'000;  // A request that does not fit the catalog asks for a newer one this often.
 constexpr uint64_t kInlineScan = 2000;  // Postings; a broader search runs in the background.
 
 Error starting() {
@@ -95,7 +93,6 @@ void Gateway::start(Done<bool> done) {
   keys_.call(std::move(call), [this, done = std::move(done)](Result<v1::Reply> reply) {
     refreshing_ = false;
     if (!reply) return done(reply.error());
-    refreshed_us_ = clock_.monotonic_us();
     catalog_ = std::make_shared<Catalog>(reply->sync());
     importer_->set_catalog(catalog_);
     done(true);
@@ -166,15 +163,19 @@ Result<std::shared_ptr<Gateway::Query>> Gateway::prepare(
   return query;
 }
 
-void Gateway::when_fresh(const Error& error, std::function<void()> retry,
-                         const std::function<void(Error)>& give_up) {
-  const bool may_be_stale = error.code == ErrorCode::kNotFound ||
-                            error.code == ErrorCode::kInvalidArgument ||
-                            error.code == ErrorCode::kPermissionDenied;
-  if (!may_be_stale || clock_.monotonic_us() - refreshed_us_ < kRefreshUs) return give_up(error);
-  start([retry = std::move(retry), give_up](Result<bool> fresh) {
-    if (!fresh) return give_up(fresh.error());
-    retry();
+void Gateway::refuse(const v1::SignedTicket& ticket, v1::Action action, const Error& error,
+                     std::function<void()> retry, std::function<void(Error)> give_up) {
+  v1::Call call;
+  *call.mutable_check()->mutable_ticket() = ticket;
+  call.mutable_check()->set_action(action);
+  keys_.call(std::move(call), [this, error, retry = std::move(retry),
+                               give_up = std::move(give_up)](Result<v1::Reply> reply) mutable {
+    if (!reply) return give_up(reply.error());
+    if (reply->check().revision() == catalog_->revision()) return give_up(error);
+    start([retry = std::move(retry), give_up = std::move(give_up)](Result<bool> fresh) {
+      if (!fresh) return give_up(fresh.error());
+      retry();
+    });
   });
 }
 
@@ -190,8 +191,9 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
     return query;
   }();
   if (!prepared) {
-    return when_fresh(
-        prepared.error(), [this, request, done] { find(request, done); }, done);
+    return refuse(
+        request.ticket(), v1::FIND, prepared.error(),
+        [this, request, done] { find(request, done); }, done);
   }
   const auto& query = *prepared;
   query->limit = std::min(request.limit() == 0 ? kDefaultLimit : request.limit(),
@@ -331,8 +333,9 @@ void Gateway::get(v1::GetRequest request, Done<v1::FindResponse> done) {
   const auto prepared =
       prepare(request.ticket(), request.request_id(), request.fields(), request.masked());
   if (!prepared) {
-    return when_fresh(
-        prepared.error(), [this, request = std::move(request), done] { get(request, done); }, done);
+    return refuse(
+        request.ticket(), v1::GET, prepared.error(), [this, request, done] { get(request, done); },
+        done);
   }
   const auto& query = *prepared;
   if (request.ids().empty() ||
@@ -386,8 +389,9 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
     return std::move(terms.hashes);
   }();
   if (!hashes) {
-    return when_fresh(
-        hashes.error(), [this, request, done] { count(request, done); }, done);
+    return refuse(
+        request.ticket(), v1::COUNT, hashes.error(),
+        [this, request, done] { count(request, done); }, done);
   }
 
   v1::Call call;

@@ -58,10 +58,11 @@ class Gateway {
   Result<std::shared_ptr<Query>> prepare(
       const v1::SignedTicket& ticket, const std::string& request_id,
       const google::protobuf::RepeatedPtrField<std::string>& fields, bool masked);
-  // A request that does not fit the catalog may know of a newer one: fetches it and tries again,
-  // once.
-  void when_fresh(const Error& error, std::function<void()> retry,
-                  const std::function<void(Error)>& give_up);
+  // A request that does not fit the catalog. Whoever may not ask at all hears the key server's
+  // reason and nothing about schemas; if the key server knows a newer catalog, that is fetched and
+  // the request tried again; else `error` it is.
+  void refuse(const v1::SignedTicket& ticket, v1::Action action, const Error& error,
+              std::function<void()> retry, std::function<void(Error)> give_up);
   Result<void> collect_hits(Query& query, const SearchLimits& limits);
   void run_find(const std::shared_ptr<Query>& query);
   void release(const std::shared_ptr<Query>& query);
@@ -76,7 +77,6 @@ class Gateway {
   index::TermHasher hasher_;                // Event loop only.
   std::shared_ptr<const Catalog> catalog_;  // Event loop only.
   bool refreshing_ = false;
-  uint64_t refreshed_us_ = 0;
   env::WorkerThread
       background_;  // Long searches: a broad count must not hold up the clerk next to it.
   std::unique_ptr<Importer> importer_;

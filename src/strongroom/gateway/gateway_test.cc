@@ -196,7 +196,7 @@ TEST_F(GatewayTest, FieldsOutsideTheRolesGroupsAreNotShown) {
   EXPECT_EQ(vault_.count({{"city", "Xian"}})->count(), 20u);
 }
 
-TEST_F(GatewayTest, ARequestThatCannotSucceedIsRefusedBeforeTheKeyServerIsAsked) {
+TEST_F(GatewayTest, ARequestThatCannotSucceedIsRefusedBeforeTokensAreAsked) {
   const size_t before = vault_.keys().calls(v1::Call::kTokens);
   const auto kInvalid = ErrorCode::kInvalidArgument;
   EXPECT_EQ(code(vault_.find(GatewayVault::Terms{})), kInvalid);
@@ -216,6 +216,21 @@ TEST_F(GatewayTest, ARequestThatCannotSucceedIsRefusedBeforeTheKeyServerIsAsked)
   EXPECT_EQ(code(vault_.find(vault_.find_request({{"city", "Wuhan"}}, 0, 9))),
             ErrorCode::kNotFound);
   EXPECT_EQ(vault_.keys().calls(v1::Call::kTokens), before);
+}
+
+TEST_F(GatewayTest, WhoMayNotAskLearnsNothingOfTheSchema) {
+  const auto forged = [&](const char* field, uint32_t collection = keyserver::kPerson) {
+    auto request = vault_.find_request({{field, "x"}}, 0, collection);
+    request.mutable_ticket()->mutable_signature()->front() ^= 1;
+    return request;
+  };
+  for (const auto& request :
+       {forged("city"), forged("no such field"), forged("note"), forged("city", 9)}) {
+    const auto found = vault_.find(request);
+    ASSERT_FALSE(found);
+    EXPECT_EQ(found.error().code, ErrorCode::kUnauthenticated);
+    EXPECT_THAT(found.error().text, HasSubstr("signature"));
+  }
 }
 
 TEST_F(GatewayTest, ARequestIsAnsweredOnce) {

@@ -233,6 +233,12 @@ TEST_F(ImportTest, WhatDoesNotFitTheCollectionIsRefusedBeforeAnyRow) {
             }),
             kInvalid)
       << "the key is no column";
+  EXPECT_EQ(code([](R& r) {
+              r.set_key_field("number");
+              r.set_empties_missing(false);
+            }),
+            kInvalid)
+      << "the city of whoever changed would be lost";
   EXPECT_EQ(code([](R& r) { r.set_source_id("short"); }), kInvalid);
   EXPECT_EQ(code([](R& r) { r.mutable_ticket()->set_ticket("?"); }), ErrorCode::kUnauthenticated);
   EXPECT_EQ(code([](R& r) { r.mutable_ticket()->set_signature(std::string(64, 's')); }),

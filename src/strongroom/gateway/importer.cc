@@ -143,10 +143,12 @@ Result<v1::ImportState> Importer::Worker::begin(v1::BeginImportRequest& request)
     columns.push_back(*at);
   }
   if (columns.empty()) return make_error(ErrorCode::kInvalidArgument, "no columns");
+  const Field* missing = nullptr;
   for (const Field& field : collection->fields) {
     const bool present = std::any_of(columns.begin(), columns.end(), [&](size_t at) {
       return collection->fields[at].id == field.id;
     });
+    if (!present && missing == nullptr) missing = &field;
     if (field.required && !present) {
       return make_error(ErrorCode::kInvalidArgument,
                         "a required field has no column; its field id follows", field.id.value);
@@ -163,6 +165,13 @@ Result<v1::ImportState> Importer::Worker::begin(v1::BeginImportRequest& request)
       return make_error(
           ErrorCode::kInvalidArgument,
           "--key must name a unique field of the collection that is a column of the source");
+    }
+    if (missing != nullptr && !request.empties_missing()) {
+      return make_error(ErrorCode::kInvalidArgument,
+                        "with a key a changed row replaces the whole record, and a field of the "
+                        "collection has no column (its id follows): it would be emptied. Add the "
+                        "column, or set empties_missing",
+                        missing->id.value);
     }
     key_field = static_cast<size_t>(pos - collection->unique_fields.begin());
   }

@@ -10,9 +10,6 @@ constexpr std::string_view kTicketLabel{"strongroom ticket v1\0", 21};
 Error refused(const char* text) {
   return make_error(ErrorCode::kUnauthenticated, text);
 }
-Error malformed(const char* text) {
-  return make_error(ErrorCode::kInvalidArgument, text);
-}
 Error replayed() {
   return make_error(ErrorCode::kReplayed, "This request was already answered; make a new one.");
 }
@@ -98,13 +95,13 @@ TicketBook::TicketBook(ByteArray<16> vault, std::vector<std::string> gateways,
 Result<void> TicketBook::check_terms(const v1::Ticket& ticket, uint64_t now_ms) const {
   // A field that this version does not know may be a limit that it would not keep.
   if (!ticket.GetReflection()->GetUnknownFields(ticket).empty()) {
-    return malformed("The ticket has a field that this version does not know.");
+    return refused("The ticket has a field that this version does not know.");
   }
-  if (ticket.nonce().size() != 16) return malformed("A ticket's nonce is 16 bytes.");
+  if (ticket.nonce().size() != 16) return refused("A ticket's nonce is 16 bytes.");
   if (!policy::is_principal_name(ticket.principal()) || ticket.purpose().size() > 64 ||
       ticket.case_reference().size() > kCaseReferenceMax ||
       !is_printable(ticket.case_reference())) {
-    return malformed("The ticket's principal, purpose or case reference is not well formed.");
+    return refused("The ticket's principal, purpose or case reference is not well formed.");
   }
   if (as_bytes(ticket.vault()).size() != vault_.size() ||
       !std::equal(vault_.begin(), vault_.end(), as_bytes(ticket.vault()).begin())) {
@@ -154,7 +151,7 @@ Result<TicketRecord*> TicketBook::admit_known(TicketRecord& record,
 Result<TicketRecord*> TicketBook::admit(const v1::SignedTicket& signed_ticket, uint64_t now_ms) {
   const std::string& bytes = signed_ticket.ticket();
   if (bytes.empty() || bytes.size() > kTicketBytesMax || signed_ticket.signature().size() != 64) {
-    return malformed("A call needs a ticket of at most 1024 bytes and its signature.");
+    return refused("A call needs a ticket of at most 1024 bytes and its signature.");
   }
   if (last_ != nullptr && last_->signed_.ticket() == bytes) {
     return admit_known(*last_, signed_ticket, now_ms);
@@ -171,7 +168,7 @@ Result<TicketRecord*> TicketBook::admit(const v1::SignedTicket& signed_ticket, u
   }
 
   v1::Ticket ticket;
-  if (!ticket.ParseFromString(bytes)) return malformed("The ticket cannot be read.");
+  if (!ticket.ParseFromString(bytes)) return refused("The ticket cannot be read.");
   SR_TRY(check_terms(ticket, now_ms));
   const auto* who = engine_.principal(ticket.principal());
   if (who == nullptr) {

@@ -95,7 +95,9 @@ class Filler {
     T out{};
     const char* end = node.text.data() + node.text.size();
     const auto [stopped, failed] = std::from_chars(node.text.data(), end, out);
-    if (node.quoted || node.text.empty() || failed != std::errc{} || stopped != end) {
+    // Quoted 64-bit numbers are how protobuf's JSON has them, and so `policy show --json`.
+    if ((node.quoted && sizeof(T) < 8) || node.text.empty() || failed != std::errc{} ||
+        stopped != end) {
       return refuse(node, "a number belongs here, within its range");
     }
     return out;

@@ -7,6 +7,10 @@
 #include <rocksdb/write_buffer_manager.h>
 #include <string.h>
 
+#include <charconv>
+#include <optional>
+#include <string_view>
+
 namespace strongroom::store {
 namespace {
 
@@ -15,6 +19,19 @@ constexpr size_t kWriteBuffers = 6;  // Of all tables together, before the large
 bool mentions(const rocksdb::Status& status, const char* text) {
   const char* state = status.getState();
   return state != nullptr && strstr(state, text) != nullptr;
+}
+
+// The file RocksDB complains of, by its number: it names files in the middle of its texts only.
+std::optional<int64_t> table_file_of(const rocksdb::Status& status) {
+  const std::string_view state = status.getState() == nullptr ? "" : status.getState();
+  const size_t end = state.find(".sst");
+  if (end == std::string_view::npos) return std::nullopt;
+  size_t begin = end;
+  while (begin > 0 && state[begin - 1] >= '0' && state[begin - 1] <= '9') --begin;
+  int64_t number = 0;
+  const auto [stopped, failed] = std::from_chars(state.data() + begin, state.data() + end, number);
+  if (begin == end || failed != std::errc{} || stopped != state.data() + end) return std::nullopt;
+  return number;
 }
 
 bool out_of_space(const rocksdb::Status& status) {
@@ -119,7 +136,15 @@ Error rocks_error(const rocksdb::Status& status) {
                       "The store's disk is full: make room and retry. What was acknowledged is "
                       "safe.");
   }
-  if (status.IsCorruption() || status.IsPathNotFound()) {
+  const bool lost = status.IsCorruption() || status.IsPathNotFound();
+  if (const auto file = table_file_of(status); lost && file) {
+    return make_error(
+        ErrorCode::kDataLoss,
+        "The file of this number in the folder store/ (000012.sst is number 12) is "
+        "damaged or missing: restore it from a backup; nothing read from it was used.",
+        *file);
+  }
+  if (lost) {
     return make_error(ErrorCode::kDataLoss,
                       "A file of the store is damaged or missing: restore it from a backup; "
                       "nothing read from the damaged file was used.");

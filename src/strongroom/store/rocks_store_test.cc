@@ -145,7 +145,10 @@ TEST_F(RocksStoreTest, ADamagedBlockIsDataLossForItsRowsAlone) {
   damage(tables[0], content(tables[0]).find("value 1000") + 20);
 
   auto store = reopen();
-  EXPECT_EQ(code(get(*store, 1000)), ErrorCode::kDataLoss);
+  const auto lost = get(*store, 1000);
+  EXPECT_EQ(code(lost), ErrorCode::kDataLoss);
+  EXPECT_EQ(lost.error().number, std::stoll(tables[0].substr(tables[0].rfind('/') + 1)))
+      << "it is said which file";
   EXPECT_EQ(*get(*store, 0), value_of(0));
   EXPECT_EQ(*get(*store, 1999), value_of(1999));
   const std::vector<std::string> keys{key_of(0), key_of(1000)};
