@@ -113,6 +113,14 @@ def ticket_as_proto(ticket):
     return field(1, base64.b64decode(ticket["ticket"])) + field(2, base64.b64decode(ticket["signature"]))
 
 
+def authorization(credential, path, body, nonce=None):
+    """The header under which somebody signs a call of the administration."""
+    nonce, t_ms = nonce or os.urandom(16), int(time.time() * 1000)
+    signed = b"strongroom admin v1\0" + credential.vault + struct.pack(">Q", t_ms) + nonce
+    signed += hashlib.sha256(path.encode()).digest() + hashlib.sha256(body).digest()
+    return f"v1 {credential.principal} {t_ms} {b64(nonce)} {b64(credential.key.sign(signed))}"
+
+
 # -- calls ----------------------------------------------------------------------------------------
 
 
@@ -189,10 +197,8 @@ class Door:
 
     def admin(self, method, message):
         """A signed call to the key server's own listener."""
-        path, body, nonce, t_ms = ADMIN + method, json.dumps(message).encode(), os.urandom(16), int(time.time() * 1000)
-        signed = b"strongroom admin v1\0" + self.credential.vault + struct.pack(">Q", t_ms) + nonce
-        signed += hashlib.sha256(path.encode()).digest() + hashlib.sha256(body).digest()
-        header = f"v1 {self.credential.principal} {t_ms} {b64(nonce)} {b64(self.credential.key.sign(signed))}"
+        path, body = ADMIN + method, json.dumps(message).encode()
+        header = authorization(self.credential, path, body)
         return self.post(path, body, {"strongroom-authorization": header}, self.credential.keyserver_at)
 
 

@@ -1,0 +1,420 @@
+"""A false door: somebody between the command line and the key server who has stolen the authority's key, so that TLS
+believes them. What the vault's own key has not signed must never pass for the vault's answer."""
+
+import base64
+import collections
+import datetime
+import hashlib
+import http.client
+import http.server
+import ipaddress
+import json
+import os
+import re
+import ssl
+import sys
+import threading
+import time
+import unittest
+
+from vault import door, SOURCE, Vault
+
+if door:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+PHONE = "13800130001"
+LIST = ("officer", "principal", "list")
+DISABLE = ("officer", "principal", "disable", "operator")
+FIND = ("clerk", "find", "person", f"phone={PHONE}", "--purpose", "service")
+STATUS = ("officer", "status")
+
+NOT_SIGNED = "not signed by this vault's key"
+SIGNATURE = "strongroom-signature"
+# Connect's code and the HTTP status of each of our codes: docs/spec/wire.md.
+CODES = {
+    "invalid_argument": ("invalid_argument", 400), "unauthenticated": ("unauthenticated", 401),
+    "permission_denied": ("permission_denied", 403), "budget_exhausted": ("resource_exhausted", 429),
+    "replayed": ("aborted", 409), "conflict": ("aborted", 409), "too_broad": ("out_of_range", 400),
+    "not_found": ("not_found", 404), "already_exists": ("already_exists", 409),
+    "failed_precondition": ("failed_precondition", 400), "unavailable": ("unavailable", 503),
+    "log_unavailable": ("unavailable", 503), "data_loss": ("data_loss", 500), "no_space": ("resource_exhausted", 429),
+    "deadline_exceeded": ("deadline_exceeded", 504), "internal": ("internal", 500)}
+
+
+# -- calls and replies ----------------------------------------------------------------------------
+
+
+class Reply(collections.namedtuple("Reply", "status headers body")):
+    def having(self, **headers):
+        """With other headers; None leaves one out."""
+        changed = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return self._replace(headers={name: value for name, value in changed.items() if value is not None})
+
+
+def success(body):
+    return Reply(200, {"content-type": "application/proto"}, body)
+
+
+def refusal(code, text="so says the door"):
+    connect, status = CODES[code]
+    return Reply(status, {"content-type": "application/json", "strongroom-code": code},
+                 json.dumps({"code": connect, "message": text}).encode())
+
+
+class Call:
+    """A call of the administration, as it came through the false door."""
+
+    def __init__(self, path, headers, body):
+        self.path, self.headers, self.body = path, headers, body
+        self.method = path.rpartition("/")[2]
+        self.nonce = base64.b64decode(headers["strongroom-authorization"].split(" ")[3])
+
+    def message(self, body):
+        """What is signed under a reply of this body."""
+        return (b"strongroom reply v1\0" + self.nonce + hashlib.sha256(self.path.encode()).digest()
+                + hashlib.sha256(body).digest())
+
+    def signed(self, key, reply):
+        return reply.having(strongroom_signature=door.b64(key.sign(self.message(reply.body))))
+
+
+def relay(call, authorization=None, path=None, body=None):
+    """What the true key server says to a call, or to another one in its place."""
+    connection = http.client.HTTPSConnection(*vault.ports["keyserver"].split(":"), timeout=30,
+                                             context=door.Credential(vault.credential("clerk")).tls())
+    headers = {name: call.headers[name] for name in ("content-type", "strongroom-authorization")}
+    if authorization:
+        headers["strongroom-authorization"] = authorization
+    try:
+        connection.request("POST", path or call.path, call.body if body is None else body, headers)
+        response = connection.getresponse()
+        kept = {k: v for k, v in response.getheaders() if k.startswith("strongroom-") or k == "content-type"}
+        return Reply(response.status, kept, response.read())
+    finally:
+        connection.close()
+
+
+def relay_own(who, call, path=None, body=None):
+    """What the true key server says to somebody else's call under the nonce of this one."""
+    path, body = path or call.path, call.body if body is None else body
+    return relay(call, door.authorization(door.Credential(vault.credential(who)), path, body, call.nonce), path, body)
+
+
+# -- the door -------------------------------------------------------------------------------------
+
+
+def certificate(authority, address="127.0.0.1"):
+    """A server certificate and its key, signed by the stolen authority of a vault. The path of the file."""
+    with open(os.path.join(authority, "keyserver", "ca.pem"), "rb") as file:
+        issuer = x509.load_pem_x509_certificate(file.read())
+    with open(os.path.join(authority, "keyserver", "ca.key"), "rb") as file:
+        issuer_key = serialization.load_pem_private_key(file.read(), None)
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.timezone.utc)
+    made = (x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "strongroom server")]))
+            .issuer_name(issuer.subject).public_key(key.public_key()).serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), False)
+            .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), False)
+            .sign(issuer_key, hashes.SHA256()))
+    return vault.write("false-door.pem", made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+
+
+class FalseDoor(http.server.ThreadingHTTPServer):
+    """Listens while in its `with`. answer(call) makes the Reply to each call."""
+
+    daemon_threads = False  # So that closing waits for them.
+
+    def __init__(self, certificate_path):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.tls.minimum_version = ssl.TLSVersion.TLSv1_3
+        self.tls.load_cert_chain(certificate_path)
+        self.answer = None
+        self.methods = []  # Of the calls that came.
+        self.thread = threading.Thread(target=self.serve_forever, args=(0.02,))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.thread.join()
+        self.server_close()
+
+    def finish_request(self, request, client_address):
+        request.settimeout(30)
+        with self.tls.wrap_socket(request, server_side=True) as tls:
+            super().finish_request(tls, client_address)
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], OSError):  # A client may hang up on this door.
+            super().handle_error(request, client_address)
+
+    def leads(self, who):
+        """The path of somebody's credential that has this door in the key server's place."""
+        with open(vault.credential(who), encoding="utf-8") as file:
+            credential = json.load(file)
+        credential["keyserver_at"] = f"127.0.0.1:{self.server_port}"
+        return vault.write(f"led-{self.server_port}-{who}.json", json.dumps(credential))
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        call = Call(self.path, self.headers, self.rfile.read(int(self.headers["content-length"])))
+        self.server.methods.append(call.method)
+        reply = self.server.answer(call)
+        self.send_response_only(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(reply.body)))
+        self.send_header("connection", "close")
+        self.end_headers()
+        self.wfile.write(reply.body)
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+# -- one vault and one false door for all tests ---------------------------------------------------
+
+
+def setUpModule():
+    global vault, false_door, led, genuine, commands
+    if not door:
+        raise unittest.SkipTest("python3-cryptography is not installed")
+    vault = unittest.enterModuleContext(Vault())
+    vault.import_csv("person", f"name,phone,dob,address\n测试,{PHONE},1980-01-31,测试市测试路1号\n")
+    false_door = unittest.enterModuleContext(FalseDoor(certificate(vault.dir)))
+    led = {who: false_door.leads(who) for who in ("officer", "operator", "clerk", "auditor")}
+    # Everything once through a door that passes all on: so each command works, and its genuine reply is known.
+    genuine = {}
+    log_key = Ed25519PublicKey.from_public_bytes(door.Credential(vault.credential("clerk")).log_key)
+
+    def record(call):
+        reply = genuine[call.method] = relay(call)
+        log_key.verify(base64.b64decode(reply.headers[SIGNATURE]), call.message(reply.body))
+        return reply
+
+    false_door.answer = record
+    commands = every_command()
+    for who, *command in commands:
+        vault.must(*command, who=led[who])
+
+
+def every_command():
+    """(who, command...) for all that talk to the key server; that of `status` first."""
+    for name in ("mallory", "other"):
+        vault.must("key", "new", "-o", vault.path(name + ".key"), who=None)
+    policy = vault.must("policy", "show", who="officer").stdout.replace("title: Clerk", "title: Clerks")
+    person = vault.must("collection", "show", "person", who="operator").stdout.replace("title: People", "title: All")
+    rows = vault.write("more.csv", "name,phone,dob,address\n试,13800130002,1981-01-31,x\n")
+    add = ("principal", "add", "mallory", "--role", "auditor", "--public-key", vault.path("mallory.key.pub"))
+    return [
+        STATUS, LIST, FIND,
+        ("officer", *add),
+        ("officer", "principal", "rekey", "approver1", "--public-key", vault.path("other.key.pub")),
+        ("officer", "principal", "disable", "approver2"),
+        ("officer", "policy", "show"),
+        ("officer", "policy", "apply", vault.write("policy.yaml", policy)),
+        ("operator", "collection", "list"),
+        ("operator", "collection", "show", "person"),
+        ("operator", "collection", "apply", vault.write("person.yaml", person)),
+        ("operator", "import", "person", rows),
+        ("auditor", "log", "tail"),
+        ("auditor", "log", "checkpoint"),
+        ("auditor", "log", "verify"),
+        ("clerk", "count", "person", f"phone={PHONE}", "--purpose", "service"),
+        ("clerk", "get", "person", "0000000000", "--purpose", "service"),
+    ]
+
+
+class Test(unittest.TestCase):
+    def run_led(self, who, *command, **options):
+        false_door.methods.clear()
+        outcome = vault.run(*command, who=led[who], **options)
+        self.assertEqual(len(false_door.methods), 1, "it asks once, and not again whom it does not believe")
+        return outcome
+
+    def assert_failed(self, outcome, text):
+        self.assertEqual((outcome.status, outcome.stdout), (1, ""), outcome)
+        self.assertEqual(outcome.stderr.count("\n"), 1, outcome)
+        self.assertIn(text, outcome.stderr)
+
+    def assert_not_believed(self, answer, *of):
+        """None of the commands takes such an answer for the vault's."""
+        false_door.answer = answer
+        for who, *command in of:
+            with self.subTest(command=command[:2]):
+                self.assert_failed(self.run_led(who, *command), NOT_SIGNED)
+
+
+class Successes(Test):
+    def test_a_door_that_passes_all_on_is_believed(self):
+        """So what the other tests see refused is refused for its signature, and no call is forgotten."""
+        with open(os.path.join(SOURCE, "proto", "strongroom", "v1", "admin.proto"), encoding="utf-8") as file:
+            calls = set(re.findall(r"rpc (\w+)\(", file.read()))
+        self.assertEqual(set(genuine), calls - {"Unseal"})
+        self.assertEqual({reply.status for reply in genuine.values()}, {200})
+
+    def test_an_unsigned_one_is_refused(self):
+        self.assert_not_believed(lambda call: genuine[call.method].having(strongroom_signature=None), *commands[1:])
+
+    def test_an_unsigned_one_is_refused_in_json_and_no_file_is_written(self):
+        false_door.answer = lambda call: genuine[call.method].having(strongroom_signature=None)
+        path = vault.path("trudy.json")
+        outcome = self.run_led("officer", "principal", "add", "trudy", "--role", "auditor", "--public-key",
+                               vault.path("mallory.key.pub"), "-o", path, "--json")
+        self.assertEqual((outcome.status, outcome.stderr), (1, ""))
+        error = json.loads(outcome.stdout)["error"]
+        self.assertEqual(error["code"], "unauthenticated")
+        self.assertIn(NOT_SIGNED, error["message"])
+        self.assertFalse(os.path.exists(path))
+
+    def test_one_signed_by_another_key_is_refused(self):
+        key = Ed25519PrivateKey.generate()
+        self.assert_not_believed(lambda call: call.signed(key, genuine[call.method]), *commands)
+
+    def test_one_signed_by_the_callers_own_key_is_refused(self):
+        key = door.Credential(vault.credential("officer")).key
+        self.assert_not_believed(lambda call: call.signed(key, genuine[call.method]), LIST)
+
+    def test_one_with_a_signature_that_is_none_is_refused(self):
+        for text in ("", "=", "AAAA", door.b64(bytes(64)), door.b64(bytes(65)), "x" * 8000):
+            self.assert_not_believed(lambda call, s=text: genuine[call.method].having(strongroom_signature=s), LIST)
+
+    def test_one_altered_under_its_genuine_signature_is_refused(self):
+        def altered(call):
+            reply = relay(call)
+            return reply._replace(body=reply.body.replace(b"operator", b"operatox"))
+        self.assert_not_believed(altered, LIST)
+
+    def test_the_genuine_one_to_an_earlier_call_is_refused(self):
+        self.assert_not_believed(lambda call: genuine[call.method], *commands)
+
+    def test_the_genuine_one_to_another_method_is_refused(self):
+        self.assert_not_believed(lambda call: genuine["ListCollections"], LIST, DISABLE)
+        self.assert_not_believed(lambda call: relay_own("clerk", call, door.ADMIN + "ShowPolicy", b""), LIST, FIND)
+
+    def test_a_genuine_refusal_dressed_as_one_is_refused(self):
+        def dressed(call):
+            reply = relay_own("clerk", call)
+            self.assertEqual(reply.status, 403)
+            return success(reply.body).having(strongroom_signature=reply.headers[SIGNATURE])
+        false_door.answer = dressed
+        for who, *command in (LIST, DISABLE):
+            outcome = self.run_led(who, *command)
+            self.assertEqual((outcome.status, outcome.stdout), (1, ""), outcome)
+
+    # The reply's signature covers the call's nonce and path, but neither its body nor its author.
+    @unittest.expectedFailure
+    def test_a_thiefs_own_is_not_the_officers(self):
+        """An officer disables the stolen operator. Its thief has another disabled and shows the reply to that."""
+        def own(call):
+            return relay_own("operator", call, body=door.field(1, "approver3"))
+        self.assert_not_believed(own, DISABLE)
+
+
+class Refusals(Test):
+    def test_an_unsigned_one_is_believed_by_no_command(self):
+        self.assert_not_believed(lambda call: refusal("permission_denied"), *commands[1:])
+
+    def test_an_unsigned_one_is_believed_under_no_code_but_one(self):
+        for code in CODES.keys() - {"unavailable"}:
+            with self.subTest(code=code):
+                self.assert_not_believed(lambda call, code=code: refusal(code), DISABLE, FIND)
+
+    def test_an_unsigned_not_open_is_believed_as_that_and_nothing_else(self):
+        false_door.answer = lambda call: refusal("unavailable", "not open")
+        self.assert_failed(self.run_led(*DISABLE), "not open")
+        for who, *command in commands:
+            with self.subTest(command=command[:2]):
+                outcome = self.run_led(who, *command, "--json")
+                self.assertEqual((outcome.status, outcome.stderr), (1, ""))
+                self.assertEqual(json.loads(outcome.stdout).keys(), {"error"})
+                self.assertEqual(json.loads(outcome.stdout)["error"]["code"], "unavailable")
+
+    def test_what_only_looks_like_not_open_is_not_believed(self):
+        not_open = refusal("unavailable")
+        for reply in (not_open._replace(status=200), not_open.having(strongroom_code=None),
+                      not_open.having(strongroom_signature=door.b64(bytes(64))),
+                      genuine["ListPrincipals"].having(strongroom_signature=None, strongroom_code="unavailable")):
+            self.assert_not_believed(lambda call, reply=reply: reply, LIST, DISABLE)
+
+    def test_one_signed_by_another_key_is_not_believed(self):
+        key = Ed25519PrivateKey.generate()
+        for code in ("unavailable", "permission_denied"):
+            self.assert_not_believed(lambda call, code=code: call.signed(key, refusal(code)), LIST, DISABLE)
+
+    # The key server signs its refusal for anybody who sends it the nonce of the officer's call.
+    @unittest.expectedFailure
+    def test_a_strangers_own_is_not_the_officers(self):
+        def own(call):
+            return relay(call, f"v1 nobody {int(time.time() * 1000)} {door.b64(call.nonce)} {door.b64(bytes(64))}")
+        self.assert_not_believed(own, LIST)
+
+    # The signature covers the body alone: the HTTP status and strongroom-code are anybody's.
+    @unittest.expectedFailure
+    def test_a_genuine_success_dressed_as_one_is_not_believed(self):
+        def dressed(call):
+            return relay(call)._replace(status=403).having(strongroom_code="permission_denied")
+        self.assert_not_believed(dressed, LIST)
+
+    @unittest.expectedFailure
+    def test_the_code_of_a_genuine_one_cannot_be_changed(self):
+        false_door.answer = lambda call: relay(call).having(strongroom_code="no_space")
+        outcome = self.run_led("officer", "principal", "disable", "nobody", "--json")
+        self.assertNotEqual(json.loads(outcome.stdout)["error"]["code"], "no_space")
+
+
+class Sealed(Test):
+    """A sealed vault has no key to sign with. So it is believed unsigned that it is sealed, and no more than that."""
+
+    def test_a_door_may_say_that_the_vault_is_sealed(self):
+        sealed = door.field(1, "0.1.0") + door.field(3, "x") + door.field(5, 1) + door.field(7, 3)
+        false_door.answer = lambda call: success(sealed)
+        self.assertEqual(self.run_led(*STATUS).stdout, "x - strongroom 0.1.0\nSEALED: 0 of 3 shares given\n")
+
+    # All that is unsigned is believed of Status and Unseal.
+    @unittest.expectedFailure
+    def test_it_may_not_say_that_the_vault_is_open(self):
+        self.assert_not_believed(lambda call: genuine["Status"].having(strongroom_signature=None), STATUS)
+
+    @unittest.expectedFailure
+    def test_it_may_not_say_that_the_status_is_refused(self):
+        self.assert_not_believed(lambda call: refusal("permission_denied"), STATUS)
+
+    @unittest.expectedFailure
+    def test_it_may_not_say_that_a_share_opened_the_vault(self):
+        false_door.answer = lambda call: success(b"")
+        self.assert_failed(self.run_led("officer", "unseal", stdin=b"a share\n"), NOT_SIGNED)
+
+
+class Strangers(Test):
+    def assert_hears_nothing(self, path):
+        with FalseDoor(path) as stranger:
+            stranger.answer = lambda call: genuine[call.method]
+            for who, *command in (LIST, FIND):
+                self.assert_failed(vault.run(*command, who=stranger.leads(who)),
+                                   "certificate is not of the expected authority or name")
+            self.assertEqual(stranger.methods, [])
+
+    def test_a_door_of_another_authority_hears_nothing(self):
+        other = vault.path("other")
+        vault.must("init", other, "--dev", who=None)
+        self.assert_hears_nothing(certificate(other))
+
+    def test_a_door_of_another_address_hears_nothing(self):
+        self.assert_hears_nothing(certificate(vault.dir, "127.0.0.2"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
