@@ -25,6 +25,8 @@ const char* lane_change(v1::LaneItem::Change change) {
       return "closed";
     case v1::LaneItem::DROPPED:
       return "dropped";
+    case v1::LaneItem::MERGED:
+      return "published in place of others";
     default:
       return "changed";
   }

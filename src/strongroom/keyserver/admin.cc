@@ -80,6 +80,13 @@ Result<v1::StatusResponse> KeyServer::status(const std::string& who,
   out.set_collections(static_cast<uint32_t>(ledger_.collections().size()));
   out.set_blocks(ledger_.blocks().size());
   out.set_lanes_live(ledger_.live_lanes());
+  for (const auto& [number, lane] : ledger_.lanes()) {
+    if (lane.status == v1::LaneItem::OPENED && !lane.history) {
+      out.set_lanes_open(out.lanes_open() + 1);
+    }
+  }
+  out.set_lanes_merged(ledger_.merged_lanes());
+  if (const auto& merge = ledger_.merge()) out.set_lanes_merging(merge->sources.size());
   out.set_epoch(state_->epoch());
   out.set_started_ms(started_ms_);
   for (const char* warning : state_->warnings()) out.add_warnings(warning);

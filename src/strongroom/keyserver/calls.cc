@@ -82,6 +82,9 @@ v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch) {
       answer_unlogged(batch.calls(i), pending, reply);
     }
   }
+  for (const Pending& pending : pendings) {
+    for (const uint32_t gone : pending.gone) lane_tokens_.erase(LaneId{gone});
+  }
   return replies;
 }
 
@@ -91,9 +94,15 @@ Result<void> KeyServer::store_secrets(const v1::CallBatch& batch,
     const Pending& pending = pendings[i];
     if (!pending.position) continue;
     const v1::Call& call = batch.calls(static_cast<int>(i));
+    for (const uint32_t gone : pending.gone) {
+      // A search of this very batch may have been decided before the merge: its tokens are still
+      // owed, so the derived keys of the lane go last, in handle().
+      if (ledger_.lanes().at(gone).retired) lane_tokens(LaneId{gone});
+      state_->drop_lane(LaneId{gone});
+    }
     if (pending.new_block) {
       state_->add_block(pending.first.block(), pending.collection);
-    } else if (call.has_open_lane()) {
+    } else if (call.has_open_lane() || call.has_begin_merge()) {
       state_->add_lane(pending.lane);
     } else if (call.has_unique_tokens()) {
       state_->add_unique(pending.collection);
@@ -144,6 +153,17 @@ Result<void> KeyServer::derive(const v1::Call& call, const Pending& pending,
     case v1::Call::kUniqueTokens:
       return derive_unique_tokens(call.unique_tokens(), pending, leaf,
                                   *reply.mutable_unique_tokens());
+    case v1::Call::kResetLanes:
+      reply.mutable_reset_lanes()->set_leaf(leaf.index().value);
+      reply.mutable_reset_lanes()->set_revision(ledger_.revision());
+      reply.mutable_reset_lanes()->set_closed(pending.closed);
+      reply.mutable_reset_lanes()->set_dropped(static_cast<uint32_t>(pending.gone.size()));
+      return {};
+    case v1::Call::kBeginMerge:
+      return derive_begin_merge(call.begin_merge(), pending, leaf, *reply.mutable_begin_merge());
+    case v1::Call::kFinishMerge:
+      reply.mutable_finish_merge()->set_leaf(leaf.index().value);
+      return {};
     default:
       return make_error(ErrorCode::kInternal, "An entry was logged for a call that needs none.");
   }
@@ -247,6 +267,44 @@ Result<void> KeyServer::derive_unique_tokens(const v1::UniqueTokensCall& call,
   return {};
 }
 
+Result<void> KeyServer::derive_begin_merge(const v1::BeginMergeCall& call, const Pending& pending,
+                                           const DurableLeaf& leaf, v1::BeginMergeReply& reply) {
+  const LaneRoot* target = state_->lane_root(pending.lane);
+  if (target == nullptr) {  // By a call behind it in the same batch.
+    return make_error(ErrorCode::kUnavailable, "Another merge was begun in place of this one.");
+  }
+  std::string& roots = *reply.mutable_source_roots();
+  roots.reserve(static_cast<size_t>(call.sources_size()) * LaneRoot::kSize);
+  for (const uint32_t source : call.sources()) {
+    const LaneRoot* root = state_->lane_root(LaneId{source});
+    if (root == nullptr) {  // Likewise.
+      explicit_bzero(roots.data(), roots.size());
+      roots.clear();
+      return make_error(ErrorCode::kUnavailable, "This merge was ended before it was answered.");
+    }
+    append_secret(roots, *root);
+  }
+  reply.set_leaf(leaf.index().value);
+  reply.set_lane(pending.lane.value);
+  append_secret(*reply.mutable_root(), *target);
+  return {};
+}
+
+void KeyServer::list_lanes(v1::ListLanesReply& reply) const {
+  reply.set_next_lane(ledger_.next_lane());
+  reply.set_generation(ledger_.generation());
+  for (const auto& [number, info] : ledger_.lanes()) {
+    if (info.retired || info.status == v1::LaneItem::DROPPED) continue;
+    v1::ListLanesReply::Lane& lane = *reply.add_lanes();
+    lane.set_lane(number);
+    lane.set_collection(info.collection.value);
+    lane.set_packed(info.packed);
+    lane.set_searched(info.status != v1::LaneItem::RESERVED && !info.history);
+    lane.set_closed(info.status == v1::LaneItem::CLOSED || info.status == v1::LaneItem::PUBLISHED);
+    lane.set_history(info.history);
+  }
+}
+
 void KeyServer::answer_unlogged(const v1::Call& call, const Pending& pending,
                                 v1::Reply& reply) const {
   if (call.has_sync()) {
@@ -264,6 +322,12 @@ void KeyServer::answer_unlogged(const v1::Call& call, const Pending& pending,
     }
   } else if (call.has_check()) {
     reply.mutable_check()->set_revision(ledger_.revision());
+  } else if (call.has_list_lanes()) {
+    list_lanes(*reply.mutable_list_lanes());
+  } else if (call.has_reset_lanes()) {
+    reply.mutable_reset_lanes()->set_revision(ledger_.revision());
+  } else if (call.has_finish_merge()) {
+    reply.mutable_finish_merge()->set_leaf(pending.leaf);
   } else {
     // A change of a lane that was made before.
     reply.mutable_publish_lane()->set_leaf(pending.leaf);

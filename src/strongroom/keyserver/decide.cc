@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "strongroom/crypto/hash.h"
 #include "strongroom/keyserver/key_server.h"
 #include "strongroom/keyserver/pending.h"
 
@@ -10,6 +11,8 @@ namespace strongroom::keyserver {
 namespace {
 
 using tlog::EntryType;
+
+constexpr size_t kLaneItemsMax = 4096;  // In one entry.
 
 Error invalid(const char* text, int64_t number = -1) {
   return make_error(ErrorCode::kInvalidArgument, text, number);
@@ -82,6 +85,17 @@ Result<void> KeyServer::decide(const v1::Call& call, uint64_t now, Pending& pend
       return decide_unique_tokens(call.unique_tokens(), now, pending);
     case v1::Call::kCheck:
       return decide_check(call.check(), now);
+    case v1::Call::kResetLanes:
+      return decide_reset_lanes(now, pending);
+    case v1::Call::kListLanes:
+      return {};
+    case v1::Call::kBeginMerge:
+      return decide_begin_merge(call.begin_merge(), now, pending);
+    case v1::Call::kFinishMerge:
+      return decide_finish_merge(call.finish_merge(), now, pending);
+    case v1::Call::kFreezeStore:
+    case v1::Call::kMeasureLanes:
+    case v1::Call::kIngestLane:
     case v1::Call::CALL_NOT_SET:
       break;
   }
@@ -311,6 +325,10 @@ Result<void> KeyServer::decide_publish_lane(const v1::PublishLaneCall& call, uin
     return make_error(ErrorCode::kNotFound, "There is no such lane. Open one.");
   }
   const LaneInfo& lane = it->second;
+  if (ledger_.is_merge_target(call.lane())) {
+    return make_error(ErrorCode::kPermissionDenied,
+                      "This lane is the target of a merge: only the compactor ends that.");
+  }
   v1::LaneItem::Change from = v1::LaneItem::RESERVED;
   v1::LaneItem::Change to = v1::LaneItem::PUBLISHED;
   switch (call.change()) {
@@ -372,6 +390,118 @@ Result<void> KeyServer::decide_unique_tokens(const v1::UniqueTokensCall& call, u
     item.set_unique(true);
   }
   SR_ASSIGN(pending.position, stage(EntryType::kToken, items, now));
+  return {};
+}
+
+Result<void> KeyServer::decide_reset_lanes(uint64_t now, Pending& pending) {
+  std::vector<v1::LogItem> items;
+  for (const auto& [number, lane] : ledger_.lanes()) {
+    const bool open = lane.status == v1::LaneItem::OPENED;
+    const bool reserved = lane.status == v1::LaneItem::RESERVED && !ledger_.is_merge_target(number);
+    if (!open && !reserved) continue;
+    v1::LaneItem& item = *items.emplace_back().mutable_lane();
+    item.set_lane(number);
+    item.set_collection(lane.collection.value);
+    item.set_change(open ? v1::LaneItem::CLOSED : v1::LaneItem::DROPPED);
+    item.set_generation(ledger_.generation() + items.size());
+    if (open) ++pending.closed;
+    if (reserved) pending.gone.push_back(number);
+    if (items.size() == kLaneItemsMax) break;  // The rest at the gateway's next start.
+  }
+  if (items.empty()) return {};
+  SR_ASSIGN(pending.position, stage(EntryType::kGrant, items, now));
+  return {};
+}
+
+Result<void> KeyServer::check_compactor(const std::string& credential) const {
+  const auto& expected = options_.compactor_credential;
+  if (expected && crypto::equal_ct(crypto::sha256({as_bytes(credential)}), *expected)) return {};
+  return make_error(
+      ErrorCode::kPermissionDenied,
+      "Only the compactor may merge lanes, with the credential that `serve` gave it.");
+}
+
+Result<void> KeyServer::decide_begin_merge(const v1::BeginMergeCall& call, uint64_t now,
+                                           Pending& pending) {
+  SR_TRY(check_compactor(call.credential()));
+  const CollectionId collection{call.collection()};
+  if (ledger_.collection(collection) == nullptr) return no_collection();
+  std::vector<uint32_t> sources(call.sources().begin(), call.sources().end());
+  std::sort(sources.begin(), sources.end());
+  if (sources.empty() || sources.size() > kMergeSourcesMax ||
+      std::adjacent_find(sources.begin(), sources.end()) != sources.end()) {
+    return invalid("A merge names 1 to 4096 lanes, each once.");
+  }
+  for (const uint32_t source : sources) {
+    if (ledger_.mergeable(source, collection)) continue;
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "Only lanes of one collection that are searched and that no writer has open "
+                      "can be merged; the number of one that cannot follows. Ask for the lanes "
+                      "again.",
+                      source);
+  }
+  if (ledger_.next_lane() > kLaneMax) {
+    return make_error(ErrorCode::kFailedPrecondition, "This vault has no lane numbers left.");
+  }
+  SR_TRY(reserve_reply((sources.size() + 1) * LaneRoot::kSize));
+
+  std::vector<v1::LogItem> items;
+  if (const auto& merge = ledger_.merge()) {
+    pending.gone.push_back(merge->lane);
+    v1::LaneItem& item = *items.emplace_back().mutable_lane();
+    item.set_lane(merge->lane);
+    item.set_collection(ledger_.lanes().at(merge->lane).collection.value);
+    item.set_change(v1::LaneItem::DROPPED);
+    item.set_generation(ledger_.generation() + 1);
+  }
+  pending.collection = collection;
+  pending.lane = LaneId{ledger_.next_lane()};
+  v1::LaneItem& item = *items.emplace_back().mutable_lane();
+  item.set_lane(pending.lane.value);
+  item.set_collection(collection.value);
+  item.set_change(v1::LaneItem::RESERVED);
+  item.set_generation(ledger_.generation() + items.size());
+  item.mutable_sources()->Add(sources.begin(), sources.end());
+  SR_ASSIGN(pending.position, stage(EntryType::kGrant, items, now));
+  return {};
+}
+
+Result<void> KeyServer::decide_finish_merge(const v1::FinishMergeCall& call, uint64_t now,
+                                            Pending& pending) {
+  SR_TRY(check_compactor(call.credential()));
+  const auto it = ledger_.lanes().find(call.lane());
+  if (it == ledger_.lanes().end()) {
+    return make_error(ErrorCode::kNotFound, "There is no such lane. Begin a merge.");
+  }
+  const auto ended = call.sources().empty() ? v1::LaneItem::DROPPED : v1::LaneItem::PUBLISHED;
+  if (!ledger_.is_merge_target(call.lane())) {
+    if (it->second.status != ended) {
+      return make_error(ErrorCode::kFailedPrecondition,
+                        "This merge is no longer under way: another was begun, or the key server "
+                        "started anew. Begin again; nothing was lost.");
+    }
+    pending.leaf = it->second.leaf;
+    return {};
+  }
+  std::vector<uint32_t> sources(call.sources().begin(), call.sources().end());
+  std::sort(sources.begin(), sources.end());
+  const auto& begun = ledger_.merge()->sources;
+  if (std::adjacent_find(sources.begin(), sources.end()) != sources.end() ||
+      !std::includes(begun.begin(), begun.end(), sources.begin(), sources.end())) {
+    return invalid("A merge ends with lanes that it did not begin with, or names one twice.");
+  }
+  pending.collection = it->second.collection;
+  pending.lane = LaneId{call.lane()};
+  pending.gone = sources;
+  if (sources.empty()) pending.gone.push_back(call.lane());
+  v1::LogItem items[1];
+  v1::LaneItem& item = *items[0].mutable_lane();
+  item.set_lane(call.lane());
+  item.set_collection(pending.collection.value);
+  item.set_change(sources.empty() ? v1::LaneItem::DROPPED : v1::LaneItem::MERGED);
+  item.set_generation(ledger_.generation() + 1);
+  item.mutable_sources()->Add(sources.begin(), sources.end());
+  SR_ASSIGN(pending.position, stage(EntryType::kGrant, items, now));
   return {};
 }
 

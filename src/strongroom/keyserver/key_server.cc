@@ -189,7 +189,7 @@ Result<void> KeyServer::reconcile() {
     state_->add_block(block, blocks[block].collection);
   }
   for (const auto& [number, lane] : lanes) {
-    if (lane.status == v1::LaneItem::DROPPED) {
+    if (lane.status == v1::LaneItem::DROPPED || lane.retired) {
       state_->drop_lane(LaneId{number});
     } else if (state_->lane_root(LaneId{number}) == nullptr) {
       if (!may_lack(lane.opened_leaf, lane.opened_ms)) return state_is_old();
@@ -228,10 +228,26 @@ Result<void> KeyServer::start(const Founding* founding) {
     for (v1::LogItem& item : items) item.set_author("init");
     SR_TRY(stage(EntryType::kPolicy, items, now));
   }
+  // Whoever was merging has lost its connection, and asks again.
+  std::optional<LaneId> abandoned;
+  if (const auto& merge = ledger_.merge()) {
+    abandoned = LaneId{merge->lane};
+    items.assign(1, {});
+    v1::LaneItem& item = *items[0].mutable_lane();
+    item.set_lane(merge->lane);
+    item.set_collection(ledger_.lanes().at(merge->lane).collection.value);
+    item.set_change(v1::LaneItem::DROPPED);
+    item.set_generation(ledger_.generation() + 1);
+    SR_TRY(stage(EntryType::kGrant, items, now));
+  }
   const auto committed = log_->commit();
   if (!committed) {
     failed_ = true;
     return committed.error();
+  }
+  if (abandoned) {
+    state_->drop_lane(*abandoned);
+    SR_TRY(state_->commit(log_->size()));
   }
   started_ms_ = now;
   epoch_started_us_ = clock_.monotonic_us();

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -40,6 +41,8 @@ struct KeyServerOptions {
   std::string dir;         // DIR/keyserver
   std::string mirror_dir;  // DIR/keyserver-mirror: better on another disk.
   std::string version;     // Of the program, for the log and `status`.
+  // SHA-256 of what the compactor shows with its calls. None: nobody may merge.
+  std::optional<ByteArray<32>> compactor_credential = {};
 };
 
 // What a vault starts with. Policy version 0 becomes 1; collections start at revision 1.
@@ -145,8 +148,13 @@ class KeyServer {
   Result<void> decide_unique_tokens(const v1::UniqueTokensCall& call, uint64_t now,
                                     Pending& pending);
   Result<void> decide_check(const v1::CheckCall& call, uint64_t now);
+  Result<void> decide_reset_lanes(uint64_t now, Pending& pending);
+  Result<void> decide_begin_merge(const v1::BeginMergeCall& call, uint64_t now, Pending& pending);
+  Result<void> decide_finish_merge(const v1::FinishMergeCall& call, uint64_t now, Pending& pending);
+  Result<void> check_compactor(const std::string& credential) const;
   Result<TicketRecord*> admit(const v1::SignedTicket& ticket, Bytes request_id, uint64_t now);
   Result<void> reserve_reply(size_t bytes);
+  void list_lanes(v1::ListLanesReply& reply) const;
   // What the batch brought about in the key state, durable.
   Result<void> store_secrets(const v1::CallBatch& batch, std::span<const Pending> pendings);
   // Derive, under a durable leaf.
@@ -161,6 +169,8 @@ class KeyServer {
                                    const DurableLeaf& leaf, v1::UpdateGrantReply& reply);
   Result<void> derive_unique_tokens(const v1::UniqueTokensCall& call, const Pending& pending,
                                     const DurableLeaf& leaf, v1::UniqueTokensReply& reply);
+  Result<void> derive_begin_merge(const v1::BeginMergeCall& call, const Pending& pending,
+                                  const DurableLeaf& leaf, v1::BeginMergeReply& reply);
   void answer_unlogged(const v1::Call& call, const Pending& pending, v1::Reply& reply) const;
   crypto::LaneTokens* lane_tokens(LaneId lane);
 

@@ -61,6 +61,14 @@ uint64_t Ledger::live_lanes() const {
   return count;
 }
 
+bool Ledger::mergeable(uint32_t lane, CollectionId collection) const {
+  const auto it = lanes_.find(lane);
+  if (it == lanes_.end()) return false;
+  const LaneInfo& info = it->second;
+  return info.collection == collection && !info.history && !info.retired &&
+         (info.status == v1::LaneItem::PUBLISHED || info.status == v1::LaneItem::CLOSED);
+}
+
 Result<void> Ledger::replay(const tlog::Entry& entry) {
   if (parsed_.size() < entry.items.size()) parsed_.resize(entry.items.size());
   for (size_t i = 0; i < entry.items.size(); ++i) {
@@ -221,11 +229,13 @@ Result<void> Ledger::apply_lane_item(const v1::LaneItem& item, uint64_t leaf, ui
       item.change() == v1::LaneItem::OPENED || item.change() == v1::LaneItem::RESERVED;
   if (opens) {
     if (item.lane() != next_lane_ || item.lane() > kLaneMax) return foreign(leaf);
+    if (item.sources_size() != 0) SR_TRY(begin_merge(item));
     ++next_lane_;
     lanes_[item.lane()] = {CollectionId{item.collection()},
                            item.change(),
                            item.change() == v1::LaneItem::RESERVED,
                            item.history(),
+                           false,
                            leaf,
                            leaf,
                            t_ms};
@@ -243,7 +253,9 @@ Result<void> Ledger::apply_lane_item(const v1::LaneItem& item, uint64_t leaf, ui
       ++info.reserved_lanes;
       break;
     case v1::LaneItem::PUBLISHED: {
-      if (lane->second.status != v1::LaneItem::RESERVED) return foreign(leaf);
+      if (lane->second.status != v1::LaneItem::RESERVED || is_merge_target(item.lane())) {
+        return foreign(leaf);
+      }
       live.insert(std::upper_bound(live.begin(), live.end(), item.lane()), item.lane());
       --info.reserved_lanes;
       break;
@@ -254,13 +266,52 @@ Result<void> Ledger::apply_lane_item(const v1::LaneItem& item, uint64_t leaf, ui
     case v1::LaneItem::DROPPED:
       if (lane->second.status != v1::LaneItem::RESERVED) return foreign(leaf);
       --info.reserved_lanes;
+      if (merge_ && merge_->lane == item.lane()) merge_.reset();
+      break;
+    case v1::LaneItem::MERGED:
+      SR_TRY(apply_merged(item, info));
       break;
     default:
       return foreign(leaf);
   }
-  lane->second.status = item.change();
+  lane->second.status =
+      item.change() == v1::LaneItem::MERGED ? v1::LaneItem::PUBLISHED : item.change();
   lane->second.leaf = leaf;
   generation_ = item.generation();
+  return {};
+}
+
+Result<void> Ledger::begin_merge(const v1::LaneItem& item) {
+  MergeInfo merge{item.lane(), {item.sources().begin(), item.sources().end()}};
+  const bool ascend = std::is_sorted(merge.sources.begin(), merge.sources.end(),
+                                     [](uint32_t a, uint32_t b) { return a <= b; });
+  if (merge_ || item.change() != v1::LaneItem::RESERVED || item.history() || !ascend ||
+      !std::all_of(merge.sources.begin(), merge.sources.end(), [&](uint32_t lane) {
+        return mergeable(lane, CollectionId{item.collection()});
+      })) {
+    return foreign(0);
+  }
+  merge_ = std::move(merge);
+  return {};
+}
+
+Result<void> Ledger::apply_merged(const v1::LaneItem& item, CollectionInfo& info) {
+  if (!is_merge_target(item.lane()) || item.sources_size() == 0 ||
+      !std::includes(merge_->sources.begin(), merge_->sources.end(), item.sources().begin(),
+                     item.sources().end())) {
+    return foreign(0);
+  }
+  for (const uint32_t source : item.sources()) {
+    LaneInfo& lane = lanes_[source];
+    if (lane.retired) return foreign(0);
+    lane.retired = true;
+    std::erase(info.live_lanes, source);
+    ++merged_lanes_;
+  }
+  info.live_lanes.insert(
+      std::upper_bound(info.live_lanes.begin(), info.live_lanes.end(), item.lane()), item.lane());
+  --info.reserved_lanes;
+  merge_.reset();
   return {};
 }
 

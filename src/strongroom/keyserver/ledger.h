@@ -21,6 +21,7 @@ namespace strongroom::keyserver {
 
 inline constexpr uint32_t kBlockMax = (1u << 28) - 1;
 inline constexpr size_t kLanesPerCollectionMax = 4096;
+inline constexpr size_t kMergeSourcesMax = 4096;
 
 struct BlockInfo {
   CollectionId collection;
@@ -34,6 +35,7 @@ struct LaneInfo {
   v1::LaneItem::Change status = v1::LaneItem::OPENED;
   bool packed = false;
   bool history = false;  // Of superseded values: not searched.
+  bool retired = false;  // Merged into another: not searched, its root destroyed.
   uint64_t leaf = 0;     // Of the last change.
   uint64_t opened_leaf = 0;
   uint64_t opened_ms = 0;
@@ -48,6 +50,12 @@ struct CollectionInfo {
   size_t reserved_lanes = 0;
   std::optional<uint64_t> unique_leaf;  // First unique tokens, which made the root.
   uint64_t unique_ms = 0;
+};
+
+// Lanes being merged into one, from the entry that reserved that to the one that ends it.
+struct MergeInfo {
+  uint32_t lane = 0;
+  std::vector<uint32_t> sources;  // Ascending.
 };
 
 // How often each record was released, in pages of 16.
@@ -89,6 +97,11 @@ class Ledger {
   std::optional<CollectionId> granted(RecordIndex idx) const;
   const std::map<uint32_t, LaneInfo>& lanes() const { return lanes_; }
   uint64_t live_lanes() const;
+  // Whether it may be merged: searched, of this collection, and no writer has it open.
+  bool mergeable(uint32_t lane, CollectionId collection) const;
+  const std::optional<MergeInfo>& merge() const { return merge_; }
+  bool is_merge_target(uint32_t lane) const { return merge_ && merge_->lane == lane; }
+  uint64_t merged_lanes() const { return merged_lanes_; }
   uint32_t next_lane() const { return next_lane_; }
   uint64_t next_u() const { return next_u_; }
   uint64_t generation() const { return generation_; }  // Of all lanes.
@@ -102,6 +115,8 @@ class Ledger {
   Result<void> apply_grant(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_grant_item(const v1::GrantItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_lane_item(const v1::LaneItem& item, uint64_t leaf, uint64_t t_ms);
+  Result<void> begin_merge(const v1::LaneItem& item);
+  Result<void> apply_merged(const v1::LaneItem& item, CollectionInfo& info);
 
   ByteArray<16> vault_;
   policy::Engine engine_;
@@ -110,6 +125,8 @@ class Ledger {
   std::map<uint32_t, CollectionInfo> collections_;
   std::vector<BlockInfo> blocks_;  // By number.
   std::map<uint32_t, LaneInfo> lanes_;
+  std::optional<MergeInfo> merge_;
+  uint64_t merged_lanes_ = 0;
   uint32_t next_lane_ = 1;
   uint64_t next_u_ = 1;
   uint64_t generation_ = 0;

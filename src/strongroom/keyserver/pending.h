@@ -19,7 +19,9 @@ struct KeyServer::Pending {
   uint32_t count = 0;
   bool new_block = false;
   std::vector<uint64_t> versions;  // u: of a grant one, of an update one each.
-  LaneId lane;                     // OpenLane, PublishLane.
+  LaneId lane;                     // OpenLane, PublishLane; BeginMerge, FinishMerge: the target.
+  std::vector<uint32_t> gone;      // Lanes whose root this destroys.
+  uint32_t closed = 0;             // ResetLanes.
 };
 
 }  // namespace strongroom::keyserver

@@ -130,7 +130,8 @@ class TestVault {
  public:
   explicit TestVault(env::Files& files = env::real_files(), bool on_disk = false)
       : files_(files), temp_(on_disk), root_(crypto::random_secret<SealingKey>()) {
-    options_ = {temp_.path() + "/keyserver", temp_.path() + "/keyserver-mirror", "test"};
+    options_ = {temp_.path() + "/keyserver", temp_.path() + "/keyserver-mirror", "test",
+                crypto::sha256(as_bytes(compactor_credential_))};
     for (const char* name : {"clerk", "operator", "officer"}) {
       const auto key = keys_.emplace(name, crypto::SigningKey::generate()).first;
       v1::Principal& principal = founding_.principals.emplace_back();
@@ -160,6 +161,7 @@ class TestVault {
   KeyServer& server() { return *server_; }
   env::ManualClock& clock() { return clock_; }
   const KeyServerOptions& options() const { return options_; }
+  const std::string& compactor_credential() const { return compactor_credential_; }
   const std::string& dir() const { return temp_.path(); }
   const SealingKey& root() const { return root_; }
   Founding& founding() { return founding_; }
@@ -207,6 +209,7 @@ class TestVault {
   TempDir temp_;
   env::ManualClock clock_;
   SealingKey root_;
+  const std::string compactor_credential_ = fresh(32);
   KeyServerOptions options_;
   std::map<std::string, crypto::SigningKey> keys_;
   Founding founding_;
@@ -283,6 +286,26 @@ inline v1::Call publish_call(uint32_t lane, v1::PublishLaneCall::Change change) 
   v1::Call call;
   call.mutable_publish_lane()->set_lane(lane);
   call.mutable_publish_lane()->set_change(change);
+  return call;
+}
+
+inline v1::Call begin_merge_call(const std::string& credential, std::vector<uint32_t> sources,
+                                 uint32_t collection = kPerson) {
+  v1::Call call;
+  auto& begin = *call.mutable_begin_merge();
+  begin.set_credential(credential);
+  begin.set_collection(collection);
+  begin.mutable_sources()->Add(sources.begin(), sources.end());
+  return call;
+}
+
+inline v1::Call finish_merge_call(const std::string& credential, uint32_t lane,
+                                  std::vector<uint32_t> sources) {
+  v1::Call call;
+  auto& finish = *call.mutable_finish_merge();
+  finish.set_credential(credential);
+  finish.set_lane(lane);
+  finish.mutable_sources()->Add(sources.begin(), sources.end());
   return call;
 }
 
