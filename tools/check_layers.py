@@ -22,6 +22,7 @@ ALLOWED = {
     "policy": {"base", "env", "proto"},
     "store": {"base", "env"},
     "synth": CRYPTO,
+    "drill": {"base", "store", "synth"},  # Attackers: no crypto, so that they cannot use a key.
     "intake": CRYPTO | {"proto"},
     "rpc": CRYPTO | {"proto"},
     "keyserver": CRYPTO | {"policy", "tlog", "keytree", "proto"},
