@@ -76,6 +76,12 @@ class FaultyStore : public store::Store {
     if (faults_.next() != Faults::Step::kRun) return Faults::error();
     return base_.compare_and_set(table, key, expected, desired);
   }
+  Result<void> erase_range(store::Table table, std::string_view from,
+                           std::string_view to) override {
+    return run([&]() -> Result<void> {
+      return synced(store::Durability::kSynced, base_.erase_range(table, from, to));
+    });
+  }
   Result<void> flush() override {
     return run([&] { return synced(store::Durability::kSynced, base_.flush()); });
   }

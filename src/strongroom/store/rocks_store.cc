@@ -1,5 +1,8 @@
+#include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/sst_file_writer.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
@@ -28,6 +31,21 @@ Slice slice(std::string_view s) {
 }
 std::string_view view(const Slice& s) {
   return {s.data(), s.size()};
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> describe(const rocksdb::DBOptions& db_options,
+                                                      bool large, const RocksOptions& options,
+                                                      const std::shared_ptr<rocksdb::Cache>& cache,
+                                                      std::array<rocksdb::Options, kTables>& out) {
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  families.emplace_back(rocksdb::kDefaultColumnFamilyName,
+                        rocks_table_options(Table::kMeta, large, options, cache));
+  for (int t = 0; t < kTables; ++t) {
+    const auto table = static_cast<Table>(t);
+    families.emplace_back(table_name(table), rocks_table_options(table, large, options, cache));
+    out[static_cast<size_t>(t)] = rocksdb::Options(db_options, families.back().options);
+  }
+  return families;
 }
 
 // The open database. Shared, so that a run that outlives its store by mistake is harmless.
@@ -74,6 +92,10 @@ class RocksRun : public SortedRun {
   uint64_t bytes() const override { return bytes_; }
   uint64_t entries() const override { return entries_; }
 
+  // Of no store.
+  RocksRun(rocksdb::Options options, Table table, std::string prefix)
+      : alone_(std::move(options)), table_(table), prefix_(std::move(prefix)) {}
+
   Result<void> finish_file() {
     if (!writer_) return {};
     const Status s = writer_->Finish();  // Syncs.
@@ -90,13 +112,15 @@ class RocksRun : public SortedRun {
   Result<void> open_file() {
     files_.push_back(prefix_ + std::to_string(files_.size()) + ".sst");
     writer_ = std::make_unique<rocksdb::SstFileWriter>(
-        rocksdb::EnvOptions(), engine_->options[static_cast<size_t>(table_)],
-        engine_->family(table_), /*invalidate_page_cache=*/false);  // It is read soon after.
+        rocksdb::EnvOptions(), engine_ ? engine_->options[static_cast<size_t>(table_)] : alone_,
+        engine_ ? engine_->family(table_) : nullptr,
+        /*invalidate_page_cache=*/false);  // It is read soon after.
     if (const Status s = writer_->Open(files_.back()); !s.ok()) return rocks_error(s);
     return {};
   }
 
-  std::shared_ptr<Engine> engine_;
+  std::shared_ptr<Engine> engine_;  // nullptr: of no store, made with alone_.
+  rocksdb::Options alone_;
   Table table_;
   std::string prefix_;
   std::vector<std::string> files_;
@@ -177,12 +201,66 @@ class RocksStore : public Store {
     }
     SR_TRY(mine->finish_file());
     if (mine->entries() == 0) return {};
-    rocksdb::IngestExternalFileOptions options;
-    options.move_files = true;
-    options.failed_move_fall_back_to_copy = true;
-    options.write_global_seqno = false;  // Would write into a file already synced.
-    return checked(
-        engine_->db->IngestExternalFile(engine_->family(mine->table()), mine->files(), options));
+    return take_in(mine->table(), mine->files());
+  }
+
+  Result<void> erase_range(Table table, std::string_view from, std::string_view to) override {
+    auto* family = engine_->family(table);
+    const Slice begin = slice(from), end = slice(to);
+    // Whole files go at once; what is left are rows in files that hold others too, and what has not
+    // been written to a file yet.
+    SR_TRY(checked(rocksdb::DeleteFilesInRange(engine_->db.get(), family, &begin, &end, false)));
+    bool left = false;
+    SR_TRY(scan(table, from, to, [&](std::string_view, std::string_view) {
+      left = true;
+      return false;
+    }));
+    if (!left) return {};
+    rocksdb::WriteBatch batch;
+    if (const Status s = batch.DeleteRange(family, begin, end); !s.ok()) return rocks_error(s);
+    SR_TRY(write(batch, Durability::kSynced));
+    // Else the mark that they are gone would be looked at in every read around it.
+    rocksdb::CompactRangeOptions options;
+    options.exclusive_manual_compaction = false;
+    return checked(engine_->db->CompactRange(options, family, &begin, &end));
+  }
+
+  Result<uint64_t> measure(Table table, std::string_view from, std::string_view to) override {
+    const rocksdb::Range range(slice(from), slice(to));
+    rocksdb::SizeApproximationOptions options;
+    options.include_memtables = true;
+    uint64_t bytes = 0;
+    const Status s =
+        engine_->db->GetApproximateSizes(options, engine_->family(table), &range, 1, &bytes);
+    if (!s.ok()) return rocks_error(s);
+    return bytes;
+  }
+
+  Result<void> freeze(const std::string& folder) override {
+    SR_TRY(remove_frozen(folder));
+    rocksdb::Checkpoint* made = nullptr;
+    const Status s = rocksdb::Checkpoint::Create(engine_->db.get(), &made);
+    const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+    if (!s.ok()) return rocks_error(s);
+    return checked(checkpoint->CreateCheckpoint(folder, /*log_size_for_flush=*/0));
+  }
+
+  Result<void> ingest_files(Table table, std::string_view from, std::string_view to,
+                            std::span<const std::string> files) override {
+    if (files.empty()) return {};
+    for (const std::string& file : files) {
+      rocksdb::SstFileReader reader(engine_->options[static_cast<size_t>(table)]);
+      if (!reader.Open(file).ok()) return foreign_file();
+      rocksdb::ReadOptions read;
+      read.fill_cache = false;
+      const std::unique_ptr<rocksdb::Iterator> it(reader.NewIterator(read));
+      // They are sorted, and checked for that again when they are taken in.
+      it->SeekToFirst();
+      if (!it->Valid() || view(it->key()) < from) return foreign_file();
+      it->SeekToLast();
+      if (!it->Valid() || (!to.empty() && view(it->key()) >= to)) return foreign_file();
+    }
+    return take_in(table, {files.begin(), files.end()});
   }
 
   Result<bool> compare_and_set(Table table, std::string_view key,
@@ -218,6 +296,21 @@ class RocksStore : public Store {
   }
 
  private:
+  static Error foreign_file() {
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        "A file to be taken into the store is not a sorted run of the rows it is said "
+        "to have. Nothing was taken in.");
+  }
+
+  Result<void> take_in(Table table, const std::vector<std::string>& files) {
+    rocksdb::IngestExternalFileOptions options;
+    options.move_files = true;
+    options.failed_move_fall_back_to_copy = true;
+    options.write_global_seqno = false;  // Would write into a file already synced.
+    return checked(engine_->db->IngestExternalFile(engine_->family(table), files, options));
+  }
+
   Result<void> take(const Status& status, const rocksdb::PinnableSlice& found,
                     std::optional<std::string>& value) {
     if (status.ok()) {
@@ -308,14 +401,7 @@ Result<std::unique_ptr<Store>> open_rocks_store(const std::string& path,
   const rocksdb::DBOptions db_options = rocks_db_options(options, cache);
   auto engine = std::make_shared<Engine>();
   engine->path = path;
-  std::vector<rocksdb::ColumnFamilyDescriptor> families;
-  families.emplace_back(rocksdb::kDefaultColumnFamilyName,
-                        rocks_table_options(Table::kMeta, large, options, cache));
-  for (int t = 0; t < kTables; ++t) {
-    const auto table = static_cast<Table>(t);
-    families.emplace_back(table_name(table), rocks_table_options(table, large, options, cache));
-    engine->options[static_cast<size_t>(t)] = rocksdb::Options(db_options, families.back().options);
-  }
+  const auto families = describe(db_options, large, options, cache, engine->options);
   rocksdb::DB* db = nullptr;
   const Status opened = rocksdb::DB::Open(db_options, path, families, &engine->families, &db);
   engine->db.reset(db);
@@ -326,6 +412,54 @@ Result<std::unique_ptr<Store>> open_rocks_store(const std::string& path,
   SR_ASSIGN(const auto leftover, files.list(runs));
   for (const std::string& name : leftover) SR_TRY(files.remove(runs + "/" + name));
   return std::unique_ptr<Store>(std::make_unique<RocksStore>(std::move(engine)));
+}
+
+Result<std::unique_ptr<Store>> open_frozen_store(const std::string& folder,
+                                                 const RocksOptions& options) {
+  const auto cache = rocks_cache(options);
+  rocksdb::DBOptions db_options = rocks_db_options(options, cache);
+  db_options.create_if_missing = false;
+  db_options.create_missing_column_families = false;
+  auto engine = std::make_shared<Engine>();
+  engine->path = folder;
+  const auto families = describe(db_options, false, options, cache, engine->options);
+  rocksdb::DB* db = nullptr;
+  const Status opened =
+      rocksdb::DB::OpenForReadOnly(db_options, folder, families, &engine->families, &db);
+  engine->db.reset(db);
+  if (!opened.ok()) return rocks_open_error(opened);
+  return std::unique_ptr<Store>(std::make_unique<RocksStore>(std::move(engine)));
+}
+
+Result<void> remove_frozen(const std::string& folder) {
+  env::Files& files = env::real_files();
+  // Made under another name first, and renamed: a crash may have left that.
+  for (const std::string& path : {folder, folder + ".tmp"}) {
+    SR_ASSIGN(const bool there, files.exists(path));
+    if (!there) continue;
+    SR_ASSIGN(const auto names, files.list(path));
+    for (const std::string& name : names) SR_TRY(files.remove(path + "/" + name));
+    SR_TRY(files.remove(path));
+  }
+  return {};
+}
+
+std::unique_ptr<SortedRun> begin_run_files(std::string prefix, Table table) {
+  RocksOptions options;
+  options.block_cache_bytes = size_t{8} << 20;  // Nothing is read.
+  const auto cache = rocks_cache(options);
+  std::array<rocksdb::Options, kTables> tables;
+  describe(rocks_db_options(options, cache), false, options, cache, tables);
+  return std::make_unique<RocksRun>(tables[static_cast<size_t>(table)], table, std::move(prefix));
+}
+
+Result<std::vector<std::string>> finish_run_files(SortedRun& run) {
+  auto* mine = dynamic_cast<RocksRun*>(&run);
+  if (mine == nullptr || mine->engine() != nullptr) {
+    return make_error(ErrorCode::kInvalidArgument, "This sorted run belongs to a store.");
+  }
+  SR_TRY(mine->finish_file());
+  return mine->files();
 }
 
 }  // namespace strongroom::store

@@ -320,5 +320,58 @@ TEST_F(RocksStoreTest, StatsCountWhatIsInSortedFiles) {
   EXPECT_EQ(stats->bytes[1], 0u);
 }
 
+// What a compactor does: reads a frozen copy while the store goes on, and writes files beside it.
+TEST_F(RocksStoreTest, AFrozenCopyStaysAsItWasAndFilesMadeApartAreTakenIn) {
+  auto store = reopen();
+  ingest(*store, 0, 1000);
+  ASSERT_TRUE(put(*store, 5000));  // Not in a file yet.
+  const std::string folder = path_ + "/frozen";
+  ASSERT_TRUE(store->freeze(folder));
+  ASSERT_TRUE(store->erase_range(Table::kRecords, key_of(0), key_of(4000)));
+  ASSERT_TRUE(put(*store, 5001));
+  {
+    auto frozen = open_frozen_store(folder, {});
+    ASSERT_TRUE(frozen) << frozen.error().text;
+    EXPECT_EQ(*get(**frozen, 7), value_of(7));
+    EXPECT_EQ(*get(**frozen, 5000), value_of(5000));
+    EXPECT_EQ(*get(**frozen, 5001), std::nullopt);
+    EXPECT_FALSE(put(**frozen, 1));
+    size_t rows = 0;
+    ASSERT_TRUE((*frozen)->scan(Table::kRecords, "", "",
+                                [&](std::string_view, std::string_view) { return ++rows, true; }));
+    EXPECT_EQ(rows, 1001u);
+  }
+  ASSERT_TRUE(store->freeze(folder)) << "the one before goes";
+
+  fs::create_directories(root_ + "/apart");
+  auto run = begin_run_files(root_ + "/apart/1-", Table::kRecords);
+  for (int i = 100; i < 200; ++i) ASSERT_TRUE(run->add(key_of(i), value_of(i)));
+  const auto made = finish_run_files(*run);
+  ASSERT_TRUE(made);
+  ASSERT_EQ(made->size(), 1u);
+  const auto outside = store->ingest_files(Table::kRecords, key_of(100), key_of(199), *made);
+  EXPECT_EQ(outside.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(store->ingest_files(Table::kRecords, key_of(101), key_of(200), *made).error().code,
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(*get(*store, 150), std::nullopt);
+  const auto taken = store->ingest_files(Table::kRecords, key_of(100), key_of(200), *made);
+  ASSERT_TRUE(taken) << taken.error().text;
+  EXPECT_EQ(*get(*store, 150), value_of(150));
+  run.reset();
+  EXPECT_TRUE(fs::is_empty(root_ + "/apart"));
+  std::ofstream(root_ + "/apart/no") << "not a sorted run";
+  const std::vector<std::string> bad{root_ + "/apart/no"};
+  EXPECT_EQ(store->ingest_files(Table::kRecords, "", "", bad).error().code,
+            ErrorCode::kInvalidArgument);
+
+  ASSERT_TRUE(remove_frozen(folder));
+  EXPECT_FALSE(fs::exists(folder));
+  ASSERT_TRUE(remove_frozen(folder));
+  store.reset();
+  store = reopen();
+  EXPECT_EQ(*get(*store, 150), value_of(150));
+  EXPECT_EQ(*get(*store, 7), std::nullopt);
+}
+
 }  // namespace
 }  // namespace strongroom::store

@@ -95,6 +95,23 @@ class Store {
   // Every write acknowledged, kBuffered ones too, is on disk when it returns.
   virtual Result<void> flush() = 0;
   virtual Result<StoreStats> stats() = 0;
+
+  // Erases all rows with keys in [from, to), synced. Not all or none: after an error some are gone,
+  // and the call is made again.
+  virtual Result<void> erase_range(Table table, std::string_view from, std::string_view to);
+  // Bytes that the rows of [from, to) take on disk, about.
+  virtual Result<uint64_t> measure(Table table, std::string_view from, std::string_view to);
+
+  // For another process, which has not got the store open itself. kFailedPrecondition from an
+  // engine without files.
+  //
+  // Makes a copy as of now in `folder`, on the same disk, to be opened by open_frozen_store().
+  // Costs a flush and a link for each file. What is in the folder is removed first.
+  virtual Result<void> freeze(const std::string& folder);
+  // Takes in files that finish_run_files() gave, all together, and moves them away. As ingest().
+  //   kInvalidArgument  Not such files, or a key is not in [from, to). Nothing was taken in.
+  virtual Result<void> ingest_files(Table table, std::string_view from, std::string_view to,
+                                    std::span<const std::string> files);
 };
 
 // Everything in memory, gone with the object. For tests and models.
@@ -114,5 +131,16 @@ struct RocksOptions {
 //   kFailedPrecondition  Open elsewhere, or written by a newer version.
 Result<std::unique_ptr<Store>> open_rocks_store(const std::string& path,
                                                 const RocksOptions& options);
+
+// What freeze() made, for reading: everything that writes is kFailedPrecondition.
+Result<std::unique_ptr<Store>> open_frozen_store(const std::string& folder,
+                                                 const RocksOptions& options);
+// Removes what freeze() made, or part of it. Nothing there is fine.
+Result<void> remove_frozen(const std::string& folder);
+// A sorted run without a store: written to files whose names start with `prefix`. They are deleted
+// with the run, unless ingest_files() has moved them away.
+std::unique_ptr<SortedRun> begin_run_files(std::string prefix, Table table);
+// Ends a run of begin_run_files(): its files, synced. None if it is empty.
+Result<std::vector<std::string>> finish_run_files(SortedRun& run);
 
 }  // namespace strongroom::store

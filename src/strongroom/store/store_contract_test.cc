@@ -53,6 +53,25 @@ class StoreContractTest : public testing::TestWithParam<const char*> {
   std::unique_ptr<Store> store_;
 };
 
+TEST_P(StoreContractTest, ARangeIsErasedWhereverItsRowsAre) {
+  auto run = store_->begin_run(Table::kPostings);
+  ASSERT_TRUE(run);
+  for (const char* key : {"a1", "a2", "b1", "b2", "c1"}) ASSERT_TRUE((*run)->add(key, "run"));
+  ASSERT_TRUE(store_->ingest(std::move(*run)));
+  put(Table::kPostings, "b0", "put");
+  put(Table::kPostings, "b3", "put");
+  put(Table::kDirectory, "b1", "other table");
+  const auto bytes = store_->measure(Table::kPostings, "a", "d");
+  EXPECT_TRUE(bytes);
+  ASSERT_TRUE(store_->erase_range(Table::kPostings, "b", "c"));
+  EXPECT_EQ(scan(Table::kPostings, "", ""), "a1=run a2=run c1=run ");
+  EXPECT_EQ(get(Table::kPostings, "b3"), "<absent>");
+  EXPECT_EQ(get(Table::kDirectory, "b1"), "other table");
+  ASSERT_TRUE(store_->erase_range(Table::kPostings, "b", "c")) << "nothing left is fine";
+  put(Table::kPostings, "b1", "again");
+  EXPECT_EQ(get(Table::kPostings, "b1"), "again");
+}
+
 TEST_P(StoreContractTest, TablesAreApartAndBatchesSpanThem) {
   const std::vector<Put> puts{{Table::kRecords, "k", "record"},
                               {Table::kPostings, "k", "posting"},
