@@ -38,7 +38,16 @@ void wipe(v1::Reply& reply) {
       return wipe(*reply.mutable_open_lane()->mutable_root());
     case v1::Reply::kUniqueTokens:
       return wipe(*reply.mutable_unique_tokens()->mutable_tokens());
+    case v1::Reply::kBeginMerge:
+      wipe(*reply.mutable_begin_merge()->mutable_root());
+      return wipe(*reply.mutable_begin_merge()->mutable_source_roots());
     case v1::Reply::kError:
+    case v1::Reply::kResetLanes:
+    case v1::Reply::kListLanes:
+    case v1::Reply::kFinishMerge:
+    case v1::Reply::kFreezeStore:
+    case v1::Reply::kMeasureLanes:
+    case v1::Reply::kIngestLane:
     case v1::Reply::kSync:
     case v1::Reply::kPublishLane:
     case v1::Reply::kCheck:
