@@ -152,7 +152,7 @@ Result<strongroom::rpc::LoadResult> Load::run(double seconds) {
 Result<int> measure(const char* credential_path, uint64_t people, int clients, double seconds) {
   SR_ASSIGN(const auto credential, strongroom::app::load_credential(credential_path));
   SR_ASSIGN(auto admin, strongroom::app::AdminClient::connect(credential));
-  SR_ASSIGN(const auto person, admin->collection("person"));
+  SR_ASSIGN(const auto person, admin->collection("bench_person"));
   Load load(credential, person.id(), people, clients);
   SR_ASSIGN(const auto result, load.run(seconds));
   const uint64_t errors = result.errors + load.wrong();

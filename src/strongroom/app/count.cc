@@ -11,10 +11,10 @@ struct Options : QueryOptions {
 
 Result<void> run(const Global& global, const Options& options) {
   v1::CountRequest request;
-  for (const auto& text : options.terms) {
-    SR_ASSIGN(*request.add_terms(), parse_term(text));
-  }
   SR_ASSIGN(auto query, open_query(global, options, 0));
+  for (const auto& text : options.terms) {
+    SR_ASSIGN(*request.add_terms(), parse_term(text, query.schema));
+  }
   *request.mutable_ticket() = query.ticket;
   request.set_request_id(fresh_id());
   SR_ASSIGN(const auto response,
@@ -34,7 +34,7 @@ void add_count(CLI::App& app, Global& global, int& status) {
   auto* command = app.add_subcommand(
       "count", "Count matching records: nothing is opened, but it is metered and logged");
   command->add_option("COLLECTION", options->collection, "Such as person")->required();
-  command->add_option("TERM", options->terms, "field=value; several must all match")->required();
+  command->add_option("TERM", options->terms, kTermHelp)->required();
   add_query_options(*command, *options, false);
   command->footer("Example:\n  strongroom count person dob=1980-01-31 --purpose service");
   command->callback([&global, &status, options] {

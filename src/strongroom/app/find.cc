@@ -5,14 +5,19 @@ namespace {
 
 struct Options : QueryOptions {
   std::vector<std::string> terms;
+  std::string cursor;
 };
 
 Result<void> run(const Global& global, const Options& options) {
   v1::FindRequest request;
-  for (const auto& text : options.terms) {
-    SR_ASSIGN(*request.add_terms(), parse_term(text));
-  }
   SR_ASSIGN(auto query, open_query(global, options, options.limit));
+  for (const auto& text : options.terms) {
+    SR_ASSIGN(*request.add_terms(), parse_term(text, query.schema));
+  }
+  if (!from_base64(options.cursor, request.mutable_cursor())) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "this cursor was not copied whole; copy it again from the answer before");
+  }
   *request.mutable_ticket() = query.ticket;
   request.set_request_id(fresh_id());
   for (const auto& field : options.fields) request.add_fields(field);
@@ -29,19 +34,23 @@ Result<void> run(const Global& global, const Options& options) {
 
 void add_find(CLI::App& app, Global& global, int& status) {
   auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand(
-      "find", "Find records by exact terms: metered, and logged before they leave");
+  auto* command = app.add_subcommand("find", "Find records: metered, and logged before they leave");
   command->add_option("COLLECTION", options->collection, "Such as person")->required();
-  command->add_option("TERM", options->terms, "field=value; several must all match")->required();
+  command->add_option("TERM", options->terms, kTermHelp)->required();
   add_query_options(*command, *options, true);
   command->add_option("--limit", options->limit, "At most this many records (20)")
       ->check(CLI::Range(1, 1000));
+  command->add_option("--cursor", options->cursor,
+                      "Go on behind an earlier answer to the same terms");
   command->add_flag("--explain", options->explain, "Show what the search cost: never a value");
   command->footer(
       "Examples:\n"
       "  strongroom find person phone=13800138000 --purpose investigation --case A-2026-117\n"
       "  strongroom find person name=王伟 dob=1980-01-31 --purpose service --fields name,phone "
       "--masked\n"
+      "  strongroom find person name~\"wang xiaoming\" dob=1980..1989 --purpose service\n"
+      "  strongroom find incident summary:盗窃 date=2024 category!=诈骗 --purpose investigation "
+      "--case A-1\n"
       "  strongroom find incident reporter_phone=13800138000 --purpose investigation --case "
       "A-2026-117 --json");
   command->callback([&global, &status, options] {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "strongroom/base/bytes.h"
 #include "strongroom/env/clock.h"
 
 namespace strongroom::app {
@@ -18,26 +19,6 @@ void add_query_options(CLI::App& command, QueryOptions& options, bool records) {
                   "Only these fields: name,phone. Fewer groups are opened")
       ->delimiter(',');
   command.add_flag("--masked", options.masked, "The masked view only: 138****8000");
-}
-
-Result<v1::Term> parse_term(const std::string& text) {
-  const size_t at = text.find_first_of("=~^:");
-  if (at == std::string::npos || at == 0 || at + 1 == text.size()) {
-    return make_error(ErrorCode::kInvalidArgument,
-                      "not a term; write field=value, as in phone=13800138000");
-  }
-  if (text[at] != '=') {
-    return make_error(ErrorCode::kInvalidArgument,
-                      "this version finds exact values only (field=value); prefixes, ranges and "
-                      "fuzzy names come later");
-  }
-  v1::Term term;
-  term.set_field(text.substr(0, at));
-  std::string value = text.substr(at + 1);
-  if (value.size() >= 2 && value.front() == '"' && value.back() == '"')
-    value = value.substr(1, value.size() - 2);
-  term.set_value(std::move(value));
-  return term;
 }
 
 Result<OpenedQuery> open_query(const Global& global, const QueryOptions& options,
@@ -74,6 +55,9 @@ void show_records(const Global& global, const v1::Collection& schema,
     }
     out += "],\"more\":" + std::string(response.more() ? "true" : "false") +
            ",\"leaf\":" + std::to_string(response.leaf());
+    if (!response.cursor().empty()) {
+      out += ",\"cursor\":" + json_string(to_base64(as_bytes(response.cursor())));
+    }
     if (explain) out += ",\"explain\":" + to_json(response.explain());
     std::cout << out << "}\n";
     return;
@@ -94,19 +78,24 @@ void show_records(const Global& global, const v1::Collection& schema,
   const int n = response.records_size();
   std::cerr << (n == 0 ? std::string("no match")
                        : std::to_string(n) + (n == 1 ? " record" : " records"))
-            << (response.more() ? ", and there are more; raise --limit or add a term" : "")
-            << " - logged as entry " << response.leaf() << "\n";
+            << (response.more() ? ", and there are more" : "") << " - logged as entry "
+            << response.leaf() << "\n";
+  if (response.more()) {
+    std::cerr << "the next: --cursor " << to_base64(as_bytes(response.cursor())) << "\n";
+  }
   if (!explain) return;
   std::cerr << "\n";
   for (const auto& term : response.explain().terms()) {
-    std::cerr << "  term on " << term.field() << ": " << term.postings()
-              << " postings known or read in " << term.lanes() << " lanes\n";
+    std::cerr << "  " << (term.negated() ? "not " : "") << v1::Term::Op_Name(term.op()) << " on "
+              << term.field() << ": " << term.terms() << (term.terms() == 1 ? " term" : " terms")
+              << " of the index, " << term.postings() << " postings known or read in "
+              << term.lanes() << " lanes\n";
   }
   const auto& e = response.explain();
-  std::cerr << "  " << e.store_reads() << " store reads, " << e.round_trips()
-            << " round trips to the key server; tokens " << e.tokens_us() << " us, postings "
-            << e.postings_us() << " us, release " << e.release_us() << " us, opening "
-            << e.open_us() << " us\n";
+  std::cerr << "  " << e.candidates() << " matches by the index; " << e.store_reads()
+            << " store reads, " << e.round_trips() << " round trips to the key server; tokens "
+            << e.tokens_us() << " us, postings " << e.postings_us() << " us, release "
+            << e.release_us() << " us, opening " << e.open_us() << " us\n";
 }
 
 }  // namespace strongroom::app

@@ -7,8 +7,14 @@
 
 #include "strongroom/app/cli.h"
 #include "strongroom/app/client.h"
+#include "strongroom/app/term_syntax.h"
 
 namespace strongroom::app {
+
+inline constexpr char kTermHelp[] =
+    "field=value, a|b for either, field=from..to, field^prefix, field~name, field:words, != for "
+    "not; "
+    "several must all match";
 
 struct QueryOptions {
   std::string collection;
@@ -21,9 +27,6 @@ struct QueryOptions {
 };
 // --purpose, --case; and with `records` --fields and --masked.
 void add_query_options(CLI::App& command, QueryOptions& options, bool records);
-
-// phone=13800138000
-Result<v1::Term> parse_term(const std::string& text);
 
 // A connection to the gateway and a ticket for this query.
 struct OpenedQuery {

@@ -21,6 +21,56 @@ size_t character_offset(std::string_view text, size_t n) {
   return at;
 }
 
+index::FieldIndex index_of(const v1::Field& field) {
+  index::FieldIndex out;
+  out.type = static_cast<index::ValueType>(field.type());
+  out.region = field.region();
+  for (const int kind : field.index()) {
+    switch (kind) {
+      case v1::EXACT:
+        out.exact = true;
+        break;
+      case v1::PREFIX:
+        for (const uint32_t length : field.prefixes()) {
+          out.prefixes.push_back(static_cast<uint8_t>(length));
+        }
+        break;
+      case v1::RANGE:
+        out.range = true;
+        out.range_min = field.range().min();
+        out.range_max = field.range().max();
+        break;
+      case v1::FUZZY:
+        out.fuzzy = true;
+        break;
+      case v1::WORDS:
+        out.words = true;
+        break;
+      default:
+        break;  // Of a later version: policy/ does not let it in.
+    }
+  }
+  return out;
+}
+
+Composite composite_of(const v1::Composite& composite, const Collection& collection) {
+  constexpr size_t kMonthSize = 7, kYearSize = 4;
+  Composite out{static_cast<uint16_t>(composite.id()), {}};
+  for (const auto& part : composite.parts()) {
+    const auto field = collection.find(part.field());
+    if (!field) continue;  // policy/ does not let it in.
+    if (part.unit() != v1::CALENDAR_UNIT_UNSPECIFIED) {
+      out.parts.push_back(
+          {*field, index::Kind::kDateNode, part.unit() == v1::YEAR_UNIT ? kYearSize : kMonthSize});
+    } else if (part.prefix() != 0) {
+      out.parts.push_back({*field, index::Kind::kPrefix, part.prefix()});
+    } else {
+      out.parts.push_back({*field, index::Kind::kExact, 0});
+    }
+  }
+  return out;
+}
+
 std::shared_ptr<const Collection> compile(const v1::Collection& schema) {
   auto out = std::make_shared<Collection>();
   out->id = CollectionId{schema.id()};
@@ -37,8 +87,7 @@ std::shared_ptr<const Collection> compile(const v1::Collection& schema) {
     f.group = out->group_by_name[field.group()];
     f.required = field.required();
     f.unique = field.unique();
-    f.exact =
-        std::find(field.index().begin(), field.index().end(), v1::EXACT) != field.index().end();
+    f.index = index_of(field);
     f.mask = field.mask();
     f.region = field.region();
     f.max_bytes = field.max_bytes() == 0 ? kDefaultFieldBytes : field.max_bytes();
@@ -51,6 +100,9 @@ std::shared_ptr<const Collection> compile(const v1::Collection& schema) {
     out->by_name[out->fields[i].name] = i;
     if (out->fields[i].unique) out->unique_fields.push_back(i);
   }
+  for (const auto& composite : schema.composites()) {
+    out->composites.push_back(composite_of(composite, *out));
+  }
   if (any_mask) out->groups.push_back(kMaskedGroup);
   for (const auto& group : schema.groups())
     out->groups.push_back(GroupId{static_cast<uint8_t>(group.id())});
@@ -59,6 +111,30 @@ std::shared_ptr<const Collection> compile(const v1::Collection& schema) {
 }
 
 }  // namespace
+
+std::optional<std::string> composite_norm(
+    const Composite& composite, const std::function<std::string(const Composite::Part&)>& term_of) {
+  std::string out;
+  for (const auto& part : composite.parts) {
+    const std::string term = term_of(part);
+    if (term.empty()) return std::nullopt;
+    append_be(out, static_cast<uint32_t>(term.size()));
+    out += term;
+  }
+  return out;
+}
+
+std::string part_of(const index::FieldIndex& index, const Composite::Part& part,
+                    std::string_view norm) {
+  switch (part.kind) {
+    case index::Kind::kPrefix:
+      return index::prefix_of(index, norm, part.size);
+    case index::Kind::kDateNode:
+      return std::string(norm.substr(0, part.size));
+    default:
+      return std::string(norm);
+  }
+}
 
 std::optional<size_t> Collection::find(std::string_view field_name) const {
   const auto it = by_name.find(std::string(field_name));

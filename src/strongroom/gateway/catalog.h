@@ -2,6 +2,7 @@
 // who may see what.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,7 +12,7 @@
 
 #include "strongroom/base/ids.h"
 #include "strongroom/base/result.h"
-#include "strongroom/index/normalise.h"
+#include "strongroom/index/field_terms.h"
 #include "strongroom/v1/keyservice.pb.h"
 
 namespace strongroom::gateway {
@@ -25,10 +26,21 @@ struct Field {
   GroupId group;
   bool required = false;
   bool unique = false;
-  bool exact = false;
+  index::FieldIndex index;
   v1::Mask mask = v1::MASK_UNSPECIFIED;
   std::string region;
   size_t max_bytes = 0;
+};
+
+// Two or three values that have one term together.
+struct Composite {
+  struct Part {
+    size_t field;      // Position in Collection::fields.
+    index::Kind kind;  // kExact, kPrefix or kDateNode.
+    size_t size;       // Of the term: characters of a prefix or of a node; 0: the whole value.
+  };
+  uint16_t id;
+  std::vector<Part> parts;
 };
 
 struct Collection {
@@ -36,6 +48,7 @@ struct Collection {
   std::string name;
   std::vector<Field> fields;          // Ascending by id.
   std::vector<size_t> unique_fields;  // Positions in `fields`.
+  std::vector<Composite> composites;
   std::vector<GroupId> groups;  // Ascending; the masked group first where any field has a mask.
 
   // Position in `fields`, or nullopt.
@@ -43,6 +56,14 @@ struct Collection {
   std::unordered_map<std::string, size_t> by_name;
   std::unordered_map<std::string, GroupId> group_by_name;
 };
+
+// What a composite's term is made of: its parts' terms, each with its length. Nullopt where a part
+// has none.
+std::optional<std::string> composite_norm(
+    const Composite& composite, const std::function<std::string(const Composite::Part&)>& term_of);
+// The term of one part, from the value's normal form; empty where it is too short.
+std::string part_of(const index::FieldIndex& index, const Composite::Part& part,
+                    std::string_view norm);
 
 // Immutable; a new one replaces it whenever the key server's revision changes.
 class Catalog {

@@ -67,10 +67,10 @@ TEST(CatalogTest, FieldsAscendByIdAndGroupsByNumber) {
   EXPECT_EQ(person->groups, (std::vector<GroupId>{kMaskedGroup, GroupId{2}, GroupId{9}}));
   EXPECT_EQ(person->find("number"), std::optional<size_t>(1));
   EXPECT_EQ(person->find("Number"), std::nullopt);
-  EXPECT_TRUE(person->fields[1].exact);
+  EXPECT_TRUE(person->fields[1].index.exact);
   EXPECT_EQ(person->fields[1].max_bytes, 18u);
   EXPECT_EQ(person->fields[0].max_bytes, 4096u) << "where the schema says nothing";
-  EXPECT_FALSE(person->fields[2].exact);
+  EXPECT_FALSE(person->fields[2].index.exact);
 }
 
 TEST(CatalogTest, WithoutAMaskThereIsNoMaskedGroup) {

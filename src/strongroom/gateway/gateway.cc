@@ -12,10 +12,7 @@ using index::Posting;
 
 constexpr uint32_t kDefaultLimit = 20;
 constexpr uint64_t kInlineScan = 2000;  // Postings; a broader search runs in the background.
-
-Error starting() {
-  return make_error(ErrorCode::kUnavailable, "the gateway is starting; try again in a moment");
-}
+constexpr size_t kInlineTokens = 256;   // Terms by lanes, two probes each.
 
 Error damaged_row() {
   return make_error(ErrorCode::kDataLoss,
@@ -32,6 +29,16 @@ std::string request_hash(Request request) {
   request.SerializeToString(&bytes);
   const auto digest = crypto::sha256(as_bytes(bytes));
   return std::string(as_text(digest));
+}
+
+// What a cursor is good for.
+std::string asked_of(CollectionId collection, const v1::FindRequest& request) {
+  v1::FindRequest terms;
+  *terms.mutable_terms() = request.terms();
+  std::string bytes;
+  terms.SerializeToString(&bytes);
+  append_be(bytes, collection.value);
+  return std::string(as_text(crypto::sha256(as_bytes(bytes))));
 }
 
 void wipe(std::string* bytes) {
@@ -53,7 +60,9 @@ struct Gateway::Query {
   std::string request_hash;
   TicketView who;
   std::shared_ptr<const Collection> collection;
-  std::vector<size_t> term_fields;  // By term: position in the collection's fields.
+  SearchTerms search;
+  std::string asked;           // What a cursor is bound to: collection and terms.
+  std::optional<Match> after;  // Where an earlier answer stopped.
   ChosenFields chosen;
   bool is_get = false;
   bool explain = false;
@@ -64,6 +73,7 @@ struct Gateway::Query {
   struct Hit {
     RecordVersion version;
     std::string row;
+    Match match{};
   };
   std::vector<Hit> hits;
   v1::FindResponse response;
@@ -81,6 +91,7 @@ Gateway::Gateway(store::Store& store, KeyService& keys, env::Executor& loop, env
       term_key_(std::move(term_key)),
       options_(options),
       hasher_(term_key_),
+      cursors_(term_key_),
       background_("search"),
       importer_(std::make_unique<Importer>(store, keys, loop, clock, term_key_, options.import)) {}
 
@@ -123,22 +134,23 @@ Result<void> take_tokens(v1::TokensReply& reply, size_t terms, std::vector<LaneI
 
 // Rows of candidates that are current, in order, until `limit` + 1 are found; `visit` gets each
 // with its row.
-Result<void> current_rows(store::Store& store, CollectionId collection,
-                          std::span<const Posting> candidates,
-                          const std::function<bool(RecordVersion, std::string&&)>& visit) {
+Result<void> current_rows(
+    store::Store& store, CollectionId collection, std::span<const Match> candidates,
+    const std::function<bool(const Match&, RecordVersion, std::string&&)>& visit) {
   size_t batch = 16;
   for (size_t from = 0; from < candidates.size(); from += batch, batch = 256) {
     const auto part = candidates.subspan(from, std::min(batch, candidates.size() - from));
     std::vector<std::string> keys;
-    for (const Posting& p : part) keys.push_back(record::row_key(collection, p.idx));
+    for (const Match& m : part) keys.push_back(record::row_key(collection, m.posting.idx));
     std::vector<std::optional<std::string>> rows;
     SR_TRY(store.get(store::Table::kRecords, keys, rows));
     for (size_t i = 0; i < part.size(); ++i) {
       if (!rows[i]) continue;  // Erased, or a write that never reached its commit point.
       const auto header = record::parse_row(as_bytes(*rows[i]));
       if (!header) return damaged_row();
-      if (static_cast<uint32_t>(header->u.value) != part[i].u_lo) continue;  // Superseded.
-      if (!visit(RecordVersion{part[i].idx, header->u}, std::move(*rows[i]))) return {};
+      const Posting& posting = part[i].posting;
+      if (static_cast<uint32_t>(header->u.value) != posting.u_lo) continue;  // Superseded.
+      if (!visit(part[i], RecordVersion{posting.idx, header->u}, std::move(*rows[i]))) return {};
     }
   }
   return {};
@@ -180,14 +192,19 @@ void Gateway::refuse(const v1::SignedTicket& ticket, v1::Action action, const Er
 }
 
 void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
-  if (catalog_ == nullptr) return done(starting());
-  std::vector<TermHash> hashes;
+  if (catalog_ == nullptr) {  // Sealed, or just opened: the key server says which.
+    return start([this, request, done](const Result<bool>& there) {
+      there ? find(request, done) : done(there.error());
+    });
+  }
   const auto prepared = [&]() -> Result<std::shared_ptr<Query>> {
     SR_ASSIGN(auto query,
               prepare(request.ticket(), request.request_id(), request.fields(), request.masked()));
-    SR_ASSIGN(auto terms, hash_terms(*query->collection, request.terms(), hasher_));
-    hashes = std::move(terms.hashes);
-    query->term_fields = std::move(terms.fields);
+    SR_ASSIGN(query->search, hash_terms(*query->collection, request.terms(), hasher_));
+    query->asked = asked_of(query->collection->id, request);
+    if (!request.cursor().empty()) {
+      SR_ASSIGN(query->after, cursors_.open(request.cursor(), query->asked));
+    }
     return query;
   }();
   if (!prepared) {
@@ -207,13 +224,15 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
   *tokens.mutable_ticket() = query->ticket;
   tokens.set_request_id(query->request_id);
   tokens.set_request_hash(query->request_hash);
-  for (const TermHash& h : hashes) tokens.add_h_w(as_text(h.bytes).data(), h.bytes.size());
+  for (const TermHash& h : query->search.hashes) {
+    tokens.add_h_w(as_text(h.bytes).data(), h.bytes.size());
+  }
   keys_.call(std::move(call), [this, query](Result<v1::Reply> reply) {
     if (!reply) return query->done(reply.error());
     auto& granted = *reply->mutable_tokens();
     refresh_if_changed(granted.revision());
     query->response.set_leaf(granted.leaf());
-    if (auto taken = take_tokens(granted, query->term_fields.size(), query->lanes, query->tokens);
+    if (auto taken = take_tokens(granted, query->search.hashes.size(), query->lanes, query->tokens);
         !taken) {
       return query->done(taken.error());
     }
@@ -224,15 +243,26 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
 
 Result<void> Gateway::collect_hits(Query& query, const SearchLimits& limits) {
   const uint64_t from_us = clock_.monotonic_us();
-  SR_ASSIGN(const auto candidates, search(store_, query.lanes, query.tokens,
-                                          query.term_fields.size(), limits, query.stats));
+  const SearchPlan& plan = query.search.plan;
+  SR_ASSIGN(auto candidates, search(store_, query.lanes, query.tokens, query.search.hashes.size(),
+                                    plan, limits, query.stats));
+  query.response.mutable_explain()->set_candidates(candidates.size());
+  if (query.after) {
+    std::erase_if(candidates, [&](const Match& match) {
+      // By record: one that was updated since is not shown twice.
+      return match.posting.idx == query.after->posting.idx ||
+             !before(*query.after, match, plan.newest_first);
+    });
+  }
   SR_TRY(current_rows(store_, query.collection->id, candidates,
-                      [&](RecordVersion version, std::string&& row) {
+                      [&](const Match& match, RecordVersion version, std::string&& row) {
                         if (query.hits.size() == query.limit) {
                           query.response.set_more(true);
+                          query.response.set_cursor(
+                              cursors_.seal(query.hits.back().match, query.asked));
                           return false;
                         }
-                        query.hits.push_back({version, std::move(row)});
+                        query.hits.push_back({version, std::move(row), match});
                         return true;
                       }));
   query.response.mutable_explain()->set_postings_us(clock_.monotonic_us() - from_us);
@@ -245,9 +275,12 @@ void Gateway::run_find(const std::shared_ptr<Query>& query) {
     if (!read) return query->done(read.error());
     release(query);
   };
-  const auto quick = collect_hits(*query, {std::min(kInlineScan, options_.search.scan_max)});
+  const bool few = query->tokens.size() <= kInlineTokens;
+  const auto quick =
+      few ? collect_hits(*query, {std::min(kInlineScan, options_.search.scan_max)})
+          : Result<void>(make_error(ErrorCode::kTooBroad, "many terms: not on the event loop"));
   if (quick || quick.error().code != ErrorCode::kTooBroad ||
-      options_.search.scan_max <= kInlineScan)
+      (few && options_.search.scan_max <= kInlineScan))
     return then(quick);
   background_.post([this, query, then] {
     query->stats = {};
@@ -259,10 +292,14 @@ void Gateway::release(const std::shared_ptr<Query>& query) {
   const uint64_t from_us = clock_.monotonic_us();
   const auto finish = [query] {
     auto& explain = *query->response.mutable_explain();
-    for (size_t t = 0; t < query->term_fields.size(); ++t) {
+    const auto& asked = query->search.asked;
+    for (size_t c = 0; c < asked.size(); ++c) {
       auto& row = *explain.add_terms();
-      row.set_field(query->collection->fields[query->term_fields[t]].name);
-      row.set_postings(t < query->stats.postings.size() ? query->stats.postings[t] : 0);
+      row.set_field(query->collection->fields[asked[c].field].name);
+      row.set_op(asked[c].op);
+      row.set_terms(static_cast<uint32_t>(asked[c].terms));
+      row.set_negated(query->search.plan.clauses[c].negated);
+      row.set_postings(c < query->stats.postings.size() ? query->stats.postings[c] : 0);
       row.set_lanes(static_cast<uint32_t>(query->lanes.size()));
     }
     explain.set_store_reads(query->stats.store_reads);
@@ -329,7 +366,11 @@ void Gateway::release(const std::shared_ptr<Query>& query) {
 }
 
 void Gateway::get(v1::GetRequest request, Done<v1::FindResponse> done) {
-  if (catalog_ == nullptr) return done(starting());
+  if (catalog_ == nullptr) {
+    return start([this, request, done](const Result<bool>& there) {
+      there ? get(request, done) : done(there.error());
+    });
+  }
   const auto prepared =
       prepare(request.ticket(), request.request_id(), request.fields(), request.masked());
   if (!prepared) {
@@ -378,20 +419,24 @@ void Gateway::get(v1::GetRequest request, Done<v1::FindResponse> done) {
 }
 
 void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
-  if (catalog_ == nullptr) return done(starting());
+  if (catalog_ == nullptr) {
+    return start([this, request, done](const Result<bool>& there) {
+      there ? count(request, done) : done(there.error());
+    });
+  }
   std::shared_ptr<const Collection> collection;
-  const auto hashes = [&]() -> Result<std::vector<TermHash>> {
+  const auto asked = [&]() -> Result<std::shared_ptr<SearchTerms>> {
     SR_ASSIGN(const TicketView who, peek(request.ticket()));
     collection = catalog_->collection(who.collection);
     if (collection == nullptr)
       return make_error(ErrorCode::kNotFound, "there is no such collection");
     SR_ASSIGN(auto terms, hash_terms(*collection, request.terms(), hasher_));
-    return std::move(terms.hashes);
+    return std::make_shared<SearchTerms>(std::move(terms));
   }();
-  if (!hashes) {
+  if (!asked) {
     return refuse(
-        request.ticket(), v1::COUNT, hashes.error(),
-        [this, request, done] { count(request, done); }, done);
+        request.ticket(), v1::COUNT, asked.error(), [this, request, done] { count(request, done); },
+        done);
   }
 
   v1::Call call;
@@ -400,26 +445,29 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
   tokens.set_request_id(request.request_id());
   *tokens.mutable_ticket() = std::move(*request.mutable_ticket());
   tokens.set_count_only(true);
-  for (const TermHash& h : *hashes) tokens.add_h_w(as_text(h.bytes).data(), h.bytes.size());
-  keys_.call(std::move(call), [this, collection, terms = hashes->size(),
+  for (const TermHash& h : (*asked)->hashes) {
+    tokens.add_h_w(as_text(h.bytes).data(), h.bytes.size());
+  }
+  keys_.call(std::move(call), [this, collection, terms = *asked,
                                done = std::move(done)](Result<v1::Reply> reply) {
     if (!reply) return done(reply.error());
     auto& granted = *reply->mutable_tokens();
     refresh_if_changed(granted.revision());
     auto lanes = std::make_shared<std::vector<LaneId>>();
     auto held = std::make_shared<std::vector<TermToken>>();
-    if (auto taken = take_tokens(granted, terms, *lanes, *held); !taken) return done(taken.error());
+    if (auto taken = take_tokens(granted, terms->hashes.size(), *lanes, *held); !taken)
+      return done(taken.error());
     const uint64_t leaf = granted.leaf();
     background_.post([this, collection, terms, lanes, held, leaf, done] {
       const auto answer = [&]() -> Result<v1::CountResponse> {
         SearchStats stats;
-        SR_ASSIGN(const auto candidates,
-                  search(store_, *lanes, *held, terms, options_.search, stats));
+        SR_ASSIGN(const auto candidates, search(store_, *lanes, *held, terms->hashes.size(),
+                                                terms->plan, options_.search, stats));
         v1::CountResponse response;
         response.set_leaf(leaf);
         uint64_t n = 0;
         SR_TRY(current_rows(store_, collection->id, candidates,
-                            [&](RecordVersion, std::string&&) { return ++n, true; }));
+                            [&](const Match&, RecordVersion, std::string&&) { return ++n, true; }));
         response.set_count(n);
         return response;
       };

@@ -13,6 +13,7 @@
 #include "strongroom/env/clock.h"
 #include "strongroom/env/executor.h"
 #include "strongroom/gateway/catalog.h"
+#include "strongroom/gateway/cursor.h"
 #include "strongroom/gateway/importer.h"
 #include "strongroom/gateway/key_service.h"
 #include "strongroom/gateway/request.h"
@@ -74,7 +75,8 @@ class Gateway {
   env::Clock& clock_;
   TermKey term_key_;
   GatewayOptions options_;
-  index::TermHasher hasher_;                // Event loop only.
+  index::TermHasher hasher_;  // Event loop only.
+  Cursors cursors_;
   std::shared_ptr<const Catalog> catalog_;  // Event loop only.
   bool refreshing_ = false;
   env::WorkerThread

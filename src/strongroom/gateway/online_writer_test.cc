@@ -1,5 +1,7 @@
 #include "strongroom/gateway/online_writer.h"
 
+#include "strongroom/gateway/search_testing.h"
+
 #include <gtest/gtest.h>
 
 #include "strongroom/crypto/random.h"
@@ -49,10 +51,10 @@ class OnlineWriterTest : public testing::Test {
       held.emplace_back(as_bytes(tokens.tokens()).subspan(static_cast<size_t>(l) * 32).first<32>());
     }
     SearchStats stats;
-    const auto found = search(*base_, lanes, held, 1, {}, stats);
+    const auto found = search(*base_, lanes, held, 1, all_of(1), {}, stats);
     SR_CHECK(found.has_value(), "a sound index");
     lanes_ = lanes.size();
-    return *found;
+    return postings_of(*found);
   }
   std::optional<std::string> row(uint64_t idx) {
     std::vector<std::optional<std::string>> values;

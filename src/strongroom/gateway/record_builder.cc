@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "strongroom/index/directory.h"
+
 namespace strongroom::gateway {
 namespace {
 
@@ -29,6 +31,7 @@ bool RecordBuilder::build(const Columns& columns, std::span<const std::string_vi
   for (auto& s : out.stored) s.clear();
   for (auto& s : out.masked) s.clear();
   out.terms.clear();
+  norms_.assign(collection_->composites.empty() ? 0 : fields.size(), {});
   out.unique.assign(collection_->unique_fields.size(), TermHash{});
   out.has_unique.assign(collection_->unique_fields.size(), false);
   out.content.clear();
@@ -54,14 +57,21 @@ bool RecordBuilder::build(const Columns& columns, std::span<const std::string_vi
     }
     out.stored[at] = std::move(*stored);
     if (out.stored[at].empty()) continue;
-    if (field.exact || field.unique) {
+    if (field.index.any() || field.unique) {
       auto norm = index::normalise(field.type, value, field.region);
       if (!norm) {
         problem.reason = norm.error().text;
         return false;
       }
-      if (field.exact)
-        out.terms.push_back(hasher_(collection_->id, field.id, index::Kind::kExact, *norm));
+      field_terms_.clear();
+      if (const auto made = index::value_terms(field.index, *norm, field_terms_); !made) {
+        problem.reason = made.error().text;
+        return false;
+      }
+      for (const auto& term : field_terms_) {
+        out.terms.push_back(hasher_(collection_->id, field.id, term.kind, term.norm));
+      }
+      if (!collection_->composites.empty()) norms_[at] = *norm;
       if (field.unique) {
         const auto pos = static_cast<size_t>(
             std::find(collection_->unique_fields.begin(), collection_->unique_fields.end(), at) -
@@ -83,8 +93,25 @@ bool RecordBuilder::build(const Columns& columns, std::span<const std::string_vi
     append_be(out.content, out.stored[at].size(), 4);
     out.content += out.stored[at];
   }
+  for (const Composite& composite : collection_->composites) {
+    const auto key = composite_norm(composite, [&](const Composite::Part& part) {
+      const std::string& norm = norms_[part.field];
+      return norm.empty() ? std::string()
+                          : part_of(collection_->fields[part.field].index, part, norm);
+    });
+    if (key) {
+      out.terms.push_back(
+          hasher_(collection_->id, FieldId{composite.id}, index::Kind::kComposite, *key));
+    }
+  }
   std::sort(out.terms.begin(), out.terms.end());
   out.terms.erase(std::unique(out.terms.begin(), out.terms.end()), out.terms.end());
+
+  if (out.terms.size() > index::kTermsPerWriteMax) {
+    problem.field = nullptr;
+    problem.reason = "too many different words in its texts together; split them";
+    return false;
+  }
 
   out.groups.resize(collection_->groups.size());
   for (size_t g = 0; g < out.groups.size(); ++g) {

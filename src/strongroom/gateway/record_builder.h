@@ -18,7 +18,7 @@ struct BuiltRecord {
   std::vector<std::string> stored;          // By position in Collection::fields; empty: absent.
   std::vector<std::string> masked;          // Likewise.
   std::vector<record::GroupValues> groups;  // Views into the two above.
-  std::vector<TermHash> terms;              // Exact terms, no repeats.
+  std::vector<TermHash> terms;              // No repeats.
   std::vector<TermHash> unique;             // By position in Collection::unique_fields.
   std::vector<bool> has_unique;
   std::string content;  // Canonical form of all stored values, for the content check.
@@ -47,6 +47,8 @@ class RecordBuilder {
  private:
   std::shared_ptr<const Collection> collection_;
   index::TermHasher hasher_;
+  std::vector<index::FieldTerm> field_terms_;
+  std::vector<std::string> norms_;  // By position of the field, where there are composites.
 };
 
 }  // namespace strongroom::gateway

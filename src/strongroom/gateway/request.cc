@@ -1,6 +1,7 @@
 #include "strongroom/gateway/request.h"
 
 #include <algorithm>
+#include <set>
 
 #include "strongroom/v1/ticket.pb.h"
 
@@ -71,25 +72,150 @@ uint32_t group_mask(std::span<const GroupId> groups) {
   return mask;
 }
 
+namespace {
+
+index::Op op_of(v1::Term::Op op) {
+  switch (op) {
+    case v1::Term::PREFIX:
+      return index::Op::kPrefix;
+    case v1::Term::RANGE:
+      return index::Op::kRange;
+    case v1::Term::FUZZY:
+      return index::Op::kFuzzy;
+    case v1::Term::WORDS:
+      return index::Op::kWords;
+    default:
+      return index::Op::kEquals;
+  }
+}
+
+// One condition of a request, still in words.
+struct Condition : index::Condition {
+  size_t field = 0;
+  v1::Term::Op op = v1::Term::EQUALS;
+  bool negated = false;
+  bool used = false;  // By a composite.
+};
+
+Result<Condition> read_condition(const Collection& collection, const v1::Term& term) {
+  const auto at = collection.find(term.field());
+  if (!at) return unknown_field();
+  if (!v1::Term::Op_IsValid(term.op())) return invalid("this kind of search is not known here");
+  const bool range = term.op() == v1::Term::RANGE;
+  if (!range && !term.value_to().empty()) {
+    return invalid("only a range has an end (value_to)");
+  }
+  if (range && !term.or_values().empty()) {
+    return invalid("a range takes no further values (or_values); ask twice");
+  }
+  if (term.or_values_size() > static_cast<int>(kTermsMax)) {
+    return invalid("too many values in one term");
+  }
+  Condition out;
+  out.field = *at;
+  out.op = term.op();
+  out.negated = term.negated();
+  const auto add = [&](const std::string& value) -> Result<void> {
+    if (!index::valid_utf8(value) || !index::valid_utf8(term.value_to())) {
+      return invalid("a search term is not valid UTF-8");
+    }
+    if (value.empty() && !range) return invalid("a search term is empty");
+    return index::condition_terms(collection.fields[*at].index, op_of(term.op()), value,
+                                  term.value_to(), out);
+  };
+  if (range && term.value().empty() && term.value_to().empty()) {
+    return invalid("a range needs a beginning or an end");
+  }
+  SR_TRY(add(term.value()));
+  for (const auto& value : term.or_values()) SR_TRY(add(value));
+  return out;
+}
+
+// The one term of a condition that is just that.
+const index::FieldTerm* single(const Condition& condition) {
+  if (condition.negated || condition.used || condition.any_of.size() != 1 ||
+      condition.any_of[0].all_of.size() != 1) {
+    return nullptr;
+  }
+  return &condition.any_of[0].all_of[0];
+}
+
+size_t characters(std::string_view text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+// The condition, if any, that asks for just what a part of a composite holds.
+Condition* asks_for(std::vector<Condition>& conditions, const Composite::Part& part) {
+  for (Condition& condition : conditions) {
+    const index::FieldTerm* term = single(condition);
+    if (term == nullptr || condition.field != part.field || term->kind != part.kind) continue;
+    if (part.size == 0 || characters(term->norm) == part.size) return &condition;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 Result<SearchTerms> hash_terms(const Collection& collection,
                                const google::protobuf::RepeatedPtrField<v1::Term>& terms,
                                index::TermHasher& hasher) {
   if (terms.empty()) return invalid("a search needs at least one term, as in phone=13800138000");
   if (terms.size() > static_cast<int>(kTermsMax)) return invalid("too many terms in one search");
-  SearchTerms out;
+  std::vector<Condition> conditions;
   for (const auto& term : terms) {
-    const auto at = collection.find(term.field());
-    if (!at) return unknown_field();
-    const Field& field = collection.fields[*at];
-    if (term.op() != v1::Term::EQUALS) return invalid("this kind of search is not known here");
-    if (!field.exact) return invalid("this field is not indexed, so it cannot be searched");
-    if (!index::valid_utf8(term.value())) return invalid("a search term is not valid UTF-8");
-    SR_ASSIGN(const std::string norm, index::normalise(field.type, term.value(), field.region));
-    if (norm.empty()) return invalid("a search term is empty");
-    const TermHash hash = hasher(collection.id, field.id, index::Kind::kExact, norm);
-    if (std::find(out.hashes.begin(), out.hashes.end(), hash) != out.hashes.end()) continue;
+    SR_ASSIGN(conditions.emplace_back(), read_condition(collection, term));
+  }
+  if (std::all_of(conditions.begin(), conditions.end(), [](const auto& c) { return c.negated; })) {
+    return invalid("a search needs a term that is not negated; most records do not match a value");
+  }
+
+  SearchTerms out;
+  const auto place_of = [&](FieldId field, index::Kind kind, std::string_view norm) {
+    const TermHash hash = hasher(collection.id, field, kind, norm);
+    const auto known = std::find(out.hashes.begin(), out.hashes.end(), hash);
+    if (known != out.hashes.end()) {
+      return static_cast<uint16_t>(known - out.hashes.begin());
+    }
     out.hashes.push_back(hash);
-    out.fields.push_back(*at);
+    return static_cast<uint16_t>(out.hashes.size() - 1);
+  };
+  for (const Composite& composite : collection.composites) {
+    std::vector<Condition*> parts;
+    for (const auto& part : composite.parts) parts.push_back(asks_for(conditions, part));
+    if (std::find(parts.begin(), parts.end(), nullptr) != parts.end()) continue;
+    size_t next = 0;
+    const auto norm = composite_norm(
+        composite, [&](const Composite::Part&) { return single(*parts[next++])->norm; });
+    for (Condition* part : parts) part->used = true;
+    out.plan.clauses.push_back(
+        {{{{place_of(FieldId{composite.id}, index::Kind::kComposite, *norm)}, 0}}, false});
+    out.asked.push_back({parts[0]->field, parts[0]->op, 1});
+  }
+  for (const Condition& condition : conditions) {
+    out.plan.newest_first |= condition.newest_first && !condition.negated;
+    if (condition.used) continue;
+    SearchPlan::Clause clause;
+    clause.negated = condition.negated;
+    std::set<uint16_t> distinct;
+    for (const auto& alternative : condition.any_of) {
+      SearchPlan::Alternative& one = clause.any_of.emplace_back();
+      one.rank = alternative.rank;
+      for (const auto& term : alternative.all_of) {
+        one.all_of.push_back(place_of(collection.fields[condition.field].id, term.kind, term.norm));
+        distinct.insert(one.all_of.back());
+      }
+    }
+    const auto& known = out.plan.clauses;
+    if (std::find(known.begin(), known.end(), clause) != known.end()) continue;
+    out.asked.push_back({condition.field, condition.op, distinct.size()});
+    out.plan.clauses.push_back(std::move(clause));
+  }
+  if (out.hashes.size() > kHashesMax) {
+    return make_error(ErrorCode::kTooBroad,
+                      "this search takes more than 256 terms of the index; ask for less at once, "
+                      "such as a shorter range or fewer names",
+                      static_cast<int64_t>(out.hashes.size()));
   }
   return out;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "strongroom/gateway/catalog.h"
+#include "strongroom/gateway/search.h"
 #include "strongroom/index/terms.h"
 #include "strongroom/v1/vault.pb.h"
 
@@ -33,15 +34,24 @@ Result<ChosenFields> choose_fields(const Collection& collection,
                                    bool masked, uint32_t allowed);
 uint32_t group_mask(std::span<const GroupId> groups);
 
+// What a search asks for, in terms.
 struct SearchTerms {
   std::vector<TermHash> hashes;  // No repeats.
-  std::vector<size_t> fields;    // Of each: position in Collection::fields.
+  SearchPlan plan;               // Names terms by their place in `hashes`.
+  struct Asked {                 // For each clause of the plan, to explain it.
+    size_t field;                // Position in Collection::fields; of a composite, its first part.
+    v1::Term::Op op;
+    size_t terms;
+  };
+  std::vector<Asked> asked;
 };
-//   kInvalidArgument  No term or too many, a field that is unknown or not indexed, a value its type
-//                     refuses.
+//   kInvalidArgument  No term or too many, a field that is unknown or not indexed so, a value its
+//                     type refuses, or nothing but terms that are negated.
+//   kTooBroad         More than kHashesMax terms of the index; number: how many.
 Result<SearchTerms> hash_terms(const Collection& collection,
                                const google::protobuf::RepeatedPtrField<v1::Term>& terms,
                                index::TermHasher& hasher);
+inline constexpr size_t kHashesMax = 256;
 
 // Record ids as people and programs see them: ten hex digits.
 std::string record_id(RecordIndex idx);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "strongroom/index/lanes.h"
 
@@ -24,6 +25,7 @@ struct TermList {
   std::optional<uint64_t> packed;  // Postings by the head, if the term is packed here.
   std::optional<Posting> first;    // Single 0 otherwise.
   std::vector<std::optional<std::vector<Posting>>> blocks;  // Packed blocks read so far.
+  std::optional<std::vector<Posting>> all;                  // Once it was read whole.
 
   bool absent() const { return !packed && !first; }
   uint64_t blocks_count() const {
@@ -31,6 +33,7 @@ struct TermList {
   }
   // What reading it whole costs at least.
   uint64_t estimate() const { return packed ? *packed : 1; }
+  uint64_t known() const { return all ? all->size() : packed ? *packed : first ? 1 : 0; }
 };
 
 class LaneReader {
@@ -62,8 +65,11 @@ class LaneReader {
   }
 
   // Every posting of one list, ascending.
-  Result<void> read_all(TermList& list, std::vector<Posting>& out) {
-    if (list.packed) {
+  Result<const std::vector<Posting>*> read_all(TermList& list) {
+    if (list.all) return &*list.all;
+    std::vector<Posting> out;
+    if (list.absent()) {
+    } else if (list.packed) {
       SR_TRY(charge(*list.packed));
       for (uint64_t j = 0; j < list.blocks_count(); j += 64) {
         SR_TRY(read_blocks(list, j, std::min<uint64_t>(j + 64, list.blocks_count())));
@@ -94,16 +100,16 @@ class LaneReader {
       }
     }
     std::sort(out.begin(), out.end());
-    return {};
+    return &list.all.emplace(std::move(out));
   }
 
   // Keeps of `candidates` (ascending) what the list holds too.
   Result<void> intersect(TermList& list, std::vector<Posting>& candidates) {
-    const bool probe = list.packed && candidates.size() * 4 < list.blocks_count();
+    const bool probe = !list.all && list.packed && candidates.size() * 4 < list.blocks_count();
     if (!probe) {
-      std::vector<Posting> all, both;
-      SR_TRY(read_all(list, all));
-      std::set_intersection(candidates.begin(), candidates.end(), all.begin(), all.end(),
+      std::vector<Posting> both;
+      SR_ASSIGN(const auto* all, read_all(list));
+      std::set_intersection(candidates.begin(), candidates.end(), all->begin(), all->end(),
                             std::back_inserter(both));
       candidates = std::move(both);
       return {};
@@ -180,47 +186,178 @@ class LaneReader {
   SearchStats& stats_;
 };
 
+// One lane while a query runs: the plan's clauses over the lane's lists.
+class LaneSearch {
+ public:
+  LaneSearch(LaneReader& reader, std::span<TermList> lists, const SearchPlan& plan,
+             SearchStats& stats)
+      : reader_(reader), lists_(lists), plan_(plan), stats_(stats) {}
+
+  // Postings of the rarest clause by what the heads say; 0: nothing in this lane can match.
+  uint64_t estimate() const {
+    uint64_t least = UINT64_MAX;
+    for (const auto& clause : plan_.clauses) {
+      if (!clause.negated) least = std::min(least, estimate(clause));
+    }
+    return least;
+  }
+
+  Result<void> run(std::vector<Match>& out) {
+    std::vector<size_t> order;
+    for (size_t c = 0; c < plan_.clauses.size(); ++c) order.push_back(c);
+    // The rarest first, exclusions last.
+    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+      const auto& x = plan_.clauses[a];
+      const auto& y = plan_.clauses[b];
+      return x.negated != y.negated ? y.negated : estimate(x) < estimate(y);
+    });
+    std::vector<Match> matches;
+    for (size_t k = 0; k < order.size(); ++k) {
+      const auto& clause = plan_.clauses[order[k]];
+      SR_TRY(k == 0 ? begin(clause, matches) : narrow(clause, matches));
+      if (matches.empty()) return {};
+    }
+    out.insert(out.end(), matches.begin(), matches.end());
+    return {};
+  }
+
+  // Adds what is known by now of each clause's postings.
+  void note_postings() {
+    for (size_t c = 0; c < plan_.clauses.size(); ++c) {
+      std::set<uint16_t> terms;
+      for (const auto& one : plan_.clauses[c].any_of) {
+        terms.insert(one.all_of.begin(), one.all_of.end());
+      }
+      for (const uint16_t t : terms) stats_.postings[c] += lists_[t].known();
+    }
+  }
+
+ private:
+  using Clause = SearchPlan::Clause;
+  using Alternative = SearchPlan::Alternative;
+
+  bool possible(const Alternative& one) const {
+    return std::none_of(one.all_of.begin(), one.all_of.end(),
+                        [&](uint16_t t) { return lists_[t].absent(); });
+  }
+  uint64_t estimate(const Alternative& one) const {
+    if (!possible(one)) return 0;
+    uint64_t least = UINT64_MAX;
+    for (const uint16_t t : one.all_of) least = std::min(least, lists_[t].estimate());
+    return least;
+  }
+  uint64_t estimate(const Clause& clause) const {
+    uint64_t sum = 0;
+    for (const auto& one : clause.any_of) sum += estimate(one);
+    return sum;
+  }
+  std::vector<uint16_t> rarest_first(const Alternative& one) const {
+    auto terms = one.all_of;
+    std::sort(terms.begin(), terms.end(),
+              [&](uint16_t a, uint16_t b) { return lists_[a].estimate() < lists_[b].estimate(); });
+    return terms;
+  }
+
+  Result<void> begin(const Clause& clause, std::vector<Match>& matches) {
+    for (const auto& one : clause.any_of) {
+      if (!possible(one)) continue;
+      const auto terms = rarest_first(one);
+      SR_ASSIGN(const auto* first, reader_.read_all(lists_[terms[0]]));
+      std::vector<Posting> found = *first;
+      for (size_t t = 1; t < terms.size() && !found.empty(); ++t) {
+        SR_TRY(reader_.intersect(lists_[terms[t]], found));
+      }
+      for (const Posting& posting : found) matches.push_back({posting, one.rank});
+    }
+    keep_best(matches);
+    return {};
+  }
+
+  // Keeps those of `matches` that the clause matches too, with the ranks added.
+  Result<void> narrow(const Clause& clause, std::vector<Match>& matches) {
+    std::vector<Match> kept;
+    std::vector<Posting> left;
+    for (const Match& match : matches) left.push_back(match.posting);
+    for (const auto& one : clause.any_of) {
+      if (!possible(one)) continue;
+      std::vector<Posting> found = left;
+      for (const uint16_t t : rarest_first(one)) {
+        if (found.empty()) break;
+        SR_TRY(reader_.intersect(lists_[t], found));
+      }
+      for (const Posting& posting : found) kept.push_back({posting, one.rank});
+    }
+    keep_best(kept);
+    std::vector<Match> out;
+    auto at = kept.begin();
+    for (const Match& match : matches) {
+      while (at != kept.end() && at->posting < match.posting) ++at;
+      const bool has = at != kept.end() && at->posting == match.posting;
+      if (has == clause.negated) continue;
+      out.push_back({match.posting, match.rank + (has ? at->rank : 0)});
+    }
+    matches = std::move(out);
+    return {};
+  }
+
+  // One match a posting, that of the best rank; ascending by posting.
+  static void keep_best(std::vector<Match>& matches) {
+    std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) {
+      return a.posting != b.posting ? a.posting < b.posting : a.rank < b.rank;
+    });
+    matches.erase(
+        std::unique(matches.begin(), matches.end(),
+                    [](const Match& a, const Match& b) { return a.posting == b.posting; }),
+        matches.end());
+  }
+
+  LaneReader& reader_;
+  std::span<TermList> lists_;
+  const SearchPlan& plan_;
+  SearchStats& stats_;
+};
+
 }  // namespace
 
-Result<std::vector<Posting>> search(store::Store& store, std::span<const LaneId> lanes,
-                                    std::span<const TermToken> tokens, size_t terms,
-                                    const SearchLimits& limits, SearchStats& stats) {
+bool before(const Match& a, const Match& b, bool newest_first) {
+  if (a.rank != b.rank) return a.rank < b.rank;
+  return newest_first ? b.posting < a.posting : a.posting < b.posting;
+}
+
+Result<std::vector<Match>> search(store::Store& store, std::span<const LaneId> lanes,
+                                  std::span<const TermToken> tokens, size_t terms,
+                                  const SearchPlan& plan, const SearchLimits& limits,
+                                  SearchStats& stats) {
   SR_CHECK(tokens.size() == terms * lanes.size(), "a token for each term and lane");
-  stats.postings.assign(terms, 0);
+  stats.postings.assign(plan.clauses.size(), 0);
   LaneReader reader(store, limits, stats);
   std::vector<TermList> lists;
   lists.reserve(tokens.size());
   for (size_t l = 0; l < lanes.size(); ++l) {
     for (size_t t = 0; t < terms; ++t) {
-      lists.push_back({TermCipher(lanes[l], tokens[t * lanes.size() + l]), {}, {}, {}});
+      lists.push_back({TermCipher(lanes[l], tokens[t * lanes.size() + l]), {}, {}, {}, {}});
     }
   }
   SR_TRY(reader.open(lists));
 
-  std::vector<Posting> found;
+  std::vector<LaneSearch> searches;
+  uint64_t estimate = 0;
   for (size_t l = 0; l < lanes.size(); ++l) {
-    const auto in_lane = std::span(lists).subspan(l * terms, terms);
-    std::vector<size_t> order(terms);
-    bool empty = false;
-    for (size_t t = 0; t < terms; ++t) {
-      order[t] = t;
-      empty = empty || in_lane[t].absent();
-      if (!in_lane[t].absent()) stats.postings[t] += in_lane[t].estimate();
-    }
-    if (empty) continue;
-    std::sort(order.begin(), order.end(),
-              [&](size_t a, size_t b) { return in_lane[a].estimate() < in_lane[b].estimate(); });
-    std::vector<Posting> candidates;
-    auto& rarest = in_lane[order[0]];
-    const uint64_t estimated = rarest.estimate();
-    SR_TRY(reader.read_all(rarest, candidates));
-    stats.postings[order[0]] += candidates.size() - estimated;
-    for (size_t k = 1; k < terms && !candidates.empty(); ++k) {
-      SR_TRY(reader.intersect(in_lane[order[k]], candidates));
-    }
-    found.insert(found.end(), candidates.begin(), candidates.end());
+    searches.emplace_back(reader, std::span(lists).subspan(l * terms, terms), plan, stats);
+    estimate += searches.back().estimate();
   }
-  std::sort(found.begin(), found.end());
+  // Known before anything is read: say it with the number there are.
+  if (estimate > limits.scan_max) {
+    stats.scanned = estimate;
+    return make_error(ErrorCode::kTooBroad, kTooBroadText, static_cast<int64_t>(estimate));
+  }
+  std::vector<Match> found;
+  for (auto& in_lane : searches) {
+    if (in_lane.estimate() > 0) SR_TRY(in_lane.run(found));
+    in_lane.note_postings();
+  }
+  std::sort(found.begin(), found.end(),
+            [&](const Match& a, const Match& b) { return before(a, b, plan.newest_first); });
   return found;
 }
 

@@ -7,6 +7,7 @@
 
 #include "strongroom/crypto/random.h"
 #include "strongroom/gateway/search.h"
+#include "strongroom/gateway/search_testing.h"
 #include "strongroom/index/lanes.h"
 
 using namespace strongroom;
@@ -110,16 +111,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (terms.empty()) return 0;
   SearchStats stats;
   const SearchLimits limits{query >= 0x80 ? uint64_t{200} : uint64_t{10'000}};
-  const auto found = search(*store, world.lanes, tokens, terms.size(), limits, stats);
+  const auto found =
+      search(*store, world.lanes, tokens, terms.size(), all_of(terms.size()), limits, stats);
   if (!found) {
     SR_CHECK(
         found.error().code == ErrorCode::kDataLoss || found.error().code == ErrorCode::kTooBroad,
         "damaged, or more than may be read");
     return 0;
   }
-  SR_CHECK(std::adjacent_find(found->begin(), found->end(), std::greater_equal<>()) == found->end(),
+  const auto postings = postings_of(*found);
+  SR_CHECK(std::adjacent_find(postings.begin(), postings.end(), std::greater_equal<>()) ==
+               postings.end(),
            "ascending, each once");
-  for (const Posting& posting : *found) {
+  for (const Posting& posting : postings) {
     for (const uint8_t t : terms) {
       SR_CHECK(world.postings.at(t).contains(posting), "only what was written");
     }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "strongroom/crypto/random.h"
+#include "strongroom/gateway/search_testing.h"
 #include "strongroom/index/lanes.h"
 
 namespace strongroom::gateway {
@@ -70,7 +71,9 @@ class SearchTest : public testing::Test {
       for (auto& lane : tokens_) tokens.push_back(lane.token(h));
     }
     stats_ = {};
-    return search(*store_, lanes_, tokens, terms.size(), {scan_max}, stats_);
+    SR_ASSIGN(const auto found, search(*store_, lanes_, tokens, terms.size(), all_of(terms.size()),
+                                       {scan_max}, stats_));
+    return postings_of(found);
   }
   std::vector<Posting> expected(const Terms& terms) const {
     std::vector<Posting> out;

@@ -15,6 +15,20 @@ enum class Kind : uint8_t {
   kDead = 0,  // Reserved, field 0: superseded (idx, u_lo) of a collection.
   kExact = 1,
   kUnique = 2,  // Terms of the unique rows.
+  kPrefix = 3,
+  kDateNode = 4,
+  kIntegerNode = 5,
+  kNameWhole = 6,  // Simplified characters, or Latin parts in order.
+  kNameTones = 7,
+  kNamePinyin = 8,
+  kNameCharacter = 9,  // At its place.
+  kNameSyllable = 10,  // At its place, without tone.
+  kNamePair = 11,
+  kNamePart = 12,
+  kNameSound = 13,
+  kNameLost = 14,  // A part without one of its letters.
+  kWord = 15,
+  kComposite = 16,
 };
 
 // Holds K_q's cached HMAC state. Not thread-safe: one per thread.

@@ -28,7 +28,7 @@
 namespace strongroom::keyserver {
 
 inline constexpr size_t kCallsMax = 4096;  // In a batch.
-inline constexpr size_t kTermsMax = 64;    // In a TokensCall.
+inline constexpr size_t kTermsMax = 256;   // In a TokensCall.
 inline constexpr size_t kReleaseItemsMax = 1000;
 inline constexpr size_t kUniqueTermsMax = 4096;
 inline constexpr size_t kUpdateItemsMax = 4096;
@@ -89,10 +89,9 @@ class KeyServer {
   // returned.
   Result<std::string> authenticate(std::string_view path, Bytes body_sha256,
                                    std::string_view authorization);
-  // Value of the strongroom-signature header for a reply to a call with this authorization header;
-  // empty if that is malformed, since then there is no nonce to answer to.
-  std::string sign_reply(std::string_view path, std::string_view authorization,
-                         std::string_view body) const;
+  // Value of the strongroom-signature header for this reply; empty for a call of which a part is
+  // missing or malformed, since a signature would not say what it answers.
+  std::string sign_reply(const AdminCall& call, const AdminReply& reply) const;
 
   //   kPermissionDenied   The principal's role lacks the power.
   //   kLogUnavailable     Not logged, so not done. failed() is true.

@@ -202,7 +202,7 @@ TEST_F(KeyServerTest, SizesOfTheGatewayAreNotTrusted) {
   };
   EXPECT_TRUE(refused(tokens_call(ticket, {}, {})));
   EXPECT_TRUE(refused(tokens_call(ticket, {}, {std::string(15, 'x')})));
-  EXPECT_TRUE(refused(tokens_call(ticket, {}, std::vector<std::string>(65, kTerm))));
+  EXPECT_TRUE(refused(tokens_call(ticket, {}, std::vector<std::string>(257, kTerm))));
   EXPECT_TRUE(refused(tokens_call(ticket, {.id = "short", .hash = fresh(32)}, {kTerm})));
   EXPECT_TRUE(refused(tokens_call(ticket, {.id = fresh(16), .hash = ""}, {kTerm})));
   EXPECT_TRUE(refused(release_call(ticket, {}, {}, 2, true)));

@@ -55,6 +55,83 @@ bool has_index(const v1::Field& field, int kind) {
   return std::find(field.index().begin(), field.index().end(), kind) != field.index().end();
 }
 
+Result<void> check_index_kinds(const v1::Field& field, const std::string& path, Problem* problem) {
+  const auto type = field.type();
+  const bool day = type == v1::DATE || type == v1::TIMESTAMP;
+  if (has_index(field, v1::PREFIX) != (field.prefixes_size() > 0)) {
+    return fail(problem, "An index PREFIX and the lengths in prefixes belong together.", path);
+  }
+  uint32_t before = 0;
+  for (const uint32_t length : field.prefixes()) {
+    if (length <= before || length > kPrefixCharactersMax) {
+      return fail(problem, "The lengths of prefixes must ascend, from 1 to 32 characters.", path);
+    }
+    before = length;
+  }
+  if (has_index(field, v1::PREFIX) && (type == v1::INTEGER || type == v1::TIMESTAMP)) {
+    return fail(problem, "An INTEGER or a TIMESTAMP has no prefixes. Index its RANGE.", path);
+  }
+  if (has_index(field, v1::RANGE) && !day && type != v1::INTEGER) {
+    return fail(problem, "Only a DATE, a TIMESTAMP or an INTEGER has an index RANGE.", path);
+  }
+  if ((has_index(field, v1::RANGE) && type == v1::INTEGER) != field.has_range()) {
+    return fail(problem,
+                "An INTEGER with an index RANGE needs range: {min, max}, and nothing else has one.",
+                path);
+  }
+  if (field.has_range()) {
+    const uint64_t span =
+        static_cast<uint64_t>(field.range().max()) - static_cast<uint64_t>(field.range().min());
+    if (field.range().min() > field.range().max() || span > UINT32_MAX) {
+      return fail(problem, "A range's max must not lie below its min, nor more than 2^32 above it.",
+                  path);
+    }
+  }
+  if (has_index(field, v1::FUZZY) && type != v1::NAME) {
+    return fail(problem, "Only a NAME has an index FUZZY.", path);
+  }
+  if (has_index(field, v1::WORDS) && type != v1::TEXT) {
+    return fail(problem, "Only a TEXT has an index WORDS.", path);
+  }
+  return {};
+}
+
+Result<void> check_composite(const v1::Collection& collection, const v1::Composite& composite,
+                             const std::string& path, Problem* problem) {
+  if (composite.id() < 1 || composite.id() > 65535) {
+    return fail(problem, "A composite's id must lie from 1 to 65535.", path);
+  }
+  if (composite.parts_size() < 2 || composite.parts_size() > 3) {
+    return fail(problem, "A composite has two or three parts.", path);
+  }
+  std::set<std::string> seen;
+  for (const auto& part : composite.parts()) {
+    const auto& fields = collection.fields();
+    const auto field = std::find_if(fields.begin(), fields.end(), [&](const v1::Field& one) {
+      return one.name() == part.field();
+    });
+    if (field == fields.end() || !seen.insert(part.field()).second) {
+      return fail(problem, "A composite names a field that is not there, or one twice.", path);
+    }
+    // A search finds a composite by the terms of its parts, so these must be indexed too.
+    const bool unit = part.unit() != v1::CALENDAR_UNIT_UNSPECIFIED;
+    const bool known = v1::CalendarUnit_IsValid(part.unit());
+    const auto& lengths = field->prefixes();
+    const bool indexed =
+        unit ? part.prefix() == 0 && has_index(*field, v1::RANGE) && field->type() != v1::INTEGER
+        : part.prefix() != 0
+            ? std::find(lengths.begin(), lengths.end(), part.prefix()) != lengths.end()
+            : has_index(*field, v1::EXACT);
+    if (!known || !indexed) {
+      return fail(problem,
+                  "A part of a composite must be indexed by itself too: its field EXACT, of this "
+                  "prefix, or by RANGE for a unit of the calendar.",
+                  path);
+    }
+  }
+  return {};
+}
+
 Result<void> check_field(const v1::Collection& collection, const v1::Field& field,
                          const std::string& path, Problem* problem) {
   if (!is_collection_name(field.name())) {
@@ -87,6 +164,7 @@ Result<void> check_field(const v1::Collection& collection, const v1::Field& fiel
     return fail(problem, "A JSON field cannot be indexed or unique. Index a field of its own.",
                 path);
   }
+  SR_TRY(check_index_kinds(field, path, problem));
   if (!v1::Mask_IsValid(field.mask())) {
     return fail(problem, "A field has a mask that this version does not know.", path);
   }
@@ -148,6 +226,15 @@ Result<void> check_collection(const v1::Collection& collection, Problem* problem
       return fail(problem, "Two fields have one name. Rename one.", path);
     }
   }
+  ids.clear();
+  for (int i = 0; i < collection.composites_size(); ++i) {
+    const v1::Composite& composite = collection.composites(i);
+    const std::string path = item("composites", {}, i);
+    SR_TRY(check_composite(collection, composite, path, problem));
+    if (!ids.insert(composite.id()).second) {
+      return fail(problem, "Two composites have one id. Give each its own.", path);
+    }
+  }
   return {};
 }
 
@@ -187,7 +274,10 @@ Result<void> check_collection_change(const v1::Collection& old, const v1::Collec
     }
     if (now->unique() != was.unique() || now->index_size() != was.index_size() ||
         !std::all_of(was.index().begin(), was.index().end(),
-                     [&](int kind) { return has_index(*now, kind); })) {
+                     [&](int kind) { return has_index(*now, kind); }) ||
+        !std::equal(now->prefixes().begin(), now->prefixes().end(), was.prefixes().begin(),
+                    was.prefixes().end()) ||
+        now->range().min() != was.range().min() || now->range().max() != was.range().max()) {
       return fail(problem,
                   "A field's index and unique never change: stored records are not indexed anew. "
                   "Add another field under a new id, and import into it.",
@@ -198,6 +288,16 @@ Result<void> check_collection_change(const v1::Collection& old, const v1::Collec
                   "A field cannot become required: stored records may lack it. Leave it optional.",
                   path, refused);
     }
+  }
+  const auto same = [](const v1::Composite& a, const v1::Composite& b) {
+    return a.SerializeAsString() == b.SerializeAsString();
+  };
+  if (!std::equal(old.composites().begin(), old.composites().end(), next.composites().begin(),
+                  next.composites().end(), same)) {
+    return fail(problem,
+                "Composites never change: stored records are not indexed anew. Make a new "
+                "collection.",
+                "composites", refused);
   }
   for (const v1::Field& now : next.fields()) {
     const bool is_new =

@@ -1,0 +1,224 @@
+#include "strongroom/index/field_terms.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include "strongroom/index/han.h"
+#include "strongroom/index/names.h"
+#include "strongroom/index/ranges.h"
+#include "strongroom/index/words.h"
+
+namespace strongroom::index {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsSupersetOf;
+
+std::set<FieldTerm> terms_of(const FieldIndex& index, std::string_view value) {
+  std::vector<FieldTerm> out;
+  const auto norm = normalise(index.type, value, index.region);
+  EXPECT_TRUE(norm) << value;
+  if (!norm) return {};
+  EXPECT_TRUE(value_terms(index, *norm, out)) << value;
+  return {out.begin(), out.end()};
+}
+
+// The rank with which a search finds a value, as the planner would: the best alternative all of
+// whose terms are among the value's.
+std::optional<int> rank(const FieldIndex& index, Op op, std::string_view asked, std::string_view to,
+                        std::string_view value) {
+  Condition condition;
+  const auto made = condition_terms(index, op, asked, to, condition);
+  EXPECT_TRUE(made) << asked << ": " << (made ? "" : made.error().text);
+  const auto has = terms_of(index, value);
+  std::optional<int> best;
+  for (const auto& one : condition.any_of) {
+    const bool all = std::all_of(one.all_of.begin(), one.all_of.end(),
+                                 [&](const FieldTerm& term) { return has.contains(term); });
+    if (all && (!best || one.rank < *best)) best = one.rank;
+  }
+  return best;
+}
+
+std::optional<NameMatch> name_match(std::string_view asked, std::string_view name) {
+  FieldIndex index;
+  index.type = ValueType::kName;
+  index.fuzzy = true;
+  const auto found = rank(index, Op::kFuzzy, asked, "", name);
+  if (!found) return std::nullopt;
+  return static_cast<NameMatch>(*found);
+}
+
+TEST(HanTest, TablesAreIcus) {
+  EXPECT_EQ(simplified(std::string_view("張偉國")), "张伟国");
+  EXPECT_EQ(pinyin(U'王'), "wáng");
+  EXPECT_EQ(surname_pinyin(U'单'), "shàn");
+  EXPECT_EQ(without_tone("lǚ"), "lv");
+  EXPECT_EQ(without_tone("xiǎo"), "xiao");
+  EXPECT_TRUE(is_syllable("zhuang"));
+  EXPECT_FALSE(is_syllable("zhq"));
+  EXPECT_EQ(pinyin(U'a'), "");
+}
+
+TEST(NamesTest, OtherSpellingsOfOneHanName) {
+  EXPECT_EQ(name_match("王小明", "王小明"), NameMatch::kSame);
+  EXPECT_EQ(name_match("張偉國", "张伟国"), NameMatch::kSame) << "traditional";
+  EXPECT_EQ(name_match("王 小明", "王小明"), NameMatch::kSame);
+  EXPECT_EQ(name_match("王晓明", "王小明"), std::optional(NameMatch::kSameTones)) << "homophones";
+  EXPECT_EQ(name_match("wang xiaoming", "王小明"), NameMatch::kSamePinyin);
+  EXPECT_EQ(name_match("Xiaoming WANG", "王小明"), NameMatch::kSamePinyin);
+  EXPECT_EQ(name_match("wangxiaoming", "王小明"), NameMatch::kSamePinyin);
+  EXPECT_EQ(name_match("ｗａｎｇ xiaoming", "王小明"), NameMatch::kSamePinyin) << "full width";
+  EXPECT_EQ(name_match("wáng xiǎomíng", "王小明"), NameMatch::kSameTones);
+  EXPECT_EQ(name_match("wang xiaomin", "王小明"), NameMatch::kOneTypo);
+  EXPECT_EQ(name_match("王小朋", "王小明"), NameMatch::kOneTypo);
+  EXPECT_EQ(name_match("小明", "王小明"), NameMatch::kPart);
+  EXPECT_EQ(name_match("明", "王小明"), NameMatch::kPart);
+  EXPECT_EQ(name_match("lv wei", "吕伟"), NameMatch::kSamePinyin);
+  EXPECT_EQ(name_match("Lyu Wei", "吕伟"), NameMatch::kSamePinyin);
+  EXPECT_EQ(name_match("shan hong", "单红"), NameMatch::kSamePinyin);
+  EXPECT_EQ(name_match("dan hong", "单红"), NameMatch::kSamePinyin);
+  EXPECT_EQ(name_match("李小明", "王大伟"), std::nullopt);
+  EXPECT_EQ(name_match("王伟", "王芳"), std::nullopt) << "one of two characters is no evidence";
+}
+
+TEST(NamesTest, OtherSpellingsOfOneLatinName) {
+  EXPECT_EQ(name_match("jose garcia", "García José"), NameMatch::kSame);
+  EXPECT_EQ(name_match("Katherine", "Katherine O'Brien"), NameMatch::kPart);
+  EXPECT_EQ(name_match("Katharine Obrien", "Katherine O'Brien"), NameMatch::kOneTypo) << "replaced";
+  EXPECT_EQ(name_match("Katherne Obrien", "Katherine O'Brien"), NameMatch::kOneTypo) << "lost";
+  EXPECT_EQ(name_match("Kathherine Obrien", "Katherine O'Brien"), NameMatch::kOneTypo) << "added";
+  EXPECT_EQ(name_match("Kahterine Obrien", "Katherine O'Brien"), NameMatch::kOneTypo) << "swapped";
+  EXPECT_EQ(name_match("Jon Smyth", "John Smith"), NameMatch::kSameSound);
+  EXPECT_EQ(name_match("Иванов", "Ivanov Sergei"), NameMatch::kPart);
+  EXPECT_EQ(name_match("Alice Jones", "Bob Miller"), std::nullopt);
+}
+
+TEST(WordsTest, ChineseByDictionaryLatinByBoundaries) {
+  EXPECT_THAT(words_of("报案人称其住处被入室盗窃"), IsSupersetOf({std::string("盗窃")}));
+  EXPECT_THAT(words_of("the burglary of a house"), ElementsAre("burglary", "house"));
+  EXPECT_THAT(words_of("the of"), ElementsAre("of", "the")) << "nothing else there";
+  EXPECT_EQ(words_of("盜竊"), words_of("盗窃")) << "traditional";
+  EXPECT_TRUE(words_of("...").empty());
+  EXPECT_EQ(words_of(std::string(100, 'x')), std::vector<std::string>{std::string(64, 'x')});
+}
+
+TEST(RangesTest, ADateIsCoveredExactlyOnce) {
+  std::mt19937 random(20261122);
+  const auto day = [&] {
+    char text[16];
+    std::snprintf(
+        text, sizeof(text), "%04u-%02u-%02u", 1895 + static_cast<unsigned>(random() % 140),
+        1 + static_cast<unsigned>(random() % 12), 1 + static_cast<unsigned>(random() % 28));
+    return std::string(text);
+  };
+  for (int i = 0; i < 20'000; ++i) {
+    auto from = day(), to = day();
+    if (from > to) std::swap(from, to);
+    const auto cover = date_cover(from, to);
+    EXPECT_LE(cover.size(), 100u);
+    EXPECT_TRUE(std::is_sorted(cover.rbegin(), cover.rend())) << "newest first";
+    const auto value = day();
+    size_t times = 0;
+    for (const auto& node : date_nodes(value)) {
+      times += static_cast<size_t>(std::count(cover.begin(), cover.end(), node));
+    }
+    EXPECT_EQ(times, from <= value && value <= to ? 1u : 0u) << from << " " << to << " " << value;
+  }
+  EXPECT_THAT(date_cover("1980-01-01", "1989-12-31"), ElementsAre("198"));
+  EXPECT_THAT(date_cover("1980-01-31", "1980-03-01"),
+              ElementsAre("1980-03-01", "1980-02", "1980-01-31"));
+  EXPECT_EQ(date_cover("0001-01-01", "9999-12-31").size(), 999u + 9u) << "the year 0 is none";
+}
+
+TEST(RangesTest, AnIntegerIsCoveredExactlyOnce) {
+  std::mt19937_64 random(7);
+  for (const auto& [min, max] : {std::pair<int64_t, int64_t>{0, 255},
+                                 {-1000, 99'999},
+                                 {5, 5},
+                                 {INT64_MIN, INT64_MIN + 70'000},
+                                 {0, 0xffffffff}}) {
+    const auto span = static_cast<uint64_t>(max) - static_cast<uint64_t>(min);
+    const auto any = [&, min = min] {
+      return static_cast<int64_t>(static_cast<uint64_t>(min) +
+                                  (span == 0 ? 0 : random() % (span + 1)));
+    };
+    for (int i = 0; i < 3000; ++i) {
+      auto from = any(), to = any();
+      if (from > to) std::swap(from, to);
+      const auto cover = integer_cover(min, max, from, to);
+      EXPECT_LE(cover.size(), 15u * 2 * 8);
+      const auto value = any();
+      size_t times = 0;
+      for (const auto& node : integer_nodes(min, max, value)) {
+        times += static_cast<size_t>(std::count(cover.begin(), cover.end(), node));
+      }
+      EXPECT_EQ(times, from <= value && value <= to ? 1u : 0u) << from << " " << to << " " << value;
+    }
+    EXPECT_EQ(integer_cover(min, max, INT64_MIN, min == INT64_MIN ? min : min - 1).size(),
+              min == INT64_MIN ? 1u : 0u);
+  }
+}
+
+FieldIndex field(ValueType type, const char* region = "") {
+  FieldIndex out;
+  out.type = type;
+  out.region = region;
+  return out;
+}
+
+TEST(FieldTermsTest, PrefixesOfTheLengthsChosen) {
+  auto phone = field(ValueType::kPhone, "CN");
+  phone.prefixes = {3, 7};
+  EXPECT_TRUE(rank(phone, Op::kPrefix, "138", "", "138 0013 8000"));
+  EXPECT_TRUE(rank(phone, Op::kPrefix, "+86 138", "", "13800138000"));
+  EXPECT_TRUE(rank(phone, Op::kPrefix, "1380013", "", "13800138000"));
+  EXPECT_FALSE(rank(phone, Op::kPrefix, "139", "", "13800138000"));
+  Condition none;
+  const auto refused = condition_terms(phone, Op::kPrefix, "13800", "", none);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().number, 3);
+  auto name = field(ValueType::kName);
+  name.prefixes = {1};
+  EXPECT_TRUE(rank(name, Op::kPrefix, "王", "", "王小明"));
+  EXPECT_FALSE(rank(name, Op::kPrefix, "王", "", "小王明"));
+}
+
+TEST(FieldTermsTest, RangesOfDaysYearsAndNumbers) {
+  auto date = field(ValueType::kDate);
+  date.range = true;
+  EXPECT_TRUE(rank(date, Op::kRange, "1980", "1989", "1984-02-29"));
+  EXPECT_TRUE(rank(date, Op::kRange, "1984-02", "1984-02", "1984-02-29"));
+  EXPECT_TRUE(rank(date, Op::kRange, "", "1984-02-29", "1984-02-29"));
+  EXPECT_FALSE(rank(date, Op::kRange, "1984-03-01", "", "1984-02-29"));
+  EXPECT_LT(*rank(date, Op::kRange, "1980", "1995", "1991-01-01"),
+            *rank(date, Op::kRange, "1980", "1995", "1984-01-01"))
+      << "newest first";
+  auto number = field(ValueType::kInteger);
+  number.range = true;
+  number.range_min = 0;
+  number.range_max = 1000;
+  EXPECT_TRUE(rank(number, Op::kRange, "10", "500", "500"));
+  EXPECT_FALSE(rank(number, Op::kRange, "10", "499", "500"));
+  std::vector<FieldTerm> out;
+  EXPECT_FALSE(value_terms(number, "1001", out));
+}
+
+TEST(FieldTermsTest, WhatIsNotIndexedIsRefusedWithAdvice) {
+  auto name = field(ValueType::kName);
+  Condition out;
+  for (const auto op : {Op::kEquals, Op::kPrefix, Op::kRange, Op::kFuzzy, Op::kWords}) {
+    EXPECT_FALSE(condition_terms(name, op, "x", "", out));
+  }
+  name.fuzzy = true;
+  const auto refused = condition_terms(name, Op::kEquals, "x", "", out);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().text, testing::HasSubstr("name (~)"));
+}
+
+}  // namespace
+}  // namespace strongroom::index

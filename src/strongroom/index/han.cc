@@ -1,0 +1,166 @@
+#include "strongroom/index/han.h"
+
+#include <unicode/normalizer2.h>
+#include <unicode/translit.h>
+#include <unicode/uchar.h>
+#include <unicode/uscript.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "strongroom/base/check.h"
+
+namespace strongroom::index {
+namespace {
+
+constexpr char32_t kFirst = 0x4e00;  // CJK Unified Ideographs: what names are written in.
+constexpr char32_t kLast = 0x9fff;
+constexpr size_t kCount = kLast - kFirst + 1;
+constexpr size_t kSyllableMax = 7;
+
+// Every character of the block, a line each, through one of ICU's transliterators.
+std::vector<icu::UnicodeString> transliterate_all(const char* id) {
+  UErrorCode status = U_ZERO_ERROR;
+  const std::unique_ptr<icu::Transliterator> rules(
+      icu::Transliterator::createInstance(id, UTRANS_FORWARD, status));
+  SR_CHECK(U_SUCCESS(status) != 0 && rules != nullptr, "ICU lacks its transliterators");
+  icu::UnicodeString all;
+  for (char32_t c = kFirst; c <= kLast; ++c) {
+    all.append(static_cast<UChar32>(c));
+    all.append(u'\n');
+  }
+  rules->transliterate(all);
+  std::vector<icu::UnicodeString> out;
+  out.reserve(kCount);
+  int32_t begin = 0;
+  for (int32_t end; (end = all.indexOf(u'\n', begin)) >= 0; begin = end + 1) {
+    out.emplace_back(all, begin, end - begin);
+    out.back().trim();
+  }
+  SR_CHECK(out.size() == kCount, "ICU joined characters that stood apart");
+  return out;
+}
+
+// A reading: letters only, else none.
+std::string reading(const icu::UnicodeString& text) {
+  for (int32_t i = 0; i < text.length(); ++i) {
+    if (text[i] >= kFirst && text[i] <= kLast) return {};
+  }
+  std::string out;
+  text.toUTF8String(out);
+  return out;
+}
+
+struct Tables {
+  std::vector<char32_t> simple;
+  std::vector<std::string> pinyin;
+  std::vector<std::string> surname;
+  std::vector<std::string> syllables;  // Without tone, ascending.
+
+  Tables() {
+    for (const auto& line : transliterate_all("Traditional-Simplified")) {
+      simple.push_back(static_cast<char32_t>(line.char32At(0)));
+    }
+    for (const auto& line : transliterate_all("Han-Latin")) pinyin.push_back(reading(line));
+    for (const auto& line : transliterate_all("Han-Latin/Names")) surname.push_back(reading(line));
+    for (const auto* readings : {&pinyin, &surname}) {
+      for (const std::string& one : *readings) {
+        if (!one.empty()) syllables.push_back(without_tone(one));
+      }
+    }
+    std::sort(syllables.begin(), syllables.end());
+    syllables.erase(std::unique(syllables.begin(), syllables.end()), syllables.end());
+  }
+};
+
+const Tables& tables() {
+  static const Tables kTables;
+  return kTables;
+}
+
+bool in_block(char32_t c) {
+  return c >= kFirst && c <= kLast;
+}
+
+}  // namespace
+
+bool is_han(char32_t c) {
+  UErrorCode status = U_ZERO_ERROR;
+  return in_block(c) || uscript_getScript(static_cast<UChar32>(c), &status) == USCRIPT_HAN;
+}
+
+std::u32string to_code_points(std::string_view text) {
+  std::u32string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<uint8_t>(text[i]);
+    const size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    char32_t c = size == 1 ? lead : lead & (0x7fu >> size);
+    for (size_t k = 1; k < size; ++k) c = (c << 6) | (static_cast<uint8_t>(text[i + k]) & 0x3f);
+    out.push_back(c);
+    i += size;
+  }
+  return out;
+}
+
+void append_utf8(char32_t c, std::string& out) {
+  if (c < 0x80) {
+    out.push_back(static_cast<char>(c));
+    return;
+  }
+  const int more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+  static constexpr uint8_t kLead[] = {0, 0xc0, 0xe0, 0xf0};
+  out.push_back(static_cast<char>(kLead[more] | (c >> (6 * more))));
+  for (int k = more - 1; k >= 0; --k)
+    out.push_back(static_cast<char>(0x80 | (c >> (6 * k) & 0x3f)));
+}
+
+char32_t simplified(char32_t c) {
+  return in_block(c) ? tables().simple[c - kFirst] : c;
+}
+
+std::string simplified(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (const char32_t c : to_code_points(text)) append_utf8(simplified(c), out);
+  return out;
+}
+
+const std::string& pinyin(char32_t c) {
+  static const std::string kNone;
+  return in_block(c) ? tables().pinyin[c - kFirst] : kNone;
+}
+
+const std::string& surname_pinyin(char32_t c) {
+  static const std::string kNone;
+  return in_block(c) ? tables().surname[c - kFirst] : kNone;
+}
+
+std::string without_tone(std::string_view syllable) {
+  std::string out;
+  for (const char32_t c : to_code_points(syllable)) {
+    if (c < 0x80) {
+      out.push_back(static_cast<char>(c));
+    } else if (c == U'ü' || c == U'ǖ' || c == U'ǘ' || c == U'ǚ' || c == U'ǜ') {
+      out.push_back('v');  // As it is typed.
+    } else {
+      // The letter below the marks.
+      UErrorCode status = U_ZERO_ERROR;
+      const icu::Normalizer2* nfd = icu::Normalizer2::getNFDInstance(status);
+      icu::UnicodeString parts;
+      if (U_SUCCESS(status) != 0 && nfd->getDecomposition(static_cast<UChar32>(c), parts) != 0 &&
+          parts[0] < 0x80) {
+        out.push_back(static_cast<char>(parts[0]));
+      }
+    }
+  }
+  return out;
+}
+
+bool is_syllable(std::string_view toneless) {
+  const auto& all = tables().syllables;
+  return toneless.size() <= kSyllableMax &&
+         std::binary_search(all.begin(), all.end(), toneless, std::less<>());
+}
+
+}  // namespace strongroom::index
