@@ -62,6 +62,8 @@ class GatewayProcess {
   std::unique_ptr<rpc::ConnectServer> door_;
 };
 
+}  // namespace
+
 Result<TermKey> load_term_key(const VaultDir& dir) {
   SR_ASSIGN(std::string hex, env::real_files().read(dir.term_key(), 128));
   TermKey key;
@@ -75,6 +77,8 @@ Result<TermKey> load_term_key(const VaultDir& dir) {
   }
   return key;
 }
+
+namespace {
 
 Result<void> GatewayProcess::start() {
   auto& files = env::real_files();

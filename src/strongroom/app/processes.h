@@ -3,9 +3,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "strongroom/app/cli.h"
 #include "strongroom/app/vault_dir.h"
+#include "strongroom/base/secret.h"
 
 namespace strongroom::app {
 
@@ -22,6 +24,11 @@ struct ProcessOptions {
 int run_keyserver(const Global& global, const ProcessOptions& options);
 // Holds K_q and the plaintext of requests in flight.
 int run_gateway(const Global& global, const ProcessOptions& options);
+
+// Fresh certificates for the two doors, in DIR/run, for `hosts`.
+Result<void> make_certificates(const VaultDir& dir, const std::vector<std::string>& hosts);
+// K_q, from DIR/gateway.
+Result<TermKey> load_term_key(const VaultDir& dir);
 
 // Hidden subcommands by which `serve` starts them.
 void add_processes(CLI::App&, Global&, int&);

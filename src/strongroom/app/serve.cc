@@ -82,6 +82,8 @@ Result<int> lock(const VaultDir& dir) {
   return fd;
 }
 
+}  // namespace
+
 // Fresh certificates for the two doors at each start: nothing to renew, nothing to expire unseen.
 Result<void> make_certificates(const VaultDir& dir, const std::vector<std::string>& hosts) {
   auto& files = env::real_files();
@@ -109,6 +111,8 @@ Result<void> make_certificates(const VaultDir& dir, const std::vector<std::strin
   explicit_bzero(key.data(), key.size());
   return {};
 }
+
+namespace {
 
 class Child {
  public:

@@ -94,11 +94,13 @@ uint32_t SearchableValues::find(size_t field, const std::string& value) const {
 }
 
 Observer::Observer(const SearchableValues& known, uint64_t known_people,
-                   const SearchableValues& sample, uint64_t sample_people)
+                   const SearchableValues& sample, uint64_t sample_people,
+                   const FieldShares& field_shares)
     : known_(known),
       known_people_(known_people),
       sample_(sample),
       sample_people_(sample_people),
+      field_shares_(field_shares),
       value_seen_(known.size(), false) {
   class_of_.reserve(known.size());
   for (uint32_t v = 0; v < known.size(); ++v) {
@@ -174,10 +176,12 @@ std::vector<uint32_t> Observer::guess_by_statistics() const {
     double most = 0;
     for (; from != candidates.end() && from->share * n >= volume - reach; ++from) {
       if (from->taken) continue;
-      // People are asked for as often as there are people of that name, roughly.
-      const double asked = static_cast<double>(queries_) * from->share;
+      // A name is asked for as often as there are people of that name, but some people are asked
+      // for much more often than others: a broad guess.
+      const double field = field_shares_[sample_.field(from->value)];
+      const double asked = static_cast<double>(queries_) * from->share * field;
       const double chance = log_chance(volume, from->share * n, from->share * n * noise + 1) +
-                            log_chance(times, asked, asked + times + 1);
+                            log_chance(times, asked, 10 * asked + 1) + std::log(field + 1e-9);
       if (best == nullptr || chance > most) {
         best = &*from;
         most = chance;
@@ -272,8 +276,11 @@ LiveLearned Observer::learn() const {
   for (size_t i = 0; i < patterns_.size(); ++i) {
     const Pattern& pattern = patterns_[i];
     if (means(commonest, pattern.truth)) out.by_modal += pattern.times;
+    const uint64_t by_surname = known_.field(pattern.truth) == kSurname ? pattern.times : 0;
+    out.surnames += by_surname;
     if (means(by_statistics[i], pattern.truth)) {
       out.by_statistics += pattern.times;
+      out.surnames_by_statistics += by_surname;
       for (const uint32_t row : pattern.rows) row_by_statistics[row] = true;
     }
     if (by_register[i] == class_of_[pattern.truth]) {

@@ -6,6 +6,7 @@
 // against searchable encryption, CCS 2015 (the count attack).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -61,6 +62,19 @@ class RecordingStore : public store::Store {
     return base_.compare_and_set(table, key, expected, desired);
   }
   Result<void> flush() override { return base_.flush(); }
+  Result<void> erase_range(store::Table table, std::string_view from,
+                           std::string_view to) override {
+    return base_.erase_range(table, from, to);
+  }
+  Result<uint64_t> measure(store::Table table, std::string_view from,
+                           std::string_view to) override {
+    return base_.measure(table, from, to);
+  }
+  Result<void> freeze(const std::string& folder) override { return base_.freeze(folder); }
+  Result<void> ingest_files(store::Table table, std::string_view from, std::string_view to,
+                            std::span<const std::string> files) override {
+    return base_.ingest_files(table, from, to, files);
+  }
   Result<store::StoreStats> stats() override { return base_.stats(); }
 
  private:
@@ -92,6 +106,8 @@ class SearchableValues {
   std::vector<std::string> text_;
 };
 
+using FieldShares = std::array<double, kColumns>;
+
 struct LiveLearned {
   uint64_t queries = 0;
   uint64_t values = 0;    // Different ones searched for.
@@ -102,6 +118,9 @@ struct LiveLearned {
   uint64_t by_statistics =
       0;                     // from public statistics: the volumes that values are likely to have;
   uint64_t by_register = 0;  // from a copy of the register itself in clear, from elsewhere.
+  // Of these, queries by surname: few values, each of many people.
+  uint64_t surnames = 0;
+  uint64_t surnames_by_statistics = 0;
   // Records of which the observer knows a searched value, or whose they are:
   uint64_t records_by_statistics = 0;
   uint64_t records_by_register = 0;
@@ -112,9 +131,10 @@ struct LiveLearned {
 class Observer {
  public:
   // `known`: the same people, for the attack of who has the register, and for the truth.
-  // `sample`: other people, for the attack of who knows how common values are.
+  // `sample`: other people, for the attack of who knows how common values are, and by which fields
+  // people search: field_shares[f] of all queries.
   Observer(const SearchableValues& known, uint64_t known_people, const SearchableValues& sample,
-           uint64_t sample_people);
+           uint64_t sample_people, const FieldShares& field_shares);
   // `value`: in `known`, what was searched for.
   void see(const QueryReads& reads, uint32_t value);
   LiveLearned learn() const;
@@ -134,6 +154,7 @@ class Observer {
   const uint64_t known_people_;
   const SearchableValues& sample_;
   const uint64_t sample_people_;
+  const FieldShares field_shares_;
   std::vector<uint64_t> class_of_;  // By known value: a hash of who has it.
   std::unordered_map<std::string, uint32_t> row_numbers_;
   std::unordered_map<std::string, size_t> at_;

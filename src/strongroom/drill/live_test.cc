@@ -38,6 +38,11 @@ class ObserverTest : public testing::Test {
   SearchableValues known_{people_}, sample_{others_};
 
   // As our store shows it: the same rows for the same value, and the rows of who has it.
+  static FieldShares all_fields() {
+    FieldShares out{};
+    for (const size_t field : kSearchable) out[field] = 1.0 / std::size(kSearchable);
+    return out;
+  }
   QueryReads leaky(uint32_t value) const {
     QueryReads reads;
     const auto& people = known_.people(value);
@@ -53,7 +58,7 @@ class ObserverTest : public testing::Test {
 };
 
 TEST_F(ObserverTest, WhoHasTheRegisterReadsManyQueriesOfALeakyStore) {
-  Observer observer(known_, kPeople, sample_, kPeople);
+  Observer observer(known_, kPeople, sample_, kPeople, all_fields());
   synth::Rng rng(5, 1, 1);
   for (int q = 0; q < 5000; ++q) {
     const auto& person = people_.people()[rng.below(kPeople)];
@@ -70,7 +75,7 @@ TEST_F(ObserverTest, WhoHasTheRegisterReadsManyQueriesOfALeakyStore) {
 }
 
 TEST_F(ObserverTest, NothingIsLearnedWhereEveryQueryReadsOtherRows) {
-  Observer observer(known_, kPeople, sample_, kPeople);
+  Observer observer(known_, kPeople, sample_, kPeople, all_fields());
   synth::Rng rng(5, 1, 1);
   for (uint64_t q = 0; q < 3000; ++q) {
     const auto& person = people_.people()[rng.below(kPeople)];
