@@ -132,7 +132,7 @@ TEST(RangesTest, ADateIsCoveredExactlyOnce) {
   EXPECT_THAT(date_cover("1980-01-01", "1989-12-31"), ElementsAre("198"));
   EXPECT_THAT(date_cover("1980-01-31", "1980-03-01"),
               ElementsAre("1980-03-01", "1980-02", "1980-01-31"));
-  EXPECT_EQ(date_cover("0001-01-01", "9999-12-31").size(), 999u + 9u) << "the year 0 is none";
+  EXPECT_EQ(date_cover("0001-01-01", "9999-12-31").size(), 9u + 9u + 99u) << "the year 0 is none";
 }
 
 TEST(RangesTest, AnIntegerIsCoveredExactlyOnce) {

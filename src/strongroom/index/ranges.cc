@@ -17,7 +17,7 @@ using std::chrono::sys_days;
 using std::chrono::year;
 using std::chrono::year_month_day;
 
-constexpr size_t kDaySize = 10, kMonthSize = 7, kYearSize = 4, kDecadeSize = 3;
+constexpr size_t kDaySize = 10, kMonthSize = 7, kYearSize = 4, kDecadeSize = 3, kCenturySize = 2;
 constexpr int kYearMax = 9999;
 
 int number(std::string_view digits) {
@@ -58,7 +58,7 @@ std::string integer_node(uint64_t offset, size_t digits, size_t level) {
 
 std::vector<std::string> date_nodes(std::string_view text) {
   std::vector<std::string> out;
-  for (const size_t size : {kDaySize, kMonthSize, kYearSize, kDecadeSize}) {
+  for (const size_t size : {kDaySize, kMonthSize, kYearSize, kDecadeSize, kCenturySize}) {
     out.emplace_back(text.substr(0, size));
   }
   return out;
@@ -77,15 +77,19 @@ std::vector<std::string> date_cover(std::string_view from, std::string_view to) 
     const auto begin_of_year = [](int number) {
       return sys_days(year_month_day(year(number), month(1), day(1)));
     };
-    // Days before the next decade, year or month; the last decade ends with the calendar.
-    if (const auto next = begin_of_year(y + 10);
-        first_of_year && y % 10 == 0 && next - days(1) <= end) {
+    const auto whole = [&](int years) {
+      return first_of_year && y % years == 0 && begin_of_year(y + years) - days(1) <= end;
+    };
+    // The largest node that begins here and ends in time.
+    if (whole(100)) {
+      out.push_back(name.substr(0, kCenturySize));
+      at = begin_of_year(y + 100);
+    } else if (whole(10)) {
       out.push_back(name.substr(0, kDecadeSize));
-      at = next;
-    } else if (const auto next_year = begin_of_year(y + 1);
-               first_of_year && next_year - days(1) <= end) {
+      at = begin_of_year(y + 10);
+    } else if (whole(1)) {
       out.push_back(name.substr(0, kYearSize));
-      at = next_year;
+      at = begin_of_year(y + 1);
     } else if (const sys_days next_month =
                    sys_days(date.year() / date.month() / std::chrono::last) + days(1);
                first_of_month && next_month - days(1) <= end) {

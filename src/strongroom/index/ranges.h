@@ -10,8 +10,9 @@
 
 namespace strongroom::index {
 
-// Calendar: day, month, year, decade. `day` is YYYY-MM-DD, or a moment that begins so.
-std::vector<std::string> date_nodes(std::string_view day);  // "2024-01-31" "2024-01" "2024" "202"
+// Calendar: day, month, year, decade, century. `day` is YYYY-MM-DD, or a moment that begins so.
+std::vector<std::string> date_nodes(
+    std::string_view day);  // "2024-01-31" "2024-01" "2024" "202" "20"
 // Both days included, newest node first. Empty where `from` is after `to`.
 std::vector<std::string> date_cover(std::string_view from, std::string_view to);
 
