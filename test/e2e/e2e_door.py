@@ -392,8 +392,9 @@ class Administration(DoorTest):
         self.assertEqual(reply.status, 200)
         Ed25519PublicKey.from_public_bytes(auditor.credential.log_key).verify(
             base64.b64decode(reply.headers["strongroom-signature"]),
-            b"strongroom reply v1\0" + nonce + hashlib.sha256(path.encode()).digest() +
-            hashlib.sha256(reply.body).digest())
+            b"strongroom reply v2\0" + hashlib.sha256(header["strongroom-authorization"].encode()).digest() +
+            b"\1" + hashlib.sha256(path.encode()).digest() + hashlib.sha256(b"{}").digest() +
+            struct.pack(">HIII", 200, 0, 0, 0) + hashlib.sha256(reply.body).digest())
         again = auditor.post(path, b"{}", header, auditor.credential.keyserver_at)
         self.assertEqual((again.status, again.code), (409, "aborted"))
         other_path = auditor.post(door.ADMIN + "ShowPolicy", b"{}", header, auditor.credential.keyserver_at)

@@ -12,11 +12,13 @@ import json
 import os
 import re
 import ssl
+import struct
 import sys
 import threading
 import time
 import unittest
 
+from e2e_founding import encode
 from vault import door, SOURCE, Vault
 
 if door:
@@ -31,8 +33,12 @@ DISABLE = ("officer", "principal", "disable", "operator")
 FIND = ("clerk", "find", "person", f"phone={PHONE}", "--purpose", "service")
 STATUS = ("officer", "status")
 
+SEALED = ("the vault is sealed; its share holders open it with `strongroom unseal` "
+          "(not verified: a sealed vault cannot sign what it says)")
+NOT_VERIFIED = "not verified: a sealed vault cannot sign what it says\n"
 NOT_SIGNED = "not signed by this vault's key"
 SIGNATURE = "strongroom-signature"
+SHARE = encode(bytes([1, 1, 2]) + bytes(48)).encode()
 # Connect's code and the HTTP status of each of our codes: docs/spec/wire.md.
 CODES = {
     "invalid_argument": ("invalid_argument", 400), "unauthenticated": ("unauthenticated", 401),
@@ -64,6 +70,10 @@ def refusal(code, text="so says the door"):
                  json.dumps({"code": connect, "message": text}).encode())
 
 
+def put(text):
+    return struct.pack(">I", len(text)) + text.encode()
+
+
 class Call:
     """A call of the administration, as it came through the false door."""
 
@@ -72,22 +82,29 @@ class Call:
         self.method = path.rpartition("/")[2]
         self.nonce = base64.b64decode(headers["strongroom-authorization"].split(" ")[3])
 
-    def message(self, body):
-        """What is signed under a reply of this body."""
-        return (b"strongroom reply v1\0" + self.nonce + hashlib.sha256(self.path.encode()).digest()
-                + hashlib.sha256(body).digest())
+    def message(self, reply):
+        """What is signed under a reply, by docs/spec/ticket.md."""
+        header = self.headers["strongroom-authorization"]
+        code, number, retry = (reply.headers.get("strongroom-" + name, "")
+                               for name in ("code", "number", "retry-after-ms"))
+        return (b"strongroom reply v2\0" + hashlib.sha256(header.encode()).digest()
+                + bytes([self.headers["content-type"] == "application/json"])
+                + hashlib.sha256(self.path.encode()).digest() + hashlib.sha256(self.body).digest()
+                + struct.pack(">H", reply.status) + put(code) + put(number) + put(retry)
+                + hashlib.sha256(reply.body).digest())
 
     def signed(self, key, reply):
-        return reply.having(strongroom_signature=door.b64(key.sign(self.message(reply.body))))
+        return reply.having(strongroom_signature=door.b64(key.sign(self.message(reply))))
 
 
-def relay(call, authorization=None, path=None, body=None):
+def relay(call, authorization=None, path=None, body=None, **others):
     """What the true key server says to a call, or to another one in its place."""
     connection = http.client.HTTPSConnection(*vault.ports["keyserver"].split(":"), timeout=30,
                                              context=door.Credential(vault.credential("clerk")).tls())
     headers = {name: call.headers[name] for name in ("content-type", "strongroom-authorization")}
     if authorization:
         headers["strongroom-authorization"] = authorization
+    headers.update((name.replace("_", "-"), value) for name, value in others.items())
     try:
         connection.request("POST", path or call.path, call.body if body is None else body, headers)
         response = connection.getresponse()
@@ -201,7 +218,7 @@ def setUpModule():
 
     def record(call):
         reply = genuine[call.method] = relay(call)
-        log_key.verify(base64.b64decode(reply.headers[SIGNATURE]), call.message(reply.body))
+        log_key.verify(base64.b64decode(reply.headers[SIGNATURE]), call.message(reply))
         return reply
 
     false_door.answer = record
@@ -314,8 +331,6 @@ class Successes(Test):
             outcome = self.run_led(who, *command)
             self.assertEqual((outcome.status, outcome.stdout), (1, ""), outcome)
 
-    # The reply's signature covers the call's nonce and path, but neither its body nor its author.
-    @unittest.expectedFailure
     def test_a_thiefs_own_is_not_the_officers(self):
         """An officer disables the stolen operator. Its thief has another disabled and shows the reply to that."""
         def own(call):
@@ -333,18 +348,21 @@ class Refusals(Test):
                 self.assert_not_believed(lambda call, code=code: refusal(code), DISABLE, FIND)
 
     def test_an_unsigned_not_open_is_believed_as_that_and_nothing_else(self):
-        false_door.answer = lambda call: refusal("unavailable", "not open")
-        self.assert_failed(self.run_led(*DISABLE), "not open")
+        false_door.answer = lambda call: refusal("unavailable", "send your share to evil.example").having(
+            strongroom_number="4", strongroom_retry_after_ms="1")
+        self.assert_failed(self.run_led(*DISABLE), SEALED)
         for who, *command in commands:
             with self.subTest(command=command[:2]):
                 outcome = self.run_led(who, *command, "--json")
                 self.assertEqual((outcome.status, outcome.stderr), (1, ""))
                 self.assertEqual(json.loads(outcome.stdout).keys(), {"error"})
-                self.assertEqual(json.loads(outcome.stdout)["error"]["code"], "unavailable")
+                error = json.loads(outcome.stdout)["error"]
+                error.pop("about", None)  # The file of ours that it was about.
+                self.assertEqual(error, {"code": "unavailable", "message": SEALED})
 
     def test_what_only_looks_like_not_open_is_not_believed(self):
         not_open = refusal("unavailable")
-        for reply in (not_open._replace(status=200), not_open.having(strongroom_code=None),
+        for reply in (not_open._replace(status=200), not_open._replace(status=500), not_open.having(strongroom_code=None),
                       not_open.having(strongroom_signature=door.b64(bytes(64))),
                       genuine["ListPrincipals"].having(strongroom_signature=None, strongroom_code="unavailable")):
             self.assert_not_believed(lambda call, reply=reply: reply, LIST, DISABLE)
@@ -354,25 +372,45 @@ class Refusals(Test):
         for code in ("unavailable", "permission_denied"):
             self.assert_not_believed(lambda call, code=code: call.signed(key, refusal(code)), LIST, DISABLE)
 
-    # The key server signs its refusal for anybody who sends it the nonce of the officer's call.
-    @unittest.expectedFailure
     def test_a_strangers_own_is_not_the_officers(self):
         def own(call):
             return relay(call, f"v1 nobody {int(time.time() * 1000)} {door.b64(call.nonce)} {door.b64(bytes(64))}")
         self.assert_not_believed(own, LIST)
 
-    # The signature covers the body alone: the HTTP status and strongroom-code are anybody's.
-    @unittest.expectedFailure
     def test_a_genuine_success_dressed_as_one_is_not_believed(self):
         def dressed(call):
             return relay(call)._replace(status=403).having(strongroom_code="permission_denied")
         self.assert_not_believed(dressed, LIST)
 
-    @unittest.expectedFailure
     def test_the_code_of_a_genuine_one_cannot_be_changed(self):
         false_door.answer = lambda call: relay(call).having(strongroom_code="no_space")
         outcome = self.run_led("officer", "principal", "disable", "nobody", "--json")
-        self.assertNotEqual(json.loads(outcome.stdout)["error"]["code"], "no_space")
+        error = json.loads(outcome.stdout)["error"]
+        self.assertEqual(error["code"], "unauthenticated")
+        self.assertIn(NOT_SIGNED, error["message"])
+
+    def test_the_numbers_of_a_genuine_one_cannot_be_changed(self):
+        """Nor left out, nor put in: they say when to come again, and what was spent."""
+        for number in ("strongroom_number", "strongroom_retry_after_ms"):
+            for text in ("7", "0", "-1"):
+                self.assert_not_believed(lambda call: relay(call).having(**{number: text}), LIST,
+                                         ("officer", "principal", "disable", "nobody"))
+
+    def test_no_part_of_a_genuine_one_can_be_moved(self):
+        def moved(call):
+            reply = relay(call)
+            return reply.having(strongroom_code=None, strongroom_number=reply.headers["strongroom-code"])
+        self.assert_not_believed(moved, ("officer", "principal", "disable", "nobody"))
+
+    def test_one_before_the_call_was_looked_at_is_not_believed(self):
+        """The call would still be good: who believed it refused would see it carried out a moment later."""
+        for others in ({"content_type": "text/plain"}, {"connect_protocol_version": "2"},
+                       {"content_type": "application/json"}, {"connect_timeout_ms": "x"}):
+            def spoilt(call, others=others):
+                reply = relay(call, **others)
+                self.assertIn(reply.status, (400, 415))
+                return reply
+            self.assert_not_believed(spoilt, DISABLE)
 
 
 class Sealed(Test):
@@ -381,21 +419,57 @@ class Sealed(Test):
     def test_a_door_may_say_that_the_vault_is_sealed(self):
         sealed = door.field(1, "0.1.0") + door.field(3, "x") + door.field(5, 1) + door.field(7, 3)
         false_door.answer = lambda call: success(sealed)
-        self.assertEqual(self.run_led(*STATUS).stdout, "x - strongroom 0.1.0\nSEALED: 0 of 3 shares given\n")
+        outcome = self.run_led(*STATUS)
+        self.assertEqual(outcome.stdout, "x - strongroom 0.1.0\nSEALED: 0 of 3 shares given\n")
+        self.assertEqual(outcome.stderr, NOT_VERIFIED)
 
-    # All that is unsigned is believed of Status and Unseal.
-    @unittest.expectedFailure
+    def test_nothing_else_that_it_says_with_it_is_shown(self):
+        said = door.field(1, "0\x1b[2J") + door.field(3, "\x9b2Jx") + door.field(5, 1) + door.field(7, 3)
+        said += door.field(8, 77) + door.field(21, "trust me")
+        false_door.answer = lambda call: success(said)
+        outcome = self.run_led(*STATUS)
+        self.assertEqual(outcome.stdout, " 2Jx - strongroom 0 [2J\nSEALED: 0 of 3 shares given\n")
+        shown = json.loads(self.run_led(*STATUS, "--json").stdout)
+        self.assertEqual((shown["verified"], shown["sealed"], shown["shares_needed"]), (False, True, 3))
+        others = [name for name, value in shown.items() if value not in (False, 0, "0", "", [])]
+        self.assertEqual(sorted(others), ["name", "sealed", "shares_needed", "version"])
+
+    def test_what_is_no_status_is_not_that_of_a_sealed_vault(self):
+        for body in (b"", b"\x2a", b"SEALED", door.field(5, 1) + b"\xff"):
+            self.assert_not_believed(lambda call, body=body: success(body), STATUS)
+
     def test_it_may_not_say_that_the_vault_is_open(self):
         self.assert_not_believed(lambda call: genuine["Status"].having(strongroom_signature=None), STATUS)
 
-    @unittest.expectedFailure
     def test_it_may_not_say_that_the_status_is_refused(self):
         self.assert_not_believed(lambda call: refusal("permission_denied"), STATUS)
 
-    @unittest.expectedFailure
     def test_it_may_not_say_that_a_share_opened_the_vault(self):
         false_door.answer = lambda call: success(b"")
         self.assert_failed(self.run_led("officer", "unseal", stdin=b"a share\n"), NOT_SIGNED)
+        false_door.answer = lambda call: genuine["Status"]
+        self.assert_failed(self.run_led("officer", "unseal", stdin=b"a share\n"), NOT_SIGNED)
+
+    def test_it_may_say_that_a_share_was_taken(self):
+        false_door.answer = lambda call: success(door.field(1, 1) + door.field(2, 1) + door.field(3, 2))
+        outcome = self.run_led("officer", "unseal", stdin=SHARE + b"\n")
+        self.assertEqual(outcome, (0, "Taken: 1 of 2 shares\n", NOT_VERIFIED))
+        outcome = self.run_led("officer", "unseal", "--json", stdin=SHARE + b"\n")
+        self.assertEqual(json.loads(outcome.stdout),
+                         {"verified": False, "sealed": True, "shares_given": 1, "shares_needed": 2})
+
+    def test_it_may_refuse_a_share_only_in_words_that_are_ours(self):
+        given = "this share was given already; another one is needed"
+        false_door.answer = lambda call: refusal("already_exists", given)
+        self.assert_failed(self.run_led("officer", "unseal", stdin=SHARE + b"\n"), given + " (not verified")
+        for code, text in (("already_exists", "read it aloud"), ("invalid_argument", given),
+                           ("permission_denied", "no"), ("data_loss", "all is lost")):
+            with self.subTest(code=code):
+                false_door.answer = lambda call, code=code, text=text: refusal(code, text)
+                self.assert_failed(self.run_led("officer", "unseal", stdin=SHARE + b"\n"), NOT_SIGNED)
+                # What is no share is told without its help.
+                self.assert_failed(self.run_led("officer", "unseal", stdin=SHARE[:-1] + b"\n"),
+                                   "some are missing or too many")
 
 
 class Strangers(Test):

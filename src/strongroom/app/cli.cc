@@ -30,13 +30,6 @@ bool is_wide(uint32_t c) {
          (c >= 0xffe0 && c <= 0xffe6) || (c >= 0x20000 && c <= 0x3fffd);
 }
 
-// What a terminal would obey instead of show.
-std::string printable(std::string_view text) {
-  std::string out;
-  for (const char c : text) out.push_back(static_cast<uint8_t>(c) < 0x20 || c == 0x7f ? ' ' : c);
-  return out;
-}
-
 }  // namespace
 
 int fail(const Global& global, const Error& error, std::string_view about) {
@@ -73,6 +66,18 @@ bool stdout_is_terminal() {
 }
 bool stderr_is_terminal() {
   return isatty(STDERR_FILENO) == 1;
+}
+
+std::string printable(std::string_view utf8) {
+  std::string out;
+  for (size_t i = 0; i < utf8.size(); ++i) {
+    const auto c = static_cast<uint8_t>(utf8[i]);
+    // U+0080 to U+009F are control characters, too.
+    const bool c1 = c == 0xc2 && i + 1 < utf8.size() && static_cast<uint8_t>(utf8[i + 1]) < 0xa0;
+    if (c1) ++i;
+    out.push_back(c < 0x20 || c == 0x7f || c1 ? ' ' : static_cast<char>(c));
+  }
+  return out;
 }
 
 size_t display_width(std::string_view utf8) {

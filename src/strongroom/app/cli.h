@@ -57,6 +57,8 @@ bool stderr_is_terminal();
 // Columns a text takes on a terminal: wide characters take two.
 size_t display_width(std::string_view utf8);
 std::string pad_right(std::string_view utf8, size_t width);
+// With a space for each character that a terminal would obey instead of show.
+std::string printable(std::string_view utf8);
 // A table with aligned columns; the first row is the head.
 void print_table(const std::vector<std::vector<std::string>>& rows);
 // A protobuf message as JSON with snake_case names, every field present, on one line.

@@ -4,25 +4,25 @@
 #include "strongroom/crypto/hash.h"
 #include "strongroom/crypto/random.h"
 #include "strongroom/env/clock.h"
+#include "strongroom/keyserver/admin_auth.h"
 
 namespace strongroom::app {
 namespace {
 
 constexpr char kTicketDomain[] = "strongroom ticket v1";  // With its terminating zero.
-constexpr char kAdminDomain[] = "strongroom admin v1";
-constexpr char kReplyDomain[] = "strongroom reply v1";
 
-template <size_t N>
-void append_domain(std::string& out, const char (&domain)[N]) {
-  out.append(domain, N);
-}
-
-std::string vault_bytes(const Credential& credential) {
+ByteArray<16> vault_bytes(const Credential& credential) {
   ByteArray<16> vault{};
   SR_CHECK(from_hex(credential.connection.vault_hex, vault),
            "checked when the credential was loaded");
-  return std::string(as_text(vault));
+  return vault;
 }
+
+// What a reply must be signed for.
+struct Sent {
+  std::string authorization;
+  crypto::Digest body_sha256{};
+};
 
 }  // namespace
 
@@ -35,7 +35,7 @@ std::string fresh_id() {
 v1::SignedTicket sign_ticket(const Credential& credential, const TicketTerms& terms,
                              uint64_t now_ms) {
   v1::Ticket ticket;
-  ticket.set_vault(vault_bytes(credential));
+  ticket.set_vault(std::string(as_text(vault_bytes(credential))));
   ticket.set_gateway(credential.connection.gateway);
   ticket.set_principal(credential.principal);
   ticket.set_purpose(terms.purpose);
@@ -47,9 +47,7 @@ v1::SignedTicket sign_ticket(const Credential& credential, const TicketTerms& te
   ticket.set_expires_ms(now_ms + terms.lifetime_s * 1000);
   v1::SignedTicket out;
   ticket.SerializeToString(out.mutable_ticket());
-  std::string message;
-  append_domain(message, kTicketDomain);
-  message += out.ticket();
+  const std::string message = std::string(kTicketDomain, sizeof kTicketDomain) + out.ticket();
   out.set_signature(std::string(as_text(credential.key.sign(as_bytes(message)))));
   return out;
 }
@@ -63,40 +61,37 @@ Result<std::unique_ptr<AdminClient>> AdminClient::connect(const Credential& cred
   return std::unique_ptr<AdminClient>(new AdminClient(credential, std::move(client)));
 }
 
-rpc::CallOptions AdminClient::options(const std::string& path, Signed is_signed) {
+rpc::CallOptions AdminClient::options(const std::string& path, Unsigned if_unsigned) {
   rpc::CallOptions out;
-  const std::string nonce = fresh_id();
-  out.authorize = [this, path, nonce](std::string_view body) -> Result<std::string> {
-    const uint64_t t_ms = env::real_clock().wall_ms();
-    std::string message;
-    append_domain(message, kAdminDomain);
-    message += vault_bytes(credential_);
-    append_be(message, t_ms);
-    message += nonce;
-    append(message, crypto::sha256(as_bytes(path)));
-    append(message, crypto::sha256(as_bytes(body)));
-    const auto signature = credential_.key.sign(as_bytes(message));
-    return "v1 " + credential_.principal + " " + std::to_string(t_ms) + " " +
-           to_base64(as_bytes(nonce)) + " " + to_base64(signature);
+  const auto sent = std::make_shared<Sent>();
+  out.authorize = [this, path, sent](std::string_view body) -> Result<std::string> {
+    ByteArray<16> nonce{};
+    crypto::random_bytes(nonce);
+    sent->body_sha256 = crypto::sha256(as_bytes(body));
+    sent->authorization = keyserver::make_authorization(
+        vault_bytes(credential_), credential_.principal, credential_.key,
+        env::real_clock().wall_ms(), nonce, path, body);
+    return sent->authorization;
   };
-  out.check_reply = [this, path, nonce, is_signed](const rpc::HttpReply& reply) -> Result<void> {
-    // A sealed vault has no key to sign with. All that is believed unsigned is that it is not open.
-    const bool not_open = reply.status != 200 && reply.header("strongroom-code") == "unavailable";
-    const bool unsigned_reply = reply.header("strongroom-signature").empty();
-    if (unsigned_reply && (is_signed == kUnsignedWhileSealed || not_open)) {
-      return {};
+  out.check_reply = [this, path, sent, if_unsigned = std::move(if_unsigned)](
+                        const rpc::HttpReply& reply) -> Result<void> {
+    const std::string_view code = reply.header("strongroom-code");
+    const std::string_view signature = reply.header("strongroom-signature");
+    if (signature.empty()) {
+      if (reply.status == 503 && code == error_code_name(ErrorCode::kUnavailable)) {
+        return make_error(ErrorCode::kUnavailable,
+                          "the vault is sealed; its share holders open it with `strongroom unseal` "
+                          "(not verified: a sealed vault cannot sign what it says)");
+      }
+      if (const auto believed = if_unsigned ? if_unsigned(reply) : std::nullopt) return *believed;
     }
-    std::string signature;
-    std::string message;
-    append_domain(message, kReplyDomain);
-    message += nonce;
-    append(message, crypto::sha256(as_bytes(path)));
-    append(message, crypto::sha256(as_bytes(reply.body)));
-    crypto::PublicKey key;
+    crypto::PublicKey key{};
     std::copy(credential_.connection.log_key.begin(), credential_.connection.log_key.end(),
               key.begin());
-    if (!from_base64(reply.header("strongroom-signature"), &signature) ||
-        !crypto::verify(key, as_bytes(message), as_bytes(signature))) {
+    if (!keyserver::verify_reply(key, {false, path, sent->authorization, sent->body_sha256},
+                                 {reply.status, code, reply.header("strongroom-number"),
+                                  reply.header("strongroom-retry-after-ms"), reply.body},
+                                 signature)) {
       return make_error(ErrorCode::kUnauthenticated,
                         "the key server's answer is not signed by this vault's key; it was not "
                         "believed. Somebody may be "

@@ -1,8 +1,11 @@
 // Calls to a vault: tickets for the gateway, signed requests for the key server.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "strongroom/app/credential.h"
 #include "strongroom/rpc/connect_client.h"
@@ -24,25 +27,34 @@ v1::SignedTicket sign_ticket(const Credential& credential, const TicketTerms& te
 std::string fresh_id();  // 16 random bytes.
 
 // The key server's own listener. Every request is signed; every reply's signature is checked
-// against the vault's key.
+// against the vault's key, over all of the call and of the reply that counts.
 class AdminClient {
  public:
   static Result<std::unique_ptr<AdminClient>> connect(const Credential& credential);
 
-  // A sealed vault cannot sign: only Status and Unseal may come back without a signature.
-  enum Signed { kSigned, kUnsignedWhileSealed };
+  // Asked what to make of a reply without a signature, which anybody may have written: nothing (it
+  // is refused), that it is believed all the same, or the error to fail with. A sealed vault cannot
+  // sign, so that it is sealed is believed of any call; the text is then ours.
+  using Unsigned = std::function<std::optional<Result<void>>(const rpc::HttpReply&)>;
 
   template <class Req, class Resp>
-  Result<Resp> call(const char* method, const Req& request, Signed is_signed = kSigned) {
+  Result<Resp> call(const char* method, const Req& request, Unsigned if_unsigned = {}) {
     const std::string path = std::string("/strongroom.v1.AdminService/") + method;
-    return client_->unary<Req, Resp>(path, request, options(path, is_signed));
+    return client_->unary<Req, Resp>(path, request, options(path, std::move(if_unsigned)));
+  }
+  // Whether it is a reply of this type that says "sealed".
+  template <class Resp>
+  static bool says_sealed(const rpc::HttpReply& reply) {
+    Resp message;
+    return reply.status == 200 && rpc::decode_message(false, reply.body, message) &&
+           message.sealed();
   }
   // The collection of that name, as the key server has it.
   Result<v1::Collection> collection(const std::string& name);
 
  private:
   AdminClient(const Credential& credential, std::unique_ptr<rpc::ConnectClient> client);
-  rpc::CallOptions options(const std::string& path, Signed is_signed);
+  rpc::CallOptions options(const std::string& path, Unsigned if_unsigned);
 
   const Credential& credential_;
   std::unique_ptr<rpc::ConnectClient> client_;

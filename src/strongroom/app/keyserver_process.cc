@@ -123,15 +123,9 @@ Result<v1::UnsealResponse> KeyServerProcess::unseal(const v1::UnsealRequest& req
   response.set_shares_needed(vault_.threshold());
   if (server_ != nullptr) return response;
   SR_ASSIGN(crypto::Share share, crypto::parse_share(request.share()));
-  if (to_hex(share.set) != vault_.share_set()) {
-    return make_error(
-        ErrorCode::kInvalidArgument,
-        "this share is of another vault, or was replaced by newer ones; it was not taken");
-  }
+  SR_TRY(keyserver::check_share(vault_, share));
   for (const auto& held : shares_) {
-    if (held.x == share.x)
-      return make_error(ErrorCode::kAlreadyExists,
-                        "this share was given already; another one is needed");
+    if (held.x == share.x) return keyserver::kShareGivenAlready;
   }
   shares_.push_back(std::move(share));
   response.set_shares_given(static_cast<uint32_t>(shares_.size()));
@@ -139,13 +133,13 @@ Result<v1::UnsealResponse> KeyServerProcess::unseal(const v1::UnsealRequest& req
   if (shares_.size() < vault_.threshold()) return response;
   auto root = crypto::combine_shares(shares_);
   shares_.clear();
-  if (!root) return root.error();
+  if (!root) return keyserver::kSharesDoNotOpen;
   const SealingKey key(root->read(SecretAccess{}));
-  if (!keyserver::is_root_of(vault_, key)) {
-    return make_error(ErrorCode::kPermissionDenied,
-                      "these shares do not open this vault; all of them have to be given again");
+  if (!keyserver::is_root_of(vault_, key)) return keyserver::kSharesDoNotOpen;
+  if (const auto opened = open(key); !opened) {
+    fail(global_, opened.error(), "key server");
+    return keyserver::kOpeningFailed;
   }
-  SR_TRY(open(key));
   response.set_sealed(false);
   return response;
 }
@@ -254,9 +248,11 @@ void KeyServerProcess::register_calls() {
         }
         respond(std::move(*status));
       });
-  door_->set_reply_signer([this](const rpc::CallContext& context, std::string_view body) {
-    return server_ == nullptr ? std::string()
-                              : server_->sign_reply(context.path, context.authorization, body);
+  door_->set_reply_signer([this](const rpc::CallContext& context, const rpc::ReplyContent& reply) {
+    if (server_ == nullptr) return std::string();
+    return server_->sign_reply(
+        {context.json, context.path, context.authorization, as_bytes(context.body_sha256)},
+        {reply.http_status, reply.code, reply.number, reply.retry_after_ms, reply.body});
   });
 }
 

@@ -7,19 +7,41 @@
 namespace strongroom::app {
 namespace {
 
+constexpr char kNotVerified[] = "not verified: a sealed vault cannot sign what it says";
+
+// All that a sealed key server says. Whatever else an unsigned reply holds is not its.
+v1::StatusResponse sealed_part(const v1::StatusResponse& status) {
+  v1::StatusResponse out;
+  out.set_version(status.version());
+  out.set_name(status.name());
+  out.set_sealed(true);
+  out.set_shares_given(status.shares_given());
+  out.set_shares_needed(status.shares_needed());
+  return out;
+}
+
 Result<void> run(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
-  SR_ASSIGN(const auto status, (admin->call<v1::StatusRequest, v1::StatusResponse>(
-                                   "Status", {}, AdminClient::kUnsignedWhileSealed)));
+  bool verified = true;
+  SR_ASSIGN(auto status,
+            (admin->call<v1::StatusRequest, v1::StatusResponse>(
+                "Status", {}, [&verified](const auto& reply) -> std::optional<Result<void>> {
+                  if (!AdminClient::says_sealed<v1::StatusResponse>(reply)) return std::nullopt;
+                  verified = false;
+                  return Result<void>();
+                })));
+  if (!verified) status = sealed_part(status);
   if (global.json) {
-    std::cout << to_json(status) << "\n";
+    std::cout << "{\"verified\":" << (verified ? "true," : "false,") << to_json(status).substr(1)
+              << "\n";
     return {};
   }
-  std::cout << status.name() << " - strongroom " << status.version() << "\n";
+  std::cout << printable(status.name()) << " - strongroom " << printable(status.version()) << "\n";
   if (status.sealed()) {
     std::cout << "SEALED: " << status.shares_given() << " of " << status.shares_needed()
               << " shares given\n";
+    if (!verified) std::cerr << kNotVerified << "\n";
     return {};
   }
   print_table(

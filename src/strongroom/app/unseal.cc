@@ -6,19 +6,24 @@
 
 #include "strongroom/app/cli.h"
 #include "strongroom/app/client.h"
+#include "strongroom/crypto/shamir.h"
+#include "strongroom/keyserver/unseal.h"
+#include "strongroom/rpc/interned.h"
 
 namespace strongroom::app {
 namespace {
+
+constexpr char kNotVerified[] = "not verified: a sealed vault cannot sign what it says";
 
 // A line from standard input, not shown on a terminal.
 std::string read_hidden(const char* prompt) {
   termios before{};
   const bool terminal = isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &before) == 0;
   if (terminal) {
-    std::cerr << prompt << std::flush;
     termios hidden = before;
     hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    std::cerr << prompt << std::flush;  // Only now: nobody types before it.
   }
   std::string line;
   std::getline(std::cin, line);
@@ -29,20 +34,44 @@ std::string read_hidden(const char* prompt) {
   return line;
 }
 
+// What a sealed vault says of a share, unsigned: that it is still sealed, or a refusal. A refusal
+// is ours to word: why the text is no share we know ourselves, and else one of a few is believed.
+std::optional<Result<void>> said_while_sealed(const rpc::HttpReply& reply,
+                                              const std::string& share) {
+  if (reply.status == 200) {
+    if (!AdminClient::says_sealed<v1::UnsealResponse>(reply)) return std::nullopt;
+    return Result<void>();
+  }
+  const Error said = rpc::error_of(reply);
+  for (const Error& known : keyserver::kShareRefusals) {
+    if (said.code != known.code || std::string_view(said.text) != known.text) continue;
+    const std::string text = std::string(known.text) + " (" + kNotVerified + ")";
+    return Result<void>(make_error(known.code, rpc::intern_text(text)));
+  }
+  if (const auto parsed = crypto::parse_share(share); !parsed) return Result<void>(parsed.error());
+  return std::nullopt;
+}
+
 Result<void> run(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::UnsealRequest request;
   *request.mutable_share() = read_hidden("Your share: ");
+  bool verified = true;
   auto response = admin->call<v1::UnsealRequest, v1::UnsealResponse>(
-      "Unseal", request, AdminClient::kUnsignedWhileSealed);
+      "Unseal", request, [&](const rpc::HttpReply& reply) {
+        verified = false;
+        return said_while_sealed(reply, request.share());
+      });
   explicit_bzero(request.mutable_share()->data(), request.share().size());
   if (!response) return response.error();
   if (global.json) {
-    std::cout << to_json(*response) << "\n";
+    std::cout << "{\"verified\":" << (verified ? "true," : "false,") << to_json(*response).substr(1)
+              << "\n";
   } else if (response->sealed()) {
     std::cout << "Taken: " << response->shares_given() << " of " << response->shares_needed()
               << " shares\n";
+    if (!verified) std::cerr << kNotVerified << "\n";
   } else {
     std::cout << "The vault is open.\n";
   }

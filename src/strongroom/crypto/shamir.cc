@@ -230,8 +230,9 @@ Result<Share> parse_share(std::string_view text) {
                       "or too many");
   }
   if (!equal_ct(Bytes(checksum(bytes)).first(kChecksumSize), out.subspan(kBodySize))) {
-    return make_error(ErrorCode::kDataLoss,
-                      "the share is mistyped or damaged: its checksum does not match");
+    return make_error(ErrorCode::kInvalidArgument,
+                      "the share is mistyped; read it again: a character is wrong, or two are "
+                      "swapped");
   }
   Share share;
   share.x = out[1];

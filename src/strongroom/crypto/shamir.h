@@ -45,7 +45,7 @@ Result<Secret<32>> combine_shares(std::span<const Share> shares);
 SecretBuffer share_to_text(const Share& share);
 // Takes upper and lower case, spaces and line breaks anywhere, O for 0, I and L for 1.
 //   kInvalidArgument  Not the text of a share of a version we know; Error::number is the offending
-//   position, if any. kDataLoss         The checksum does not match: mistyped or damaged.
+//   position, if any. Or its checksum does not match: mistyped or damaged.
 Result<Share> parse_share(std::string_view text);
 
 }  // namespace strongroom::crypto

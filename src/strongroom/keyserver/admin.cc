@@ -34,11 +34,12 @@ Result<std::string> KeyServer::authenticate(std::string_view path, Bytes body_sh
   return admin_auth_->authenticate(path, body_sha256, authorization, now_ms());
 }
 
-std::string KeyServer::sign_reply(std::string_view path, std::string_view authorization,
-                                  std::string_view body) const {
-  const auto asked = parse_authorization(authorization);
-  if (!asked) return {};
-  return to_base64(state_->log_key().sign(as_bytes(reply_message(asked->nonce, path, body))));
+std::string KeyServer::sign_reply(const AdminCall& call, const AdminReply& reply) const {
+  if (call.path.empty() || call.body_sha256.size() != sizeof(crypto::Digest) ||
+      !parse_authorization(call.authorization)) {
+    return {};
+  }
+  return to_base64(state_->log_key().sign(as_bytes(reply_message(call, reply))));
 }
 
 Result<void> KeyServer::require(const std::string& who,

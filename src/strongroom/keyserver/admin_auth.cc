@@ -7,7 +7,7 @@ namespace strongroom::keyserver {
 namespace {
 
 constexpr std::string_view kAdminLabel{"strongroom admin v1\0", 20};
-constexpr std::string_view kReplyLabel{"strongroom reply v1\0", 20};
+constexpr std::string_view kReplyLabel{"strongroom reply v2\0", 20};
 
 Error refused(const char* text) {
   return make_error(ErrorCode::kUnauthenticated, text);
@@ -22,6 +22,11 @@ std::string admin_message(const ByteArray<16>& vault, uint64_t t_ms, const ByteA
   append(message, crypto::sha256(as_bytes(path)));
   append(message, body_sha256);
   return message;
+}
+
+void append_field(std::string& out, std::string_view text) {
+  append_be(out, static_cast<uint32_t>(text.size()));
+  out.append(text);
 }
 
 template <size_t N>
@@ -65,20 +70,25 @@ std::string make_authorization(const ByteArray<16>& vault, std::string_view prin
          " " + to_base64(signature);
 }
 
-std::string reply_message(const ByteArray<16>& nonce, std::string_view path,
-                          std::string_view body) {
+std::string reply_message(const AdminCall& call, const AdminReply& reply) {
   std::string message(kReplyLabel);
-  append(message, nonce);
-  append(message, crypto::sha256(as_bytes(path)));
-  append(message, crypto::sha256(as_bytes(body)));
+  append(message, crypto::sha256(as_bytes(call.authorization)));
+  message.push_back(call.json ? 1 : 0);
+  append(message, crypto::sha256(as_bytes(call.path)));
+  append(message, call.body_sha256);
+  append_be(message, static_cast<uint16_t>(reply.http_status));
+  append_field(message, reply.code);
+  append_field(message, reply.number);
+  append_field(message, reply.retry_after_ms);
+  append(message, crypto::sha256(as_bytes(reply.body)));
   return message;
 }
 
-bool verify_reply(const crypto::PublicKey& log_public_key, const ByteArray<16>& nonce,
-                  std::string_view path, std::string_view body, std::string_view signature) {
+bool verify_reply(const crypto::PublicKey& log_public_key, const AdminCall& call,
+                  const AdminReply& reply, std::string_view signature) {
   crypto::Signature bytes{};
-  return decode(signature, bytes) &&
-         crypto::verify(log_public_key, as_bytes(reply_message(nonce, path, body)), bytes);
+  return call.body_sha256.size() == sizeof(crypto::Digest) && decode(signature, bytes) &&
+         crypto::verify(log_public_key, as_bytes(reply_message(call, reply)), bytes);
 }
 
 Result<std::string> AdminAuth::authenticate(std::string_view path, Bytes body_sha256,

@@ -4,6 +4,9 @@
 //   v1 PRINCIPAL T_MS NONCE SIGNATURE     NONCE and SIGNATURE in base64, T_MS decimal, single
 //   spaces SIGNATURE = Ed25519("strongroom admin v1\0" | vault 16 | t_ms u64be | nonce 16 |
 //   sha256(path) | sha256(body))
+//
+// And the strongroom-signature header of a reply, which binds it to that very call
+// (reply_message(); docs/spec/ticket.md).
 #pragma once
 
 #include <optional>
@@ -40,12 +43,30 @@ std::string make_authorization(const ByteArray<16>& vault, std::string_view prin
                                const ByteArray<16>& nonce, std::string_view path,
                                std::string_view body);
 
-// "strongroom reply v1\0" | nonce 16 | sha256(path) | sha256(reply body)
-std::string reply_message(const ByteArray<16>& nonce, std::string_view path, std::string_view body);
+// A call as it came, whoever sent it.
+struct AdminCall {
+  bool json = false;  // How its body is encoded.
+  std::string_view path;
+  std::string_view authorization;  // The header's value.
+  Bytes body_sha256;
+};
+// All of the reply to it that a client acts on. The texts are values of header fields, empty where
+// they are absent.
+struct AdminReply {
+  int http_status = 0;
+  std::string_view code;            // strongroom-code
+  std::string_view number;          // strongroom-number
+  std::string_view retry_after_ms;  // strongroom-retry-after-ms
+  std::string_view body;
+};
+// "strongroom reply v2\0" | sha256(authorization) | json u8 | sha256(path) | sha256(call's body) |
+// status u16be | field(code) | field(number) | field(retry_after_ms) | sha256(reply's body), where
+// field(x) = length u32be | x.
+std::string reply_message(const AdminCall& call, const AdminReply& reply);
 // For clients: whether `signature` (base64, the strongroom-signature header) is the vault's over
-// this reply.
-bool verify_reply(const crypto::PublicKey& log_public_key, const ByteArray<16>& nonce,
-                  std::string_view path, std::string_view body, std::string_view signature);
+// this reply to this call.
+bool verify_reply(const crypto::PublicKey& log_public_key, const AdminCall& call,
+                  const AdminReply& reply, std::string_view signature);
 
 // Not thread-safe. Borrows `engine`.
 class AdminAuth {

@@ -75,14 +75,97 @@ TEST_F(AdminTest, WhatWasNotSignedIsRefused) {
 
 TEST_F(AdminTest, RepliesAreSignedByTheVault) {
   const std::string asked = header(now());
-  const auto nonce = parse_authorization(asked)->nonce;
-  const std::string signature = vault_.server().sign_reply(kPath, asked, "reply");
+  const auto digest = crypto::sha256(as_bytes("{}"));
+  const AdminCall call{true, kPath, asked, digest};
+  const AdminReply reply{429, "budget_exhausted", "17", "61000", "reply"};
+  const std::string signature = vault_.server().sign_reply(call, reply);
   const auto key = log_public_key(vault_.server().vault_file());
-  EXPECT_TRUE(verify_reply(key, nonce, kPath, "reply", signature));
-  EXPECT_FALSE(verify_reply(key, nonce, kPath, "other", signature));
-  EXPECT_FALSE(verify_reply(key, nonce, "/other", "reply", signature));
-  EXPECT_FALSE(verify_reply(key, {}, kPath, "reply", signature));
-  EXPECT_EQ(vault_.server().sign_reply(kPath, "nonsense", "reply"), "");
+  EXPECT_TRUE(verify_reply(key, call, reply, signature));
+  EXPECT_FALSE(verify_reply(key, call, reply, ""));
+
+  // Nothing of it can be told in another way, nor shown to another call.
+  using Change = void (*)(AdminCall&, AdminReply&);
+  for (const Change change : std::initializer_list<Change>{
+           [](AdminCall&c, AdminReply&) { c.json = false; },
+           [](AdminCall&c, AdminReply&) { c.path = "/other"; },
+           [](AdminCall&c, AdminReply&) { c.authorization.remove_suffix(1); },
+           [](AdminCall&c, AdminReply&) { c.body_sha256 = {}; },
+           [](AdminCall&, AdminReply&r) { r.http_status = 200; },
+           [](AdminCall&, AdminReply&r) { r.code = "no_space"; },
+           [](AdminCall&, AdminReply&r) { r.code = ""; },
+           [](AdminCall&, AdminReply&r) { r.number = "18"; },
+           [](AdminCall&, AdminReply&r) { r.number = ""; },
+           [](AdminCall&, AdminReply&r) { r.retry_after_ms = "61001"; },
+           [](AdminCall&, AdminReply&r) { std::swap(r.number, r.retry_after_ms); },
+           [](AdminCall&, AdminReply&r) { r.body = "other"; }}) {
+    AdminCall c = call;
+    AdminReply r = reply;
+    change(c, r);
+    EXPECT_FALSE(verify_reply(key, c, r, signature));
+  }
+  const auto other_digest = crypto::sha256(as_bytes("{ }"));
+  EXPECT_FALSE(verify_reply(key, {true, kPath, asked, other_digest}, reply, signature))
+      << "another body";
+  const std::string others = header(now(), "officer");
+  EXPECT_FALSE(verify_reply(key, {true, kPath, others, digest}, reply, signature))
+      << "another's call";
+}
+
+TEST_F(AdminTest, WhatSignsNothingInParticularIsNotSigned) {
+  const std::string asked = header(now());
+  const auto digest = crypto::sha256(as_bytes("{}"));
+  const AdminReply reply{415, "invalid_argument", "", "", "reply"};
+  const KeyServer& server = vault_.server();
+  EXPECT_NE(server.sign_reply({true, kPath, asked, digest}, reply), "");
+  EXPECT_EQ(server.sign_reply({true, kPath, "nonsense", digest}, reply), "");
+  EXPECT_EQ(server.sign_reply({true, kPath, "", digest}, reply), "");
+  EXPECT_EQ(server.sign_reply({true, "", asked, digest}, reply), "");
+  EXPECT_EQ(server.sign_reply({true, kPath, asked, {}}, reply), "") << "refused before it was read";
+}
+
+TEST(ShareCheckTest, OnlyWhatInitMadeIsTaken) {
+  const ByteArray<32> root{};
+  auto shares = crypto::split_secret(root, 2, 3);
+  ASSERT_TRUE(shares);
+  v1::VaultFile vault;
+  vault.set_shares(3);
+  vault.set_threshold(2);
+  vault.set_share_set(to_hex(shares->front().set));
+  const auto refusal = [&](const crypto::Share& share) {
+    const auto checked = check_share(vault, share);
+    return checked ? "" : checked.error().text;
+  };
+  for (const auto& share : *shares) EXPECT_STREQ(refusal(share), "");
+  crypto::Share& share = shares->front();
+  for (const uint8_t x : {uint8_t{0}, uint8_t{4}, uint8_t{255}}) {
+    share.x = x;
+    EXPECT_STREQ(refusal(share), kShareNotAsMade.text) << int{x};
+  }
+  share.x = 3;
+  for (const uint8_t threshold : {uint8_t{0}, uint8_t{1}, uint8_t{3}, uint8_t{255}}) {
+    share.threshold = threshold;
+    EXPECT_STREQ(refusal(share), kShareNotAsMade.text) << int{threshold};
+  }
+  share.threshold = 2;
+  EXPECT_STREQ(refusal(share), "");
+  share.set[15] ^= 1;
+  EXPECT_STREQ(refusal(share), kShareOfAnotherVault.text);
+  // A vault without shares, as with --dev, takes none.
+  vault.clear_share_set();
+  EXPECT_STREQ(refusal(share), kShareOfAnotherVault.text);
+}
+
+// The bytes of docs/spec/ticket.md.
+TEST(AdminAuthTest, TheMessageUnderAReplyIsAsSpecified) {
+  const auto digest = crypto::sha256(as_bytes("asked"));
+  const auto hash = [](std::string_view text) {
+    const auto bytes = crypto::sha256(as_bytes(text));
+    return std::string(as_text(bytes));
+  };
+  EXPECT_EQ(reply_message({false, "/path", "v1 a", digest}, {503, "unavailable", "", "7", "said"}),
+            std::string("strongroom reply v2\0", 20) + hash("v1 a") + std::string("\0", 1) +
+                hash("/path") + hash("asked") + "\x01\xf7" + std::string("\0\0\0\x0b", 4) +
+                "unavailable" + std::string("\0\0\0\0\0\0\0\x01", 8) + "7" + hash("said"));
 }
 
 TEST_F(AdminTest, PowersAreChecked) {

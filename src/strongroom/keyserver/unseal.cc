@@ -46,6 +46,14 @@ crypto::PublicKey log_public_key(const v1::VaultFile& vault) {
   return key;
 }
 
+Result<void> check_share(const v1::VaultFile& vault, const crypto::Share& share) {
+  if (to_hex(share.set) != vault.share_set()) return kShareOfAnotherVault;
+  if (share.threshold != vault.threshold() || share.x == 0 || share.x > vault.shares()) {
+    return kShareNotAsMade;
+  }
+  return {};
+}
+
 Result<v1::VaultFile> load_vault_file(env::Files& files, const std::string& keyserver_dir) {
   const auto text = files.read(vault_path(keyserver_dir), kVaultFileMax);
   if (!text && text.error().code == ErrorCode::kNotFound) {

@@ -7,6 +7,7 @@
 #include "strongroom/base/bytes.h"
 #include "strongroom/base/result.h"
 #include "strongroom/base/secret.h"
+#include "strongroom/crypto/shamir.h"
 #include "strongroom/crypto/sign.h"
 #include "strongroom/env/files.h"
 #include "strongroom/v1/vaultfile.pb.h"
@@ -23,6 +24,31 @@ bool is_root_of(const v1::VaultFile& vault, const SealingKey& root);
 // The fields of a vault.json that load_vault_file accepted.
 ByteArray<16> vault_id(const v1::VaultFile& vault);
 crypto::PublicKey log_public_key(const v1::VaultFile& vault);
+
+// Why a share is refused while the vault is sealed. Those whom such a reply, which nobody can sign
+// yet, reaches know it by these texts.
+inline constexpr Error kShareOfAnotherVault{
+    ErrorCode::kInvalidArgument,
+    "this share is of another vault, or was replaced by newer ones; it was not taken"};
+inline constexpr Error kShareNotAsMade{
+    ErrorCode::kInvalidArgument,
+    "this share says another number or threshold than this vault's shares: it is not as `init` "
+    "made it; it was not taken"};
+inline constexpr Error kShareGivenAlready{ErrorCode::kAlreadyExists,
+                                          "this share was given already; another one is needed"};
+inline constexpr Error kSharesDoNotOpen{
+    ErrorCode::kPermissionDenied,
+    "these shares do not open this vault; all of them have to be given again"};
+inline constexpr Error kOpeningFailed{
+    ErrorCode::kFailedPrecondition,
+    "the shares are right, but the vault could not be opened; `serve` said why. All of the shares "
+    "have to be given again"};
+inline constexpr Error kShareRefusals[] = {kShareOfAnotherVault, kShareNotAsMade,
+                                           kShareGivenAlready, kSharesDoNotOpen, kOpeningFailed};
+
+// Whether it can be a share of this vault, as far as that shows before enough of them are there.
+//   kInvalidArgument  One of the first two above.
+Result<void> check_share(const v1::VaultFile& vault, const crypto::Share& share);
 
 // DIR/keyserver/vault.json.
 //   kNotFound    There is no vault here.

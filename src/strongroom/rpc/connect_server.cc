@@ -150,8 +150,7 @@ void ConnectServer::raw(std::string path, BytesHandler handler) {
   door_->routes[std::move(path)] = std::move(handler);
 }
 
-void ConnectServer::set_reply_signer(
-    std::function<std::string(const CallContext&, std::string_view)> signer) {
+void ConnectServer::set_reply_signer(ReplySigner signer) {
   door_->signer = std::move(signer);
 }
 

@@ -30,6 +30,16 @@ struct CallContext {
   int64_t timeout_ms = -1;    // Connect-Timeout-Ms, already enforced by the server. -1: none.
 };
 
+// A reply as it goes out: all that a client acts on. The texts are values of header fields, empty
+// where they are absent.
+struct ReplyContent {
+  int http_status = 0;
+  std::string_view code;            // strongroom-code
+  std::string_view number;          // strongroom-number
+  std::string_view retry_after_ms;  // strongroom-retry-after-ms
+  std::string_view body;
+};
+
 // Answers one request. May be called from any thread, once: later calls, and calls after the
 // deadline, are ignored; not after the loop is gone. An error goes out as its code, its static text
 // and its numbers.
@@ -75,8 +85,8 @@ class ConnectServer {
   // Its result goes out as the header strongroom-signature of every reply (empty: none), errors
   // included. It must bear a context without path, authorization or digest: that of a request
   // refused before they were read.
-  void set_reply_signer(
-      std::function<std::string(const CallContext&, std::string_view body)> signer);
+  using ReplySigner = std::function<std::string(const CallContext&, const ReplyContent&)>;
+  void set_reply_signer(ReplySigner signer);
 
  private:
   explicit ConnectServer(std::shared_ptr<Door> door);

@@ -150,8 +150,13 @@ TEST_F(ConnectTest, ErrorsRoundTripWithCodeTextAndNumbers) {
 }
 
 TEST_F(ConnectTest, AuthorizationArrivesWithTheDigestOfTheBody) {
-  door_.server->set_reply_signer([](const CallContext& context, std::string_view body) {
-    return context.authorization.empty() ? std::string() : "signed-" + std::to_string(body.size());
+  const auto sign = [](const ReplyContent& reply) {
+    return "signed-" + std::to_string(reply.http_status) + "-" + std::string(reply.code) + "-" +
+           std::string(reply.number) + "-" + std::string(reply.retry_after_ms) + "-" +
+           std::to_string(reply.body.size());
+  };
+  door_.server->set_reply_signer([sign](const CallContext& context, const ReplyContent& reply) {
+    return context.authorization.empty() ? std::string() : sign(reply);
   });
   door_.run();
   auto client = door_.client();
@@ -170,7 +175,9 @@ TEST_F(ConnectTest, AuthorizationArrivesWithTheDigestOfTheBody) {
   };
   options.check_reply = [&](const HttpReply& reply) -> Result<void> {
     signature = reply.header("strongroom-signature");
-    EXPECT_EQ(signature, "signed-" + std::to_string(reply.body.size()));
+    EXPECT_EQ(signature, sign({reply.status, reply.header("strongroom-code"),
+                               reply.header("strongroom-number"),
+                               reply.header("strongroom-retry-after-ms"), reply.body}));
     return {};
   };
   ASSERT_TRUE((client->unary<Request, Response>(kEcho, request_of("x"), options)));
@@ -182,7 +189,8 @@ TEST_F(ConnectTest, AuthorizationArrivesWithTheDigestOfTheBody) {
   }
   signature.clear();
   EXPECT_FALSE((client->unary<Request, Response>(kFail, request_of("x"), options)));
-  EXPECT_NE(signature, "") << "errors are signed, too";
+  EXPECT_TRUE(signature.starts_with("signed-429-budget_exhausted-17-61000-"))
+      << "errors are signed, too: " << signature;
   options.check_reply = [](const HttpReply&) -> Result<void> {
     return make_error(ErrorCode::kDataLoss, "forged");
   };

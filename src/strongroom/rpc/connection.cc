@@ -270,7 +270,11 @@ void Connection::refuse(const Refusal& refusal) {
 
 void Connection::send(int http_status, bool json, const Error* error, std::string_view header_line,
                       const Headers* headers, std::string_view body) {
-  const std::string signature = door_->signer ? door_->signer(context_, body) : std::string();
+  const ErrorFields fields = error != nullptr ? error_fields(*error) : ErrorFields{};
+  const std::string signature =
+      door_->signer ? door_->signer(context_, {http_status, fields.code, fields.number,
+                                               fields.retry_after_ms, body})
+                    : std::string();
   append_reply({.http_status = http_status,
                 .json = json,
                 .keep_alive = keep_alive_,
@@ -279,7 +283,7 @@ void Connection::send(int http_status, bool json, const Error* error, std::strin
                 .signature = signature,
                 .header_line = header_line,
                 .headers = headers,
-                .error = error},
+                .error = fields},
                body, out_);
   last_ = !keep_alive_;
   enter(Phase::kIdle, int64_t{1000} * door_->options.idle_s);

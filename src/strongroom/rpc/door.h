@@ -33,7 +33,7 @@ struct Door : std::enable_shared_from_this<Door> {
   TcpAcceptor acceptor;
   LoopTimer timer;
   std::map<std::string, ConnectServer::BytesHandler, std::less<>> routes;
-  std::function<std::string(const CallContext&, std::string_view)> signer;
+  ConnectServer::ReplySigner signer;
   std::unordered_map<Connection*, std::shared_ptr<Connection>> connections;
   size_t buffered_bytes = 0;  // Of the bodies being received.
   std::string date;

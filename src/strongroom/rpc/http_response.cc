@@ -27,23 +27,29 @@ void append_number_field(std::string& out, std::string_view name, int64_t number
   out.append("\r\n");
 }
 
+void append_if_any(std::string& out, std::string_view name, std::string_view value) {
+  if (!value.empty()) append_field(out, name, value);
+}
+
 bool one_line(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) {
     return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) == 0x7f;
   });
 }
 
-void append_error_fields(std::string& out, const Error& error) {
-  append_field(out, "strongroom-code", error_code_name(error.code));
-  if (error.number != -1) append_number_field(out, "strongroom-number", error.number);
-  if (error.retry_after_ms >= 0) {
-    append_number_field(out, "retry-after",
-                        error.retry_after_ms / 1000 + (error.retry_after_ms % 1000 == 0 ? 0 : 1));
-    append_number_field(out, "strongroom-retry-after-ms", error.retry_after_ms);
-  }
-}
-
 }  // namespace
+
+ErrorFields error_fields(const Error& error) {
+  ErrorFields out;
+  out.code = error_code_name(error.code);
+  if (error.number != -1) append_number(out.number, error.number);
+  if (error.retry_after_ms >= 0) {
+    append_number(out.retry_after,
+                  error.retry_after_ms / 1000 + (error.retry_after_ms % 1000 == 0 ? 0 : 1));
+    append_number(out.retry_after_ms, error.retry_after_ms);
+  }
+  return out;
+}
 
 void append_reply(const ReplyHead& head, std::string_view body, std::string& out) {
   constexpr size_t kHeadGuess = 1024;
@@ -57,7 +63,10 @@ void append_reply(const ReplyHead& head, std::string_view body, std::string& out
   out.append("cache-control: no-store\r\n");
   if (!head.date.empty()) append_field(out, "date", head.date);
   if (!head.keep_alive) out.append("connection: close\r\n");
-  if (head.error != nullptr) append_error_fields(out, *head.error);
+  append_if_any(out, "strongroom-code", head.error.code);
+  append_if_any(out, "strongroom-number", head.error.number);
+  append_if_any(out, "retry-after", head.error.retry_after);
+  append_if_any(out, "strongroom-retry-after-ms", head.error.retry_after_ms);
   if (!head.signature.empty() && one_line(head.signature)) {
     append_field(out, "strongroom-signature", head.signature);
   }

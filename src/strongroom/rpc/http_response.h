@@ -9,6 +9,15 @@
 
 namespace strongroom::rpc {
 
+// Values of header fields; empty: left out.
+struct ErrorFields {
+  std::string code;            // strongroom-code
+  std::string number;          // strongroom-number
+  std::string retry_after;     // retry-after
+  std::string retry_after_ms;  // strongroom-retry-after-ms
+};
+ErrorFields error_fields(const Error& error);
+
 struct ReplyHead {
   int http_status = 200;
   bool json = true;
@@ -18,7 +27,7 @@ struct ReplyHead {
   std::string_view signature{};      // strongroom-signature; empty: left out.
   std::string_view header_line{};    // One more, with its CRLF.
   const Headers* headers = nullptr;  // Those with a character that could end a line are left out.
-  const Error* error = nullptr;      // Its code and numbers, as header fields.
+  ErrorFields error{};
 };
 
 void append_reply(const ReplyHead& head, std::string_view body, std::string& out);

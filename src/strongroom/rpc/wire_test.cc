@@ -163,7 +163,7 @@ TEST(ReplyTest, RetryAfterIsRoundedUpToSeconds) {
   Error error = make_error(ErrorCode::kBudgetExhausted, "spent", 7);
   error.retry_after_ms = 1001;
   std::string out;
-  append_reply({.http_status = 429, .error = &error}, "", out);
+  append_reply({.http_status = 429, .error = error_fields(error)}, "", out);
   EXPECT_NE(out.find("\r\nretry-after: 2\r\n"), std::string::npos);
   EXPECT_NE(out.find("\r\nstrongroom-retry-after-ms: 1001\r\n"), std::string::npos);
   EXPECT_NE(out.find("\r\nstrongroom-number: 7\r\n"), std::string::npos);
