@@ -1,6 +1,8 @@
 #include <signal.h>
 
 #include <iostream>
+#include <string>
+#include <string_view>
 
 #include "strongroom/app/cli.h"
 #include "strongroom/app/processes.h"
@@ -9,6 +11,41 @@
 
 namespace strongroom::app {
 namespace {
+
+// What was wrong with a command line, without a word of what was typed: that may be a share, or
+// somebody's name. Commands and options are ours.
+std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* command = &app;
+  std::string words = "strongroom";
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    words += " " + command->get_name();
+  }
+  const std::string help = "; see `" + words + " --help`";
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    return "an argument or option was not expected" + help;
+  }
+  if (command->remaining_size() > 0 && command->get_require_subcommand_min() > 0) {
+    return "there is no such command or option" + help;
+  }
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr ||
+      dynamic_cast<const CLI::RequiresError*>(&error) != nullptr ||
+      dynamic_cast<const CLI::ExcludesError*>(&error) != nullptr ||
+      dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    return error.what() + help;  // Names of options and numbers.
+  }
+  // The others repeat the value. Which option it is for is a name of ours.
+  const std::string_view text = error.what();
+  for (const CLI::App* of = command; of != nullptr; of = of->get_parent()) {
+    for (const CLI::Option* option : of->get_options()) {
+      const std::string name = option->get_name();
+      if (text.starts_with(name + ": ") || text.starts_with("Could not convert: " + name + " = ")) {
+        return name + " does not take this value" + help;
+      }
+    }
+  }
+  return "wrong usage" + help;
+}
 
 int run(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
@@ -26,10 +63,10 @@ int run(int argc, char** argv) {
   app.add_option("--credential", global.credential, "Who you are: a credential file")
       ->envname("STRONGROOM_CREDENTIAL");
   app.add_flag("--json", global.json, "One JSON document on standard output, nothing else");
-  for (const Add add : {add_init, add_serve, add_unseal, add_status, add_version, add_key,
-                        add_collection, add_policy, add_principal, add_generate, add_import,
-                        add_find, add_get, add_count, add_log, add_drill, add_completion,
-                        add_processes}) {
+  for (const Add add :
+       {add_init, add_serve, add_unseal, add_status, add_version, add_key, add_collection,
+        add_policy, add_principal, add_generate, add_import, add_find, add_get, add_count, add_log,
+        add_drill, add_completion, add_processes}) {
     add(app, global, status);
   }
   app.footer(
@@ -44,12 +81,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& e) {
     return app.exit(e) == 0 ? kDone : kUsage;  // --help, --version.
   } catch (const CLI::ParseError& e) {
-    if (argc > 1 && app.get_subcommands().empty()) {
-      std::cerr << "strongroom: not a command: " << argv[1] << "; `strongroom --help` lists them\n";
-      return kUsage;
-    }
-    app.exit(e, std::cerr, std::cerr);
-    return kUsage;
+    return usage(usage_error(app, e));
   }
   return status;
 }
