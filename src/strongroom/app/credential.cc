@@ -78,7 +78,10 @@ Result<Credential> load_credential(const std::string& path) {
   Connection connection{file->vault(),      file->vault_name(),   file->gateway(),
                         file->gateway_at(), file->keyserver_at(), file->ca_pem(),
                         file->log_origin(), file->log_key()};
-  if (!file->private_key().empty()) {
+  // With both the key file counts: it is what somebody set after a rekey.
+  if (!file->key_file().empty()) {
+    explicit_bzero(file->mutable_private_key()->data(), file->private_key().size());
+  } else if (!file->private_key().empty()) {
     SR_ASSIGN(auto key, key_from(*file->mutable_private_key()));
     return Credential{file->principal(), std::move(connection), std::move(key)};
   }

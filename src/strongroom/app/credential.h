@@ -2,7 +2,7 @@
 //
 // A JSON file of mode 0600. The key is in it ("private_key", base64 of the 32-byte seed) or in a
 // file of its own beside it
-// ("key_file"), as `key new` writes it.
+// ("key_file"), as `key new` writes it. Where both are named, the file counts.
 #pragma once
 
 #include <string>
