@@ -1,6 +1,7 @@
 #include "strongroom/app/log_view.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "strongroom/app/cli.h"
 #include "strongroom/base/bytes.h"
@@ -35,7 +36,8 @@ const char* lane_change(v1::LaneItem::Change change) {
 }  // namespace
 
 std::string describe_entry(const v1::LogEntryView& entry) {
-  std::string who, what;
+  std::string who;
+  std::vector<std::string> parts;
   uint64_t releases = 0, tokens = 0, grants = 0;
   for (const auto& bytes : entry.items()) {
     v1::LogItem item;
@@ -55,35 +57,38 @@ std::string describe_entry(const v1::LogEntryView& entry) {
         grants += item.grant().count();
         break;
       case v1::LogItem::kLane:
-        what =
-            "lane " + std::to_string(item.lane().lane()) + " " + lane_change(item.lane().change());
+        parts.push_back("lane " + std::to_string(item.lane().lane()) + " " +
+                        lane_change(item.lane().change()));
         break;
       case v1::LogItem::kStart:
-        what = "started version " + item.start().version();
+        parts.push_back("started version " + item.start().version());
         break;
       case v1::LogItem::kPolicy:
-        what = "policy version " + std::to_string(item.policy().version());
+        parts.push_back("policy version " + std::to_string(item.policy().version()));
         break;
       case v1::LogItem::kPrincipal:
-        what = "principal " + item.principal().name() + ", " + item.principal().role() + ", key " +
-               to_hex(as_bytes(item.principal().public_key())
-                          .first(std::min<size_t>(4, item.principal().public_key().size()))) +
-               (item.principal().disabled() ? ", disabled" : "");
+        parts.push_back(
+            "principal " + item.principal().name() + ", " + item.principal().role() + ", key " +
+            to_hex(as_bytes(item.principal().public_key())
+                       .first(std::min<size_t>(4, item.principal().public_key().size()))) +
+            (item.principal().disabled() ? ", disabled" : ""));
         break;
       case v1::LogItem::kCollection:
-        what = "collection " + item.collection().name() + " revision " +
-               std::to_string(item.collection().revision());
+        parts.push_back("collection " + item.collection().name() + " revision " +
+                        std::to_string(item.collection().revision()));
         break;
       default:
         break;
     }
     if (!item.author().empty()) who = item.author();
   }
-  if (releases > 0) what = plural(releases, "record opened", "records opened");
-  if (tokens > 0) what = plural(tokens, "term searched", "terms searched");
-  if (grants > 0) what = plural(grants, "record written", "records written");
-  if (entry.items_size() > 1 && what.empty())
-    what = plural(static_cast<uint64_t>(entry.items_size()), "item", "items");
+  if (releases > 0) parts.push_back(plural(releases, "record opened", "records opened"));
+  if (tokens > 0) parts.push_back(plural(tokens, "term searched", "terms searched"));
+  if (grants > 0) parts.push_back(plural(grants, "record written", "records written"));
+  if (parts.empty() && entry.items_size() > 1)
+    parts.push_back(plural(static_cast<uint64_t>(entry.items_size()), "item", "items"));
+  std::string what;
+  for (const auto& part : parts) what += (what.empty() ? "" : "; ") + part;
   return what + (who.empty() ? "" : ", by " + who);
 }
 

@@ -7,7 +7,8 @@
 
 namespace strongroom::app {
 
-// "opened 3 records of collection 1 for clerk, investigation A-2026-117"
+// "3 records opened, by clerk for investigation A-2026-117". Several things of one entry, as those
+// that `init` founds, are all named: "policy version 1; principal ...; principal ..., by init".
 std::string describe_entry(const v1::LogEntryView& entry);
 // One JSON object with the items in it.
 std::string entry_json(const v1::LogEntryView& entry);
