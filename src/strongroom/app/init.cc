@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 #include <memory>
 
@@ -15,6 +16,7 @@
 #include "strongroom/crypto/x509.h"
 #include "strongroom/env/clock.h"
 #include "strongroom/env/files.h"
+#include "strongroom/index/normalise.h"
 #include "strongroom/keyserver/key_server.h"
 #include "strongroom/keyserver/unseal.h"
 #include "strongroom/rpc/yaml.h"
@@ -23,6 +25,13 @@ namespace strongroom::app {
 namespace {
 
 constexpr int64_t kAuthorityYears = 20;
+constexpr size_t kNameBytesMax = 120;
+constexpr size_t kCertificateNameMax = 64;  // RFC 5280.
+
+bool is_plain(std::string_view name) {
+  return name.size() <= kCertificateNameMax &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c <= 0x7e; });
+}
 
 struct Options {
   std::string dir;
@@ -94,6 +103,12 @@ Result<void> run(const Global& global, const Options& options) {
   if (exists)
     return make_error(ErrorCode::kAlreadyExists,
                       "there is a vault here already; it was not touched");
+  if (options.name.empty() || options.name.size() > kNameBytesMax ||
+      !index::valid_utf8(options.name) || printable(options.name) != options.name) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "a vault's name is UTF-8 of at most 120 bytes without control characters; "
+                      "give another --name. Nothing was made");
+  }
   umask(0077);
   for (const auto& path : {dir.root, dir.keyserver(), dir.mirror(), dir.gateway(), dir.store(),
                            dir.credentials(), dir.run()}) {
@@ -103,7 +118,7 @@ Result<void> run(const Global& global, const Options& options) {
   SealingKey root = crypto::random_secret<SealingKey>();
   const uint64_t now_s = env::real_clock().wall_ms() / 1000;
   SR_ASSIGN(const auto authority,
-            crypto::make_authority(options.name,
+            crypto::make_authority(is_plain(options.name) ? options.name : "strongroom",
                                    {static_cast<int64_t>(now_s) - 3600,
                                     static_cast<int64_t>(now_s) + kAuthorityYears * 365 * 86400}));
   SR_TRY(write_keys(dir, root, authority));
