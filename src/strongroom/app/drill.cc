@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 #include <numeric>
+#include <unordered_map>
 
 #include "strongroom/app/cli.h"
 #include "strongroom/app/drill_live.h"
@@ -25,6 +26,7 @@ using drill::Value;
 constexpr double kBound = 0.01;
 constexpr uint64_t kRecordsMin = 5000;  // Fewer, and a score's own noise is as large as the bound.
 constexpr int kCopiesMax = 5;
+constexpr uint64_t kAlikeMin = 50;
 
 struct Options {
   uint64_t records = 50'000;
@@ -45,6 +47,10 @@ struct AttributeResult {
   double modal;
   double blind_rank, blind_assignment;
   std::vector<Tried> ours;  // Best first.
+  // A mean hides that a few may be known well: of the records that look alike, at least kAlikeMin
+  // of them, those of which most are guessed right.
+  double sharpest;
+  uint64_t sharpest_records;
   double best() const { return ours.front().score; }
   bool holds() const { return best() <= modal + kBound; }
 };
@@ -76,6 +82,23 @@ std::vector<Label> blind_column(const drill::Population& people, Attribute attri
     out.push_back(load_be<uint64_t>(mac.data()) >> 1);
   }
   return out;
+}
+
+void find_sharpest(std::span<const Label> labels, std::span<const Value> guesses,
+                   std::span<const Value> truth, AttributeResult& out) {
+  std::unordered_map<Label, std::pair<uint64_t, uint64_t>> alike;  // All, and right ones.
+  for (size_t i = 0; i < labels.size(); ++i) {
+    auto& [all, right] = alike[labels[i]];
+    ++all;
+    right += guesses[i] == truth[i] ? 1 : 0;
+  }
+  for (const auto& [label, counts] : alike) {
+    const auto& [all, right] = counts;
+    const double score = static_cast<double>(right) / static_cast<double>(all);
+    if (all < kAlikeMin || score <= out.sharpest) continue;
+    out.sharpest = score;
+    out.sharpest_records = all;
+  }
 }
 
 class Attacks {
@@ -111,9 +134,9 @@ class Attacks {
       out.ours.push_back({"assignment: " + labelling.name,
                           score(drill::match_by_assignment(labelling.labels, table))});
     }
-    out.ours.push_back(
-        {"what records of a vault of one's own look like",
-         score(drill::match_by_example(own_comparable_, sample, comparable_, table))});
+    const auto by_example = drill::match_by_example(own_comparable_, sample, comparable_, table);
+    out.ours.push_back({"what records of a vault of one's own look like", score(by_example)});
+    find_sharpest(comparable_, by_example, truth, out);
     const auto order = dictionary.order(attribute);
     std::vector<uint64_t> up, down, written;
     for (const auto& record : seen_.records) {
@@ -301,6 +324,8 @@ void print_json(const Options& options, const Outcome& outcome) {
            ",\"holds\":" + (a.holds() ? "true" : "false") + ",\"modal\":" + number(a.modal) +
            ",\"ours\":" + number(a.best()) +
            ",\"ours_rows\":" + std::to_string(rows_of(a.best(), outcome)) +
+           ",\"sharpest\":" + number(a.sharpest) +
+           ",\"sharpest_records\":" + std::to_string(a.sharpest_records) +
            ",\"blind_rank\":" + number(a.blind_rank) +
            ",\"blind_assignment\":" + number(a.blind_assignment) + ",\"blind_rows\":" +
            std::to_string(rows_of(std::max(a.blind_rank, a.blind_assignment), outcome)) +
@@ -365,7 +390,8 @@ void print_text(const Options& options, const Outcome& outcome) {
         << " attacks; public tables from other people.\nBeside it the same on HMAC columns of "
            "the same people (deterministic blind index):\n\n";
     std::vector<std::vector<std::string>> table{{"", "values", "modal guess", "strongroom", "",
-                                                 "HMAC, by rank", "by assignment", "rows", ""}};
+                                                 "HMAC, by rank", "by assignment", "rows",
+                                                 "best known"}};
     for (const auto& a : outcome.attributes) {
       const double blind = std::max(a.blind_rank, a.blind_assignment);
       table.push_back(
@@ -373,9 +399,12 @@ void print_text(const Options& options, const Outcome& outcome) {
            percent(a.best()), a.holds() ? "as guessing" : (a.bounded ? "LEAKS" : "more"),
            percent(a.blind_rank), percent(a.blind_assignment),
            format_count(rows_of(a.best(), outcome)) + " : " + format_count(rows_of(blind, outcome)),
-           ""});
+           percent(a.sharpest) + " of " + format_count(a.sharpest_records)});
     }
     print_table(table);
+    std::cout
+        << "  rows: strongroom : HMAC. Best known: of the records that look alike, those guessed "
+           "best, and how many.\n";
     for (const auto& a : outcome.attributes) {
       if (!a.holds()) {
         std::cout << "  " << drill::attribute_name(a.attribute) << ": "
