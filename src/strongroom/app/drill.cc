@@ -409,7 +409,7 @@ void print_text(const Options& options, const Outcome& outcome) {
       if (!a.holds()) {
         std::cout << "  " << drill::attribute_name(a.attribute) << ": "
                   << percent(a.best() - a.modal)
-                  << " more than guessing, by: " << a.ours.front().attack
+                  << " of all records above guessing, by: " << a.ours.front().attack
                   << (a.bounded ? "" : " (outside the bound)") << "\n";
       }
     }
