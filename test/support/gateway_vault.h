@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "strongroom/gateway/gateway.h"
@@ -127,7 +128,12 @@ class GatewayVault {
     store_ = std::make_unique<FaultyStore>(*base_store_, faults_);
     gateway_ = std::make_unique<gateway::Gateway>(*store_, keys_, loop_, vault_.clock(),
                                                   term_key_.clone(), options_);
+    const size_t settled = keys_.settled();
     SR_CHECK(start().has_value(), "a gateway that starts");
+    // So that nothing but what a test does happens from here on.
+    for (int ms = 0; keys_.settled() == settled && ms < 2000; ++ms) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
   }
   // The same after the power went: what was not synced is gone.
   void crash() {
@@ -148,6 +154,7 @@ class GatewayVault {
   keyserver::TestVault& vault() { return vault_; }
   LocalKeyService& keys() { return keys_; }
   store::Store& store() { return *base_store_; }
+  FaultyStore& faulty_store() { return *store_; }
   Faults& faults() { return faults_; }
   TestLoop& loop() { return loop_; }
   const TermKey& term_key() const { return term_key_; }
@@ -178,6 +185,10 @@ class GatewayVault {
     return loop_.wait<v1::FindResponse>([&](auto done) { gateway_->find(request, done); });
   }
   Result<v1::FindResponse> find(const Terms& terms) { return find(find_request(terms)); }
+  // Asks, and leaves the rest to the loop; `answer` outlives that.
+  void start_find(const v1::FindRequest& request, std::optional<Result<v1::FindResponse>>& answer) {
+    gateway_->find(request, [&answer](Result<v1::FindResponse> found) { answer.emplace(found); });
+  }
   v1::GetRequest get_request(const std::vector<std::string>& ids,
                              uint32_t collection = keyserver::kPerson) const {
     v1::GetRequest request;

@@ -39,6 +39,12 @@ class LocalKeyService : public gateway::KeyService {
     const auto it = calls_.find(kind);
     return it == calls_.end() ? 0 : it->second;
   }
+  // How often a gateway that started has found no lane left open: the last thing it does by itself,
+  // on a thread of its own, before it takes imports.
+  size_t settled() const {
+    const std::lock_guard hold(mutex_);
+    return settled_;
+  }
   // Lanes whose change the key server acknowledged.
   std::set<uint32_t> lanes(v1::PublishLaneCall::Change change) const {
     const std::lock_guard hold(mutex_);
@@ -61,6 +67,7 @@ class LocalKeyService : public gateway::KeyService {
     if (tamper) tamper(reply);
     if (reply.has_error()) return error_of(reply.error());
     if (kind == v1::Call::kPublishLane) lanes_[change.change()].insert(change.lane());
+    if (kind == v1::Call::kResetLanes && reply.reset_lanes().leaf() == 0) ++settled_;
     if (step == Faults::Step::kRunThenFail) return Faults::error();
     return reply;
   }
@@ -76,6 +83,7 @@ class LocalKeyService : public gateway::KeyService {
   mutable std::mutex mutex_;
   std::map<v1::Call::CallCase, size_t> calls_;
   std::map<v1::PublishLaneCall::Change, std::set<uint32_t>> lanes_;
+  size_t settled_ = 0;
 };
 
 }  // namespace strongroom::test

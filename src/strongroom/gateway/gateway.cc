@@ -241,11 +241,19 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
   });
 }
 
+Result<void> Gateway::check_deadline(uint64_t started_us) const {
+  if (clock_.monotonic_us() - started_us <= options_.query_deadline_us) return {};
+  return make_error(ErrorCode::kDeadlineExceeded,
+                    "this search took too long, and its lanes may be gone; nothing was shown. Ask "
+                    "again, or add a term to narrow it");
+}
+
 Result<void> Gateway::collect_hits(Query& query, const SearchLimits& limits) {
   const uint64_t from_us = clock_.monotonic_us();
   const SearchPlan& plan = query.search.plan;
   SR_ASSIGN(auto candidates, search(store_, query.lanes, query.tokens, query.search.hashes.size(),
                                     plan, limits, query.stats));
+  SR_TRY(check_deadline(query.started_us));
   query.response.mutable_explain()->set_candidates(candidates.size());
   if (query.after) {
     std::erase_if(candidates, [&](const Match& match) {
@@ -448,7 +456,8 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
   for (const TermHash& h : (*asked)->hashes) {
     tokens.add_h_w(as_text(h.bytes).data(), h.bytes.size());
   }
-  keys_.call(std::move(call), [this, collection, terms = *asked,
+  const uint64_t started_us = clock_.monotonic_us();
+  keys_.call(std::move(call), [this, collection, terms = *asked, started_us,
                                done = std::move(done)](Result<v1::Reply> reply) {
     if (!reply) return done(reply.error());
     auto& granted = *reply->mutable_tokens();
@@ -458,11 +467,12 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
     if (auto taken = take_tokens(granted, terms->hashes.size(), *lanes, *held); !taken)
       return done(taken.error());
     const uint64_t leaf = granted.leaf();
-    background_.post([this, collection, terms, lanes, held, leaf, done] {
+    background_.post([this, collection, terms, lanes, held, leaf, started_us, done] {
       const auto answer = [&]() -> Result<v1::CountResponse> {
         SearchStats stats;
         SR_ASSIGN(const auto candidates, search(store_, *lanes, *held, terms->hashes.size(),
                                                 terms->plan, options_.search, stats));
+        SR_TRY(check_deadline(started_us));
         v1::CountResponse response;
         response.set_leaf(leaf);
         uint64_t n = 0;

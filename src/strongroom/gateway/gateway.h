@@ -26,6 +26,8 @@ namespace strongroom::gateway {
 struct GatewayOptions {
   SearchLimits search;
   uint32_t records_per_answer_max = 1000;
+  // A search that takes longer is refused: rows of lanes that were merged meanwhile go then.
+  uint64_t query_deadline_us = 60'000'000;
   ImportOptions import;
 };
 
@@ -65,6 +67,8 @@ class Gateway {
   void refuse(const v1::SignedTicket& ticket, v1::Action action, const Error& error,
               std::function<void()> retry, std::function<void(Error)> give_up);
   Result<void> collect_hits(Query& query, const SearchLimits& limits);
+  // Behind the last read of postings.
+  Result<void> check_deadline(uint64_t started_us) const;
   void run_find(const std::shared_ptr<Query>& query);
   void release(const std::shared_ptr<Query>& query);
   void refresh_if_changed(uint64_t revision);

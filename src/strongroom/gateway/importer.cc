@@ -96,7 +96,15 @@ Result<void> Importer::Worker::recover() {
     SR_ASSIGN(auto checkpoint, checkpoints.load(name));
     if (checkpoint) SR_TRY(recover_import(shared, name, std::move(*checkpoint)));
   }
-  return {};
+  // No writer of this process has a lane yet: those that the one before left can be merged or, if
+  // no checkpoint names them, dropped. An entry of the log holds only so many, so until none is
+  // left.
+  for (;;) {
+    v1::Call reset;
+    reset.mutable_reset_lanes();
+    SR_ASSIGN(const v1::Reply reply, shared.keys.call_blocking(std::move(reset)));
+    if (reply.reset_lanes().leaf() == 0) return {};
+  }
 }
 
 v1::ImportState Importer::Worker::state_of(const std::string& import_id,

@@ -1,5 +1,6 @@
 // A CallBatch of a hostile gateway. "@@" where a ticket is expected stands for a genuine one, so
-// that the fuzzer gets past the signature: '@' '@' n picks it.
+// that the fuzzer gets past the signature: '@' '@' n picks it. Likewise for the compactor's
+// credential.
 #include "strongroom/keyserver/test_vault.h"
 
 using namespace strongroom;
@@ -45,6 +46,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (call.has_open_lane()) put(*call.mutable_open_lane());
     if (call.has_unique_tokens()) put(*call.mutable_unique_tokens());
     if (call.has_check()) put(*call.mutable_check());
+    const auto show = [](auto& message) {
+      if (message.credential() == "@@") message.set_credential(vault().compactor_credential());
+    };
+    if (call.has_begin_merge()) show(*call.mutable_begin_merge());
+    if (call.has_finish_merge()) show(*call.mutable_finish_merge());
   }
   const int count = batch.calls_size();
   const auto replies = vault().server().handle(std::move(batch));

@@ -1,0 +1,38 @@
+// What a gateway does for the compactor beside it, which may read a copy of its store and hand it
+// sorted files, and nothing else.
+#pragma once
+
+#include <string>
+
+#include "strongroom/gateway/key_service.h"
+#include "strongroom/store/store.h"
+
+namespace strongroom::gateway {
+
+struct CompactionFolders {
+  std::string frozen;  // The copy.
+  std::string files;   // Where the compactor puts its files.
+};
+
+// Blocks on store and key server: on a loop of its own, never on the gateway's. Not thread-safe.
+// Borrows store and key service.
+class CompactionService {
+ public:
+  CompactionService(store::Store& store, KeyService& keys, CompactionFolders folders)
+      : store_(store), keys_(keys), folders_(std::move(folders)) {}
+
+  // Answers a compactor's calls, in order. It trusts none of them: files come from the one folder,
+  // and their keys are of one lane that is reserved and not searched.
+  v1::ReplyBatch handle(v1::CallBatch&& batch);
+
+ private:
+  Result<v1::Reply> answer(const v1::Call& call);
+  Result<void> ingest(const v1::IngestLaneCall& call);
+  Result<void> check_reserved(uint32_t lane);
+
+  store::Store& store_;
+  KeyService& keys_;
+  CompactionFolders folders_;
+};
+
+}  // namespace strongroom::gateway
