@@ -1,0 +1,29 @@
+// Which lanes of a collection to merge next: pure, so that a test can live through years of it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "strongroom/base/ids.h"
+
+namespace strongroom::compactor {
+
+struct LaneSize {
+  LaneId lane;
+  uint64_t postings = 0;
+};
+
+struct ChoiceRules {
+  // Lanes that are not full may be this many before some are merged.
+  size_t lanes_max = 4;
+  uint64_t postings_max = 0;  // Of a merged lane. A lane with more than half of it counts as full.
+};
+
+// `lanes`: what may be merged, of one collection. Empty: nothing to do. Otherwise two lanes or
+// more, smallest first, together at most `postings_max`.
+//
+// Size-tiered: a lane is only merged with lanes that together are at least half its size, unless
+// nothing else brings the number down. So a posting is moved about log(n) times in its life.
+std::vector<LaneId> choose_merge(std::vector<LaneSize> lanes, const ChoiceRules& rules);
+
+}  // namespace strongroom::compactor
