@@ -14,11 +14,12 @@ START_SECONDS_MAX = 300
 class Vault:
     """Owns `serve`; stop() ends it. The folder's remover is its owner."""
 
-    def __init__(self, build, folder, policy):
+    def __init__(self, build, folder, policy, serve_options=()):
         self.strongroom = f"{build}/bin/strongroom"
         self.tools = f"{build}/bench"
         self.folder = folder
         self.policy = policy
+        self.serve_options = list(serve_options)
         self.server = None
         self.pids = {}
 
@@ -32,7 +33,8 @@ class Vault:
         log = f"{self.folder}.log"
         with open(log, "a", encoding="utf-8") as err:
             self.server = subprocess.Popen(
-                [self.strongroom, "serve", self.folder, "--listen", "127.0.0.1:0", "--json"],
+                [self.strongroom, "serve", self.folder, "--listen", "127.0.0.1:0", "--json",
+                 *self.serve_options],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, text=True)
         ready, _, _ = select.select([self.server.stdout], [], [], START_SECONDS_MAX)
         line = self.server.stdout.readline() if ready else ""
@@ -41,6 +43,8 @@ class Vault:
                 raise Failure("`strongroom serve` did not start: " + " | ".join(f.read().splitlines()[-3:]))
         said = json.loads(line)
         self.pids = {"gateway": said["gateway_pid"], "keyserver": said["keyserver_pid"]}
+        if said["compactor_pid"]:
+            self.pids["compactor"] = said["compactor_pid"]
 
     def stop(self):
         if self.server is None:

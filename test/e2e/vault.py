@@ -69,7 +69,7 @@ def shown(data):
 class Vault:
     """One folder, one `serve` at a time. Not for use from several threads, except run()."""
 
-    def __init__(self, import_chunk=None):
+    def __init__(self, import_chunk=None, serve_options=()):
         if not BIN or not os.access(BIN, os.X_OK):
             raise unittest.SkipTest("STRONGROOM_BIN does not name the program to test")
         # Orphans of a killed `serve` come to us, so that their ends can be seen and none stays behind.
@@ -77,6 +77,7 @@ class Vault:
         self.base = tempfile.mkdtemp(prefix="strongroom-e2e-")
         self.dir = os.path.join(self.base, "v")
         self.import_chunk = import_chunk
+        self.serve_options = list(serve_options)
         self.server = None
         self.pids = []  # Of all processes this vault ever started.
         self.doors = {}
@@ -114,6 +115,7 @@ class Vault:
         command = [BIN, "serve", self.dir, "--listen", "127.0.0.1:0", "--json"]
         if self.import_chunk:
             command += ["--import-chunk", str(self.import_chunk)]
+        command += self.serve_options
         log = os.open(self.serve_output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                                        env={**os.environ, **(env or {})}, restore_signals=restore_signals)
@@ -128,8 +130,13 @@ class Vault:
             self._wait()
             raise AssertionError(f"serve did not start: {self.serve_text()}")
         self.ports = json.loads(line)
-        self.pids += [self.ports["gateway_pid"], self.ports["keyserver_pid"]]
+        self.pids += self.children()
         return self.ports
+
+    def children(self):
+        """Process ids of the `serve` that runs, or ran last; the compactor's is 0 if there is none."""
+        pids = [self.ports[name + "_pid"] for name in ("gateway", "keyserver", "compactor")]
+        return [pid for pid in pids if pid]
 
     def _first_line(self):
         until = time.monotonic() + START_S
@@ -150,7 +157,8 @@ class Vault:
         self.start(**options)
         line = self._first_line()
         if line:
-            self.pids += [json.loads(line)["gateway_pid"], json.loads(line)["keyserver_pid"]]
+            self.ports = json.loads(line)
+            self.pids += self.children()
         status = self._wait() if not line else None
         if line:
             self.stop()
@@ -201,7 +209,7 @@ class Vault:
         except ProcessLookupError:
             pass
         self._wait()
-        for child in (self.ports["gateway_pid"], self.ports["keyserver_pid"]):
+        for child in self.children():
             if not wait_gone(child, START_S):
                 raise AssertionError(f"process {child} outlived the {which} it belongs to")
         for door in self.doors.values():

@@ -1,6 +1,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <memory>
 
 #include "strongroom/app/processes.h"
@@ -8,7 +10,9 @@
 #include "strongroom/env/clock.h"
 #include "strongroom/env/files.h"
 #include "strongroom/env/process.h"
+#include "strongroom/gateway/compaction_service.h"
 #include "strongroom/gateway/gateway.h"
+#include "strongroom/gateway/lane_sweeper.h"
 #include "strongroom/rpc/connect_server.h"
 #include "strongroom/rpc/event_loop.h"
 #include "strongroom/rpc/frames.h"
@@ -35,7 +39,11 @@ class LinkedKeyService : public gateway::KeyService {
 class GatewayProcess {
  public:
   explicit GatewayProcess(const ProcessOptions& options)
-      : ready_fd_(options.ready_fd), listen_(options.listen), dir_(options.dir) {
+      : ready_fd_(options.ready_fd),
+        listen_(options.listen),
+        dir_(options.dir),
+        deadline_ms_(options.merge.query_deadline_ms) {
+    gateway_options_.query_deadline_us = deadline_ms_ * 1000;
     if (options.import_chunk != 0) {
       gateway_options_.import.first_chunk_records = options.import_chunk;
       gateway_options_.import.chunk_records_max = options.import_chunk;
@@ -49,6 +57,7 @@ class GatewayProcess {
   template <class Req, class Resp>
   void add(const char* method, void (gateway::Gateway::*call)(Req, gateway::Gateway::Done<Resp>));
   void sync_until_there();
+  Result<void> serve_compactor();
 
   int ready_fd_;
   std::string listen_;
@@ -60,6 +69,14 @@ class GatewayProcess {
   std::unique_ptr<LinkedKeyService> keys_;
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<rpc::ConnectServer> door_;
+  // The compactor's calls take long and are few: on a loop and a thread of their own.
+  uint64_t deadline_ms_;
+  rpc::EventLoop compactor_loop_;
+  std::unique_ptr<gateway::CompactionService> compaction_;
+  std::unique_ptr<rpc::KeyServiceListener> compactors_;
+  std::unique_ptr<gateway::LaneSweeper> sweeper_;
+  std::atomic<bool> swept_ = true;  // The last look is over.
+  std::unique_ptr<env::WorkerThread> sweeping_, compacting_;
 };
 
 }  // namespace
@@ -101,9 +118,37 @@ Result<void> GatewayProcess::start() {
   add("BeginImport", &gateway::Gateway::begin_import);
   add("ImportBatch", &gateway::Gateway::import_batch);
   add("FinishImport", &gateway::Gateway::finish_import);
+  SR_TRY(serve_compactor());
   loop_.on_signals({SIGTERM, SIGINT}, [this] { loop_.stop(); });
   loop_.post([this] { sync_until_there(); });
   report_ready(ready_fd_, door_->port());
+  return {};
+}
+
+Result<void> GatewayProcess::serve_compactor() {
+  SR_TRY(store::remove_frozen(dir_.merge_copy()));
+  compaction_ = std::make_unique<gateway::CompactionService>(
+      *store_, *keys_, gateway::CompactionFolders{dir_.merge_copy(), dir_.merge_files()});
+  SR_ASSIGN(compactors_,
+            rpc::KeyServiceListener::listen(
+                compactor_loop_, dir_.compactor_socket(),
+                [this](v1::CallBatch&& batch) { return compaction_->handle(std::move(batch)); }));
+  compacting_ = std::make_unique<env::WorkerThread>("compaction");
+  compacting_->post([this] { compactor_loop_.run(); });
+  sweeper_ = std::make_unique<gateway::LaneSweeper>(*store_, *keys_, env::real_clock(),
+                                                    deadline_ms_ * 1000);
+  sweeping_ = std::make_unique<env::WorkerThread>("sweep");
+  // Often enough that rows go soon after their deadline. One that cannot reach the key server, or
+  // the disk, leaves it to the next.
+  const uint64_t every_ms = std::clamp<uint64_t>(deadline_ms_ / 4, 100, 10'000);
+  loop_.every(std::chrono::milliseconds(every_ms), [this] {
+    if (swept_.exchange(false)) {
+      sweeping_->post([this] {
+        static_cast<void>(sweeper_->sweep().has_value());
+        swept_ = true;
+      });
+    }
+  });
   return {};
 }
 

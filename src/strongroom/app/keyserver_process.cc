@@ -2,8 +2,10 @@
 
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "strongroom/app/processes.h"
+#include "strongroom/crypto/hash.h"
 #include "strongroom/crypto/random.h"
 #include "strongroom/crypto/shamir.h"
 #include "strongroom/env/clock.h"
@@ -27,7 +29,11 @@ constexpr uint64_t kPemBytesMax = 64 << 10;
 class KeyServerProcess {
  public:
   KeyServerProcess(const Global& global, const ProcessOptions& options)
-      : global_(global), ready_fd_(options.ready_fd), listen_(options.listen), dir_(options.dir) {}
+      : global_(global), ready_fd_(options.ready_fd), listen_(options.listen), dir_(options.dir) {
+    std::string credential = read_credential(options.credential_fd);
+    if (!credential.empty()) compactor_credential_ = crypto::sha256(as_bytes(credential));
+    explicit_bzero(credential.data(), credential.size());
+  }
 
   Result<void> start();
   int run();
@@ -52,6 +58,7 @@ class KeyServerProcess {
   VaultDir dir_;
   rpc::EventLoop loop_;
   v1::VaultFile vault_;
+  std::optional<ByteArray<32>> compactor_credential_;  // Its hash.
   bool locked_ = false;
   std::unique_ptr<KeyServer> server_;
   std::vector<crypto::Share> shares_;
@@ -113,8 +120,9 @@ int KeyServerProcess::run() {
 }
 
 Result<void> KeyServerProcess::open(const SealingKey& root) {
-  SR_ASSIGN(server_, KeyServer::open({dir_.keyserver(), dir_.mirror(), kVersion}, root,
-                                     env::real_files(), env::real_clock()));
+  SR_ASSIGN(server_,
+            KeyServer::open({dir_.keyserver(), dir_.mirror(), kVersion, compactor_credential_},
+                            root, env::real_files(), env::real_clock()));
   return {};
 }
 

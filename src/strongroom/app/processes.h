@@ -1,4 +1,4 @@
-// The two processes of `serve`. Each runs until it is told to end, and reports through `ready_fd`
+// The processes of `serve`. Each runs until it is told to end, and reports through `ready_fd`
 // once it listens.
 #pragma once
 
@@ -11,12 +11,23 @@
 
 namespace strongroom::app {
 
+struct MergeOptions {
+  uint64_t postings_per_second = 250'000;  // 0: as fast as it can.
+  uint64_t idle_ms = 10'000;               // Between looks for lanes to merge.
+  uint64_t lanes_max = 4;  // Of a collection, beside full ones, before some are merged.
+  // Gateway: a search that takes longer is refused, and rows of merged lanes go as much later.
+  uint64_t query_deadline_ms = 60'000;
+};
+
 struct ProcessOptions {
   std::string dir;
   std::string listen;  // HOST:PORT
   int ready_fd = -1;   // Gets "ready PORT\n".
   uint64_t import_chunk =
       0;  // Gateway: records committed together. 0: grows from 65,536 to 524,288.
+  // Key server and compactor: gives the 32 bytes by which the one knows the other. -1: none.
+  int credential_fd = -1;
+  MergeOptions merge;
 };
 
 // Holds policy, seeds, lane roots and the release log. Sandboxed before it reads its first byte
@@ -24,6 +35,8 @@ struct ProcessOptions {
 int run_keyserver(const Global& global, const ProcessOptions& options);
 // Holds K_q and the plaintext of requests in flight.
 int run_gateway(const Global& global, const ProcessOptions& options);
+// Holds roots of the lanes it merges.
+int run_compactor(const Global& global, const ProcessOptions& options);
 
 // Fresh certificates for the two doors, in DIR/run, for `hosts`.
 Result<void> make_certificates(const VaultDir& dir, const std::vector<std::string>& hosts);
@@ -33,6 +46,8 @@ Result<TermKey> load_term_key(const VaultDir& dir);
 // Hidden subcommands by which `serve` starts them.
 void add_processes(CLI::App&, Global&, int&);
 
+// What serve wrote into credential_fd; closes it. Empty: there is none.
+std::string read_credential(int credential_fd);
 // Says so through ready_fd, and closes it.
 void report_ready(int ready_fd, uint16_t port);
 // Ends with its parent, whatever ends that.

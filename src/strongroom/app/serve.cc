@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <iostream>
@@ -38,7 +39,12 @@ struct Options {
   std::string listen = kDefaultListen;
   std::string keyserver_listen;
   uint64_t import_chunk = 0;
+  bool no_compactor = false;
+  MergeOptions merge;
 };
+
+constexpr int kCompactorRestartMs = 10'000;
+using CompactorCredential = Secret<32, struct CompactorCredentialTag>;
 
 struct Address {
   std::string host;
@@ -117,10 +123,20 @@ namespace {
 class Child {
  public:
   // Starts this very program as `command`.
-  Result<void> start(const char* command, const Options& options, const std::string& listen) {
-    int ends[2];
+  // `credential`: what it reads through its --credential-fd; nullptr: none.
+  Result<void> start(const char* command, const Options& options, const std::string& listen,
+                     const CompactorCredential* credential = nullptr) {
+    int ends[2], secret[2] = {-1, -1};
     if (pipe2(ends, O_CLOEXEC) != 0)
       return make_error(ErrorCode::kUnavailable, "no pipe can be made");
+    if (credential != nullptr) {
+      const auto bytes = credential->read(SecretAccess{});
+      if (pipe2(secret, O_CLOEXEC) != 0 ||
+          write(secret[1], bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
+        return make_error(ErrorCode::kUnavailable, "no pipe can be made");
+      }
+      close(secret[1]);
+    }
     pid_ = fork();
     if (pid_ < 0) return make_error(ErrorCode::kUnavailable, "no process can be started");
     if (pid_ == 0) {
@@ -130,11 +146,21 @@ class Child {
       const int fd = dup(ends[1]);  // Without close-on-exec.
       const std::string ready = std::to_string(fd);
       const std::string chunk = std::to_string(options.import_chunk);
+      const std::string credential_fd = std::to_string(credential == nullptr ? -1 : dup(secret[0]));
+      const std::string rate = std::to_string(options.merge.postings_per_second);
+      const std::string idle = std::to_string(options.merge.idle_ms);
+      const std::string lanes = std::to_string(options.merge.lanes_max);
+      const std::string deadline = std::to_string(options.merge.query_deadline_ms);
       execl("/proc/self/exe", "strongroom", command, options.dir.c_str(), "--listen",
-            listen.c_str(), "--ready-fd", ready.c_str(), "--import-chunk", chunk.c_str(), nullptr);
+            listen.c_str(), "--ready-fd", ready.c_str(), "--import-chunk", chunk.c_str(),
+            "--credential-fd", credential_fd.c_str(), "--merge-rate", rate.c_str(),
+            "--merge-idle-ms", idle.c_str(), "--merge-lanes", lanes.c_str(), "--query-deadline-ms",
+            deadline.c_str(), nullptr);
       _exit(127);
     }
     close(ends[1]);
+    if (secret[0] >= 0) close(secret[0]);
+    if (ready_fd_ >= 0) close(ready_fd_);
     ready_fd_ = ends[0];
     return {};
   }
@@ -163,6 +189,7 @@ class Child {
           const char* digits = line.data() + kReady.size();
           const auto parsed = std::from_chars(digits, line.data() + line.size(), port_);
           close(ready_fd_);
+          ready_fd_ = -1;
           return parsed.ec == std::errc() && port_ != 0;
         }
       }
@@ -252,13 +279,16 @@ Result<void> run(const Global& global, const Options& options, int& status) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   const int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
 
-  Child keyserver, gateway;
+  Child keyserver, gateway, compactor;
+  // Of this start: key server and compactor get it, the gateway does not.
+  const auto credential = crypto::random_secret<CompactorCredential>();
   const auto end_all = [&] {
+    compactor.end();
     gateway.end();  // First: it may still be waiting for an answer.
     keyserver.end();
   };
-  SR_TRY(
-      keyserver.start("serve-keyserver", options, keyserver_address.text(keyserver_address.port)));
+  SR_TRY(keyserver.start("serve-keyserver", options, keyserver_address.text(keyserver_address.port),
+                         options.no_compactor ? nullptr : &credential));
   if (!keyserver.wait_ready(signal_fd)) {
     end_all();
     status = kFailed;
@@ -273,12 +303,16 @@ Result<void> run(const Global& global, const Options& options, int& status) {
   const std::string gateway_at = gateway_address.text(gateway.port());
   const std::string keyserver_at = keyserver_address.text(keyserver.port());
   SR_TRY(point_credentials(dir, gateway_at, keyserver_at));
+  const auto start_compactor = [&] {
+    return compactor.start("serve-compactor", options, "-", &credential);
+  };
+  if (!options.no_compactor) SR_TRY(start_compactor());
 
   if (global.json) {
     std::cout << "{\"gateway\":" << json_string(gateway_at)
               << ",\"keyserver\":" << json_string(keyserver_at)
               << ",\"gateway_pid\":" << gateway.pid() << ",\"keyserver_pid\":" << keyserver.pid()
-              << "}" << std::endl;
+              << ",\"compactor_pid\":" << std::max<pid_t>(compactor.pid(), 0) << "}" << std::endl;
   } else {
     std::cerr << "strongroom " << kVersion << " serves " << vault->name() << "\n"
               << "  gateway     https://" << gateway_at << "   (applications, clerks)\n"
@@ -291,10 +325,22 @@ Result<void> run(const Global& global, const Options& options, int& status) {
   }
 
   bool told = false;
+  bool compactor_gone = false;
   while (!told) {
+    // Without it nothing is wrong but the pace: it is started again, a while later.
+    pollfd ready = {signal_fd, POLLIN, 0};
+    if (poll(&ready, 1, compactor_gone ? kCompactorRestartMs : -1) == 0) {
+      compactor_gone = !start_compactor().has_value();
+      continue;
+    }
     signalfd_siginfo info;
     if (read(signal_fd, &info, sizeof info) != sizeof info) continue;
     told = info.ssi_signo != SIGCHLD;
+    if (!told && !options.no_compactor && !compactor_gone && compactor.gone()) {
+      compactor_gone = true;
+      std::cerr << "strongroom: the compactor ended by itself; nothing was lost, and it is started "
+                   "again\n";
+    }
     if (!told && (keyserver.gone() || gateway.gone())) {
       std::cerr << "strongroom: the " << (keyserver.gone() ? "key server" : "gateway")
                 << " ended by itself; stopping. What was acknowledged is safe\n";
@@ -315,6 +361,15 @@ void report_ready(int ready_fd, uint16_t port) {
   close(ready_fd);
 }
 
+std::string read_credential(int credential_fd) {
+  std::string out;
+  if (credential_fd < 0) return out;
+  out.resize(CompactorCredential::kSize);
+  if (read(credential_fd, out.data(), out.size()) != static_cast<ssize_t>(out.size())) out.clear();
+  close(credential_fd);
+  return out;
+}
+
 void die_with_parent() {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() == 1) raise(SIGTERM);  // It was gone before we asked.
@@ -332,6 +387,23 @@ void add_serve(CLI::App& app, Global& global, int& status) {
       ->add_option("--import-chunk", options->import_chunk,
                    "Records an import commits together (grows from 65,536 to 524,288)")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 19));
+  command->add_flag("--no-compactor", options->no_compactor,
+                    "Do not merge lanes in the background: every import then slows searches down");
+  command->add_option("--merge-rate", options->merge.postings_per_second,
+                      "Postings a second that merging may take up (250,000); 0: no limit");
+  command
+      ->add_option("--merge-idle-ms", options->merge.idle_ms,
+                   "Between looks for lanes to merge (10,000)")
+      ->check(CLI::Range(uint64_t{10}, uint64_t{3'600'000}));
+  command
+      ->add_option("--merge-lanes", options->merge.lanes_max,
+                   "Lanes of a collection, beside full ones, that are left unmerged (4)")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1000}));
+  command
+      ->add_option("--query-deadline-ms", options->merge.query_deadline_ms,
+                   "A search that takes longer is refused; rows of merged lanes go as much later "
+                   "(60,000)")
+      ->check(CLI::Range(uint64_t{100}, uint64_t{3'600'000}));
   command->footer(
       "Examples:\n  strongroom serve ./vault\n  strongroom serve /srv/strongroom --listen "
       "0.0.0.0:7420");
@@ -350,11 +422,17 @@ void add_processes(CLI::App& app, Global& global, int& status) {
     command->add_option("--listen", options->listen)->required();
     command->add_option("--ready-fd", options->ready_fd)->required();
     command->add_option("--import-chunk", options->import_chunk);
+    command->add_option("--credential-fd", options->credential_fd);
+    command->add_option("--merge-rate", options->merge.postings_per_second);
+    command->add_option("--merge-idle-ms", options->merge.idle_ms);
+    command->add_option("--merge-lanes", options->merge.lanes_max);
+    command->add_option("--query-deadline-ms", options->merge.query_deadline_ms);
     command->callback(
         [&global, &status, options, run_process] { status = run_process(global, *options); });
   };
   add("serve-keyserver", run_keyserver);
   add("serve-gateway", run_gateway);
+  add("serve-compactor", run_compactor);
 }
 
 }  // namespace strongroom::app

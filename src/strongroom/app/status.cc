@@ -51,7 +51,11 @@ Result<void> run(const Global& global) {
                       std::to_string(status.principals()) + " principals"},
        {"collections", std::to_string(status.collections())},
        {"blocks", format_count(status.blocks()) + " of 4,096 records"},
-       {"lanes", format_count(status.lanes_live()) + " live"},
+       {"lanes",
+        format_count(status.lanes_live()) + " live, " + format_count(status.lanes_open()) +
+            " of them open; " + format_count(status.lanes_merged()) + " merged so far" +
+            (status.lanes_merging() == 0 ? std::string()
+                                         : ", merging " + format_count(status.lanes_merging()))},
        {"key epoch", format_count(status.epoch())},
        {"key server", format_count(status.resident_bytes() >> 20) + " MiB resident, since " +
                           format_time(status.started_ms())},

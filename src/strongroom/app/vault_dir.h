@@ -24,6 +24,11 @@ struct VaultDir {
   std::string credentials() const { return root + "/credentials"; }
   std::string run() const { return root + "/run"; }  // Sockets and certificates of this run.
   std::string socket() const { return run() + "/keyserver.sock"; }
+  // The gateway's, for the compactor.
+  std::string compactor_socket() const { return run() + "/compactor.sock"; }
+  // What the two share: the gateway's copy for reading, the compactor's files on their way.
+  std::string merge_copy() const { return store() + "/merge-copy"; }
+  std::string merge_files() const { return store() + "/merge-tmp"; }
 };
 
 inline constexpr char kDefaultListen[] = "127.0.0.1:7420";

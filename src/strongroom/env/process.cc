@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,6 +35,15 @@ bool lock_memory() {
   }
   // On fault: whole thread stacks and arenas need not be resident for their secrets to stay put.
   return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
+}
+
+void lower_priority() {
+  constexpr int kNice = 15;
+  constexpr int kIoprioWhoProcess = 1, kIoprioClassIdle = 3, kIoprioClassShift = 13;
+  // Best effort: that it is refused makes nothing wrong.
+  static_cast<void>(setpriority(PRIO_PROCESS, 0, kNice));
+  static_cast<void>(
+      syscall(SYS_ioprio_set, kIoprioWhoProcess, 0, kIoprioClassIdle << kIoprioClassShift));
 }
 
 uint64_t resident_bytes() {
