@@ -158,7 +158,8 @@ fields:
         for term, text in (("dob=markerville", "not a day of the calendar"),
                            ("phone=13766554433999", "not a telephone number"),
                            ("national_id=Xmarkerx", "not an ID number"), ("salary=Xmarkerx", "unknown field"),
-                           ("name~马克标记", "exact values only"), ("Xmarkerx", "not a term")):
+                           ("name:马克标记", "no index of words"), ("dob~马克标记", "no index of names"),
+                           ("Xmarkerx", "not a term"), ("phone^13766", "prefixes of this length")):
             outcome = self.vault.run("find", "person", term, "--purpose", "service")
             self.assert_refused(outcome, text)
         for name in ("0", "not-an-id", "00000000001"):

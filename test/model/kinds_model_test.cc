@@ -262,12 +262,14 @@ class Round {
   }
 
   // Pages of `limit`, to the end.
-  std::vector<std::string> numbers(v1::FindRequest request, uint32_t limit) {
+  // Nothing where it takes too many terms, as several long ranges do.
+  std::optional<std::vector<std::string>> numbers(v1::FindRequest request, uint32_t limit) {
     std::vector<std::string> out;
     request.set_limit(limit);
     for (int page = 0; page < 200; ++page) {
       request.set_request_id(keyserver::fresh(16));
       const auto found = vault_.find(request);
+      if (!found && found.error().code == ErrorCode::kTooBroad) return std::nullopt;
       EXPECT_TRUE(found) << found.error().text;
       if (!found) break;
       for (const auto& record : found->records()) out.push_back(record.fields().at("number"));
@@ -294,8 +296,9 @@ class Round {
     request.clear_terms();
     for (const auto& one : asked) *request.add_terms() = one.term;
     const auto found = numbers(request, static_cast<uint32_t>(1 + pick(30)));
-    const std::set<std::string> distinct(found.begin(), found.end());
-    EXPECT_EQ(distinct.size(), found.size()) << "no record on two pages";
+    if (!found) return;
+    const std::set<std::string> distinct(found->begin(), found->end());
+    EXPECT_EQ(distinct.size(), found->size()) << "no record on two pages";
     if (fuzzy) return check_fuzzy(distinct);
     std::set<std::string> expected;
     for (const auto& [number, person] : model_.people) {
@@ -303,8 +306,7 @@ class Round {
                                    [&](const Asked& one) { return one.matches(person); });
       if (all) expected.insert(number);
     }
-    EXPECT_EQ(distinct, expected) << request.terms_size() << " terms, the first "
-                                  << asked[0].term.ShortDebugString();
+    EXPECT_EQ(distinct, expected) << request.ShortDebugString();
   }
 
   // Whatever has a part at most one letter away must be there; what sounds alike may.

@@ -316,20 +316,30 @@ TEST(GatewayBroadTest, TooBroadASearchIsRefusedAndABroadOneRunsAsideTheLoop) {
   EXPECT_EQ(count.error().code, ErrorCode::kTooBroad);
 }
 
-TEST_F(GatewayTest, BeforeItIsSyncedEveryRequestIsToBeTriedAgain) {
+// As the key server is while it is sealed.
+class SealedKeyService : public KeyService {
+ public:
+  void call(v1::Call, Callback done) override { done(sealed()); }
+  Result<v1::Reply> call_blocking(v1::Call) override { return sealed(); }
+
+ private:
+  static Error sealed() { return make_error(ErrorCode::kUnavailable, "The vault is sealed."); }
+};
+
+TEST_F(GatewayTest, BeforeItIsSyncedTheKeyServerSaysWhy) {
   const auto store = store::open_memory_store();
   test::TestLoop loop;
-  Gateway gateway(*store, vault_.keys(), loop, vault_.clock(), vault_.term_key().clone(), {});
-  const auto kUnavailable = ErrorCode::kUnavailable;
-  EXPECT_EQ(code(loop.wait<v1::FindResponse>([&](auto done) {
-              gateway.find(vault_.find_request({{"city", "x"}}), done);
-            })),
-            kUnavailable);
-  EXPECT_EQ(code(loop.wait<v1::FindResponse>(
-                [&](auto done) { gateway.get(vault_.get_request({"0000000001"}), done); })),
-            kUnavailable);
-  EXPECT_EQ(code(loop.wait<v1::CountResponse>([&](auto done) { gateway.count({}, done); })),
-            kUnavailable);
+  SealedKeyService keys;
+  Gateway gateway(*store, keys, loop, vault_.clock(), vault_.term_key().clone(), {});
+  const auto refused = [](const auto& result) {
+    return !result && std::string_view(result.error().text) == "The vault is sealed.";
+  };
+  EXPECT_TRUE(refused(loop.wait<v1::FindResponse>([&](auto done) {
+    gateway.find(vault_.find_request({{"city", "x"}}), done);
+  })));
+  EXPECT_TRUE(refused(loop.wait<v1::FindResponse>(
+      [&](auto done) { gateway.get(vault_.get_request({"0000000001"}), done); })));
+  EXPECT_TRUE(refused(loop.wait<v1::CountResponse>([&](auto done) { gateway.count({}, done); })));
 }
 
 TEST_F(GatewayTest, ACollectionAddedWhileServingIsFoundByTheFirstRequestForIt) {

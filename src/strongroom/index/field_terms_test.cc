@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <map>
 #include <random>
 #include <set>
 
 #include "strongroom/index/han.h"
 #include "strongroom/index/names.h"
 #include "strongroom/index/ranges.h"
+#include "strongroom/index/test_data.h"
 #include "strongroom/index/words.h"
 
 namespace strongroom::index {
@@ -96,6 +99,52 @@ TEST(NamesTest, OtherSpellingsOfOneLatinName) {
   EXPECT_EQ(name_match("Jon Smyth", "John Smith"), NameMatch::kSameSound);
   EXPECT_EQ(name_match("Иванов", "Ivanov Sergei"), NameMatch::kPart);
   EXPECT_EQ(name_match("Alice Jones", "Bob Miller"), std::nullopt);
+}
+
+// Printed rather than asserted away: how much of real other spellings is found, and how much else.
+TEST(NamesTest, RecallAndPrecisionOnRealNames) {
+  if (!has_test_data("legislator_name_pairs.csv")) {
+    GTEST_SKIP() << "no " << test_data("legislator_name_pairs.csv");
+  }
+  const auto names = csv_column("legislator_name_pairs.csv", "name");
+  const auto others = csv_column("legislator_name_pairs.csv", "other");
+  ASSERT_EQ(names.size(), others.size());
+  ASSERT_GT(names.size(), 500u);
+  FieldIndex index;
+  index.type = ValueType::kName;
+  index.fuzzy = true;
+  std::map<std::string, std::set<FieldTerm>> people;
+  for (const auto& name : names) people.emplace(name, terms_of(index, name));
+  size_t found = 0, first = 0, answers = 0;
+  for (size_t i = 0; i < others.size(); ++i) {
+    Condition condition;
+    ASSERT_TRUE(condition_terms(index, Op::kFuzzy, others[i], "", condition)) << others[i];
+    std::map<int, size_t> by_rank;
+    std::optional<int> mine;
+    for (const auto& [name, has] : people) {
+      std::optional<int> best;
+      for (const auto& one : condition.any_of) {
+        const bool all = std::all_of(one.all_of.begin(), one.all_of.end(),
+                                     [&](const FieldTerm& term) { return has.contains(term); });
+        if (all && (!best || one.rank < *best)) best = one.rank;
+      }
+      if (!best) continue;
+      ++by_rank[*best];
+      ++answers;
+      if (name == names[i]) mine = best;
+    }
+    found += mine.has_value();
+    first += mine && by_rank.begin()->first == *mine && by_rank[*mine] == 1;
+  }
+  const auto percent = [](size_t part, size_t whole) {
+    return 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+  };
+  std::printf(
+      "%zu other spellings of %zu names: recall %.1f%%, alone in the first place %.1f%%, "
+      "precision %.1f%%\n",
+      others.size(), people.size(), percent(found, others.size()), percent(first, others.size()),
+      percent(found, answers));
+  EXPECT_GT(percent(found, others.size()), 50);  // Nicknames that share no letters are not found.
 }
 
 TEST(WordsTest, ChineseByDictionaryLatinByBoundaries) {

@@ -170,7 +170,6 @@ void han_terms(const std::u32string& name, std::vector<FieldTerm>& out) {
 }
 
 void latin_terms(const std::vector<std::string>& parts, std::vector<FieldTerm>& out) {
-  if (parts.empty()) return;
   out.push_back({Kind::kNameWhole, in_order(parts)});
   for (const auto& part : parts) {
     out.push_back({Kind::kNamePart, part});
@@ -270,7 +269,6 @@ void pinyin_alternatives(const std::vector<std::string>& parts, std::vector<Alte
 }
 
 void latin_alternatives(const std::vector<std::string>& parts, std::vector<Alternative>& out) {
-  if (parts.empty()) return;
   add(out, NameMatch::kSame, {{Kind::kNameWhole, in_order(parts)}});
   std::vector<FieldTerm> same, sounds;
   for (const auto& part : parts) {
@@ -319,8 +317,10 @@ void name_terms(std::string_view name, std::vector<FieldTerm>& out) {
   const std::u32string han = letters_of(name);
   if (all_han(han)) {
     han_terms(han, terms);
+  } else if (const auto parts = latin_parts(name); !parts.empty()) {
+    latin_terms(parts, terms);
   } else {
-    latin_terms(latin_parts(name), terms);
+    terms.push_back({Kind::kNameWhole, std::string(name)});  // In no letters that ICU knows.
   }
   unique_terms(terms);
   std::move(terms.begin(), terms.end(), std::back_inserter(out));
@@ -330,6 +330,7 @@ void name_alternatives(std::string_view name, std::vector<Alternative>& out) {
   const std::u32string han = letters_of(name);
   if (all_han(han)) return han_alternatives(han, out);
   const auto parts = latin_parts(name);
+  if (parts.empty()) return add(out, NameMatch::kSame, {{Kind::kNameWhole, std::string(name)}});
   latin_alternatives(parts, out);
   toned_alternatives(name, out);
   pinyin_alternatives(parts, out);

@@ -149,6 +149,75 @@ TEST(CollectionTest, OnlySoundDefinitionsPass) {
   EXPECT_TRUE(refused([](auto& c) { c.mutable_fields(0)->set_max_bytes(kFieldBytesMax + 1); }));
 }
 
+TEST(CollectionTest, KindsOfIndexFitTheTypeOfTheirField) {
+  const auto sound = [](auto change) {
+    v1::Collection collection = person();
+    v1::Field& day = *collection.add_fields();
+    day.set_id(2);
+    day.set_name("day");
+    day.set_type(v1::DATE);
+    day.set_group("identity");
+    change(collection, *collection.mutable_fields(0), *collection.mutable_fields(1));
+    return check_collection(collection).has_value();
+  };
+  using C = v1::Collection;
+  using F = v1::Field;
+  const auto prefixes = [](F& f, std::initializer_list<uint32_t> lengths) {
+    f.add_index(v1::PREFIX);
+    for (const uint32_t length : lengths) f.add_prefixes(length);
+  };
+  EXPECT_TRUE(sound([](C&, F& name, F& day) {
+    name.add_index(v1::FUZZY);
+    day.add_index(v1::RANGE);
+  }));
+  EXPECT_TRUE(sound([&](C&, F& name, F&) { prefixes(name, {1, 3}); }));
+  EXPECT_FALSE(sound([&](C&, F& name, F&) { prefixes(name, {}); }));
+  EXPECT_FALSE(sound([&](C&, F& name, F&) { prefixes(name, {3, 1}); }));
+  EXPECT_FALSE(sound([&](C&, F& name, F&) { prefixes(name, {33}); }));
+  EXPECT_FALSE(sound([](C&, F& name, F&) { name.add_prefixes(1); })) << "lengths, but no index";
+  EXPECT_FALSE(sound([](C&, F& name, F&) { name.add_index(v1::RANGE); }));
+  EXPECT_FALSE(sound([](C&, F& name, F&) { name.add_index(v1::WORDS); }));
+  EXPECT_FALSE(sound([](C&, F&, F& day) { day.add_index(v1::FUZZY); }));
+  EXPECT_FALSE(sound([](C&, F&, F& day) { day.mutable_range(); })) << "a range of a date";
+  const auto integer = [](F& f, int64_t min, int64_t max) {
+    f.set_type(v1::INTEGER);
+    f.add_index(v1::RANGE);
+    f.mutable_range()->set_min(min);
+    f.mutable_range()->set_max(max);
+  };
+  EXPECT_TRUE(sound([&](C&, F&, F& f) { integer(f, -5, 0xfffffffa); }));
+  EXPECT_FALSE(sound([&](C&, F&, F& f) { integer(f, -5, 0xfffffffb); })) << "too wide";
+  EXPECT_FALSE(sound([&](C&, F&, F& f) { integer(f, 1, 0); }));
+  const auto composite = [&](C& c, F& name, F& day) {
+    prefixes(name, {1});
+    day.add_index(v1::RANGE);
+    v1::Composite& made = *c.add_composites();
+    made.set_id(1);
+    v1::Composite::Part& first = *made.add_parts();
+    first.set_field("name");
+    first.set_prefix(1);
+    v1::Composite::Part& second = *made.add_parts();
+    second.set_field("day");
+    second.set_unit(v1::YEAR_UNIT);
+    return &made;
+  };
+  EXPECT_TRUE(sound(composite));
+  EXPECT_FALSE(sound([&](C& c, F& name, F& day) {
+    composite(c, name, day)->mutable_parts(0)->set_prefix(2);
+  })) << "a prefix that is not indexed";
+  EXPECT_FALSE(sound([&](C& c, F& name, F& day) {
+    composite(c, name, day)->mutable_parts(1)->set_field("name");
+  }));
+  EXPECT_FALSE(sound(
+      [&](C& c, F& name, F& day) { composite(c, name, day)->mutable_parts()->RemoveLast(); }));
+  EXPECT_FALSE(sound([&](C& c, F& name, F& day) { composite(c, name, day)->set_id(0); }));
+
+  v1::Collection old = person(), next = person();
+  prefixes(*old.mutable_fields(0), {1});
+  prefixes(*next.mutable_fields(0), {2});
+  EXPECT_FALSE(check_collection_change(old, next)) << "stored records have the old lengths";
+}
+
 TEST(CollectionTest, ChangesKeepTheMeaningOfStoredRecords) {
   const v1::Collection old = person();
   const auto allowed = [&](auto change) {
