@@ -32,6 +32,11 @@ Slice slice(std::string_view s) {
 std::string_view view(const Slice& s) {
   return {s.data(), s.size()};
 }
+// RocksDB takes an empty end for the first key in some calls, not for the end of the table.
+Slice end_of(std::string_view to) {
+  static const std::string kBehindAll(64, '\xff');  // No key is as long.
+  return to.empty() ? Slice(kBehindAll) : slice(to);
+}
 
 std::vector<rocksdb::ColumnFamilyDescriptor> describe(const rocksdb::DBOptions& db_options,
                                                       bool large, const RocksOptions& options,
@@ -206,7 +211,7 @@ class RocksStore : public Store {
 
   Result<void> erase_range(Table table, std::string_view from, std::string_view to) override {
     auto* family = engine_->family(table);
-    const Slice begin = slice(from), end = slice(to);
+    const Slice begin = slice(from), end = end_of(to);
     // Whole files go at once; what is left are rows in files that hold others too, and what has not
     // been written to a file yet.
     SR_TRY(checked(rocksdb::DeleteFilesInRange(engine_->db.get(), family, &begin, &end, false)));
@@ -226,7 +231,7 @@ class RocksStore : public Store {
   }
 
   Result<uint64_t> measure(Table table, std::string_view from, std::string_view to) override {
-    const rocksdb::Range range(slice(from), slice(to));
+    const rocksdb::Range range(slice(from), end_of(to));
     rocksdb::SizeApproximationOptions options;
     options.include_memtables = true;
     uint64_t bytes = 0;

@@ -70,6 +70,10 @@ TEST_P(StoreContractTest, ARangeIsErasedWhereverItsRowsAre) {
   ASSERT_TRUE(store_->erase_range(Table::kPostings, "b", "c")) << "nothing left is fine";
   put(Table::kPostings, "b1", "again");
   EXPECT_EQ(get(Table::kPostings, "b1"), "again");
+  put(Table::kPostings, "\xff\xff\xff last", "put");
+  EXPECT_TRUE(store_->measure(Table::kPostings, "c", ""));
+  ASSERT_TRUE(store_->erase_range(Table::kPostings, "c", "")) << "to the end of the table";
+  EXPECT_EQ(scan(Table::kPostings, "", ""), "a1=run a2=run b1=again ");
 }
 
 TEST_P(StoreContractTest, TablesAreApartAndBatchesSpanThem) {
