@@ -51,7 +51,12 @@ class GatewayProcess {
   }
   Result<void> start();
   void run() { loop_.run(); }
-  Result<void> flush() { return store_->flush(); }
+  // The compactor's thread may be waiting for the key server: it goes with the process.
+  Result<void> end() {
+    SR_TRY(env::real_files().remove(dir_.compactor_socket()));
+    SR_TRY(store::remove_frozen(dir_.merge_copy()));
+    return store_->flush();
+  }
 
  private:
   template <class Req, class Resp>
@@ -177,8 +182,7 @@ int run_gateway(const Global& global, const ProcessOptions& options) {
   if (const auto started = process.start(); !started)
     return fail(global, started.error(), "gateway");
   process.run();
-  if (const auto flushed = process.flush(); !flushed)
-    return fail(global, flushed.error(), "gateway");
+  if (const auto ended = process.end(); !ended) return fail(global, ended.error(), "gateway");
   // Imports under way may be waiting for the key server; every one of their steps can be cut off,
   // so nobody waits for them.
   _exit(kDone);
