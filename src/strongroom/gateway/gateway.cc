@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "strongroom/crypto/hash.h"
+#include "strongroom/index/han.h"
 #include "strongroom/record/record.h"
 
 namespace strongroom::gateway {
@@ -106,6 +107,13 @@ void Gateway::start(Done<bool> done) {
     if (!reply) return done(reply.error());
     catalog_ = std::make_shared<Catalog>(reply->sync());
     importer_->set_catalog(catalog_);
+    const auto& collections = catalog_->collections();
+    const bool names = std::any_of(collections.begin(), collections.end(), [](const auto& one) {
+      return std::any_of(one->fields.begin(), one->fields.end(), [](const Field& field) {
+        return field.index.fuzzy || field.index.words;
+      });
+    });
+    if (names) background_.post([] { index::prepare_han(); });
     done(true);
   });
 }

@@ -84,6 +84,10 @@ bool in_block(char32_t c) {
 
 }  // namespace
 
+void prepare_han() {
+  static_cast<void>(tables());
+}
+
 bool is_han(char32_t c) {
   UErrorCode status = U_ZERO_ERROR;
   return in_block(c) || uscript_getScript(static_cast<UChar32>(c), &status) == USCRIPT_HAN;

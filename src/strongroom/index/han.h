@@ -8,6 +8,10 @@
 
 namespace strongroom::index {
 
+// Asking ICU for all characters takes most of a second: call it where nobody waits. Else the first
+// who needs a table waits for it.
+void prepare_han();
+
 bool is_han(char32_t c);
 std::u32string to_code_points(std::string_view text);  // Of valid UTF-8.
 void append_utf8(char32_t c, std::string& out);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "strongroom/base/ids.h"
 #include "strongroom/base/secret.h"
@@ -31,10 +32,13 @@ enum class Kind : uint8_t {
   kComposite = 16,
 };
 
-// Holds K_q's cached HMAC state. Not thread-safe: one per thread.
+// Holds K_q's cached HMAC state, and the last hashes of short terms of the kinds that come again and
+// again (characters of names, words, years): plaintext, wiped with it. Not thread-safe: one per
+// thread.
 class TermHasher {
  public:
-  explicit TermHasher(const TermKey& key) : hmac_(key.read(SecretAccess{})) {}
+  explicit TermHasher(const TermKey& key);
+  ~TermHasher();
   TermHash operator()(CollectionId collection, FieldId field, Kind kind,
                       std::string_view normalised);
   TermHash dead(CollectionId collection) {
@@ -42,7 +46,11 @@ class TermHasher {
   }
 
  private:
+  struct Known;
+  TermHash hash(CollectionId collection, FieldId field, Kind kind, std::string_view normalised);
+
   crypto::Hmac hmac_;
+  std::vector<Known> known_;  // By a hash of the term; made on first use.
 };
 
 }  // namespace strongroom::index
