@@ -39,7 +39,9 @@ Compactor::~Compactor() {
 Result<bool> Compactor::run_once() {
   SR_ASSIGN(const auto work, find_work());
   if (!work) return false;
-  SR_TRY(merge(*work));
+  const auto merged = merge(*work);
+  if (!merged && merged.error().code == ErrorCode::kDataLoss) damaged_.insert(work->collection);
+  SR_TRY(merged);
   return true;
 }
 
@@ -58,7 +60,7 @@ Result<std::optional<Compactor::Work>> Compactor::find_work() {
   }
   known_ = std::move(known);  // Without those that are gone.
   for (const auto& [collection, lanes] : by_collection) {
-    if (lanes.size() <= options_.rules.lanes_max) continue;
+    if (lanes.size() <= options_.rules.lanes_max || damaged_.contains(collection)) continue;
     SR_ASSIGN(const auto bytes, store_.measure(lanes));
     if (bytes.size() != lanes.size()) return malformed_reply();
     std::vector<LaneSize> sizes;

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -57,7 +58,8 @@ class Compactor {
   Compactor& operator=(const Compactor&) = delete;
 
   // Merges once, if any collection has lanes worth it. False: none has. After an error the lanes
-  // are as they were, and the call may be made again, a while later.
+  // are as they were, and the call may be made again, a while later. Data loss is said once: its
+  // collection is left alone from then on, and others go on.
   Result<bool> run_once();
   // Of the last merge.
   const Merged& last() const { return last_; }
@@ -77,6 +79,7 @@ class Compactor {
   std::string credential_;
   CompactorOptions options_;
   std::map<LaneId, uint64_t> known_;  // Postings of lanes, as far as it has seen them.
+  std::set<CollectionId> damaged_;
   Merged last_;
 };
 
