@@ -109,9 +109,8 @@ void Gateway::start(Done<bool> done) {
     importer_->set_catalog(catalog_);
     const auto& collections = catalog_->collections();
     const bool names = std::any_of(collections.begin(), collections.end(), [](const auto& one) {
-      return std::any_of(one->fields.begin(), one->fields.end(), [](const Field& field) {
-        return field.index.fuzzy || field.index.words;
-      });
+      return std::any_of(one->fields.begin(), one->fields.end(),
+                         [](const Field& field) { return field.index.fuzzy || field.index.words; });
     });
     if (names) background_.post([] { index::prepare_han(); });
     done(true);
@@ -390,9 +389,10 @@ void Gateway::get(v1::GetRequest request, Done<v1::FindResponse> done) {
   const auto prepared =
       prepare(request.ticket(), request.request_id(), request.fields(), request.masked());
   if (!prepared) {
+    const v1::SignedTicket ticket = request.ticket();
     return refuse(
-        request.ticket(), v1::GET, prepared.error(), [this, request, done] { get(request, done); },
-        done);
+        ticket, v1::GET, prepared.error(),
+        [this, request = std::move(request), done] { get(request, done); }, done);
   }
   const auto& query = *prepared;
   if (request.ids().empty() ||

@@ -76,7 +76,7 @@ std::vector<std::string> latin_parts(std::string_view name) {
   return parts;
 }
 
-std::string joined(std::vector<std::string> parts, char between) {
+std::string joined(const std::vector<std::string>& parts, char between) {
   std::string out;
   for (const auto& part : parts) {
     if (!out.empty() && between != 0) out.push_back(between);
@@ -87,7 +87,7 @@ std::string joined(std::vector<std::string> parts, char between) {
 
 std::string in_order(std::vector<std::string> parts) {
   std::sort(parts.begin(), parts.end());
-  return joined(std::move(parts), ' ');
+  return joined(parts, ' ');
 }
 
 // American Soundex, as the US National Archives have it.

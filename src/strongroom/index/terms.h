@@ -32,8 +32,8 @@ enum class Kind : uint8_t {
   kComposite = 16,
 };
 
-// Holds K_q's cached HMAC state, and the last hashes of short terms of the kinds that come again and
-// again (characters of names, words, years): plaintext, wiped with it. Not thread-safe: one per
+// Holds K_q's cached HMAC state, and the last hashes of short terms of the kinds that come again
+// and again (characters of names, words, years): plaintext, wiped with it. Not thread-safe: one per
 // thread.
 class TermHasher {
  public:
