@@ -397,7 +397,7 @@ void add_serve(CLI::App& app, Global& global, int& status) {
       ->check(CLI::Range(uint64_t{10}, uint64_t{3'600'000}));
   command
       ->add_option("--merge-lanes", options->merge.lanes_max,
-                   "Lanes of a collection, beside full ones, that are left unmerged (4)")
+                   "Lanes of a collection, beside full ones, that are left unmerged (2)")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1000}));
   command
       ->add_option("--query-deadline-ms", options->merge.query_deadline_ms,

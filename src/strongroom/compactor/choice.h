@@ -15,7 +15,8 @@ struct LaneSize {
 
 struct ChoiceRules {
   // Lanes that are not full may be this many before some are merged.
-  size_t lanes_max = 4;
+  // Each is two probes of a term in every search.
+  size_t lanes_max = 2;
   uint64_t postings_max = 0;  // Of a merged lane. A lane with more than half of it counts as full.
 };
 

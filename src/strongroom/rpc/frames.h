@@ -57,6 +57,9 @@ class KeyServiceLink {
     size_t batch_calls_max = 256;
     size_t batch_bytes_max = 4u << 20;  // A larger call goes alone.
     int batches_in_flight = 2;
+    // Another batch goes out beside one in flight from so many calls on: each is a sync of its own,
+    // and fewer calls had better wait for the next.
+    size_t batch_calls_worth = 8;
     int backoff_ms_min = 10;
     int backoff_ms_max = 1000;
   };

@@ -150,7 +150,8 @@ void KeyServiceLink::Impl::schedule_flush() {
 
 void KeyServiceLink::Impl::flush() {
   if (closed || !connected || writing || queue.empty() ||
-      in_flight.size() >= static_cast<size_t>(options.batches_in_flight)) {
+      in_flight.size() >= static_cast<size_t>(options.batches_in_flight) ||
+      (!in_flight.empty() && queue.size() < options.batch_calls_worth)) {
     return;
   }
   v1::CallBatch batch;
