@@ -5,6 +5,9 @@
 namespace strongroom::gateway {
 namespace {
 
+// At 60 bytes each while they are sealed, beside the store's cache: an import stays under a GiB.
+constexpr uint64_t kChunkPostingsMax = index::kLanePostingsMax / 2;
+
 constexpr size_t kWaveRows = 1024;
 
 Result<void> change_lane(KeyService& keys, LaneId lane, v1::PublishLaneCall::Change change) {
@@ -70,7 +73,7 @@ Result<void> ImportSession::add(const v1::SignedTicket& ticket, const Rows& rows
   SR_TRY(process(rows, false));
   *now_.mutable_durable() = position;
   if (chunk_records_ >= chunk_target_ || deferred_.size() > shared_.options.online_records_max ||
-      (packer_ != nullptr && packer_->size() >= index::kLanePostingsMax)) {
+      (packer_ != nullptr && packer_->size() >= kChunkPostingsMax)) {
     SR_TRY(commit());
   }
   return {};
@@ -319,7 +322,7 @@ Result<void> ImportSession::start_packing() {
   lane_ = LaneId{opened.lane()};
   packer_ = std::make_unique<index::LanePacker>(lane_, std::move(root));
   packer_->reserve(std::min<size_t>(
-      chunk_target_ * std::max<size_t>(1, small_.front().terms.size()), index::kLanePostingsMax));
+      chunk_target_ * std::max<size_t>(1, small_.front().terms.size()), kChunkPostingsMax));
   SR_ASSIGN(rows_, shared_.store.begin_run(store::Table::kRecords));
   for (auto& write : small_) {
     SR_TRY(rows_->add(record::row_key(collection_->id, write.version.idx), write.row));

@@ -16,7 +16,7 @@
 namespace strongroom::gateway {
 
 struct SearchLimits {
-  uint64_t scan_max = 100'000;  // Postings read for one query; more is refused as too broad, never
+  uint64_t scan_max = 1'000'000;  // Postings read for one query; more is refused as too broad, never
                                 // cut off silently.
 };
 
