@@ -38,7 +38,7 @@ title "2. Records go in, sealed"
 as operator
 if [ -f "$shared/legislators.csv" ]; then
   say "Real data, made by nobody here: 537 public officials."
-  run import legislator "$shared/legislators.csv" --key bioguide --rejects "$work/rejects.csv"
+  run import legislator "$shared/legislators.csv" --key bioguide --empty-missing --rejects "$work/rejects.csv"
 fi
 say "And $people invented people, with incidents:"
 "$strongroom" generate person "$people" --seed 7 >"$work/people.csv"
