@@ -16,8 +16,8 @@
 namespace strongroom::gateway {
 
 struct SearchLimits {
-  uint64_t scan_max = 1'000'000;  // Postings read for one query; more is refused as too broad, never
-                                // cut off silently.
+  uint64_t scan_max = 1'000'000;  // Postings read for one query; more is refused as too broad,
+                                  // never cut off silently.
 };
 
 // A conjunction of clauses, each any of its alternatives, each all of its terms; terms by number.
