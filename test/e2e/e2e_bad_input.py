@@ -1,6 +1,7 @@
 """Bad files, bad disks, bad clocks. Each is answered with one line that says what to do; nothing that was there
 is lost, and nothing personal is in any message."""
 
+import ctypes
 import json
 import os
 import resource
@@ -271,6 +272,16 @@ class BadMachine(BadInputTest):
             self.assertIn(text, said)
         self.assert_nothing_personal(said)
         self.assertEqual(self.keys(), before)
+
+    def test_nothing_outlives_a_serve_that_was_killed_whoever_adopts_orphans(self):
+        pr_set_child_subreaper = 36
+        libc = ctypes.CDLL(None)
+        self.addCleanup(libc.prctl, pr_set_child_subreaper, 0, 0, 0, 0)
+        libc.prctl(pr_set_child_subreaper, 1, 0, 0, 0)
+        with Vault() as vault:
+            for _ in range(5):
+                vault.kill("serve")  # Its compactor has hardly begun.
+                vault.serve()
 
     def test_a_second_serve_on_the_same_folder(self):
         outcome = self.vault.run("serve", self.vault.dir, "--listen", "127.0.0.1:0", who=None)

@@ -161,7 +161,6 @@ void CompactorProcess::work() {
 }  // namespace
 
 int run_compactor(const Global& global, const ProcessOptions& options) {
-  die_with_parent();
   crypto::init();
   CompactorProcess process(options);
   if (const auto started = process.start(); !started)

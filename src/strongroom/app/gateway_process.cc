@@ -176,7 +176,6 @@ void GatewayProcess::add(const char* method,
 }  // namespace
 
 int run_gateway(const Global& global, const ProcessOptions& options) {
-  die_with_parent();
   crypto::init();
   GatewayProcess process(options);
   if (const auto started = process.start(); !started)

@@ -267,7 +267,6 @@ void KeyServerProcess::register_calls() {
 }  // namespace
 
 int run_keyserver(const Global& global, const ProcessOptions& options) {
-  die_with_parent();
   crypto::init();
   KeyServerProcess process(global, options);
   if (const auto started = process.start(); !started)

@@ -50,7 +50,5 @@ void add_processes(CLI::App&, Global&, int&);
 std::string read_credential(int credential_fd);
 // Says so through ready_fd, and closes it.
 void report_ready(int ready_fd, uint16_t port);
-// Ends with its parent, whatever ends that.
-void die_with_parent();
 
 }  // namespace strongroom::app

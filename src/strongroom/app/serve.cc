@@ -137,9 +137,14 @@ class Child {
       }
       close(secret[1]);
     }
+    const pid_t parent = getpid();
     pid_ = fork();
     if (pid_ < 0) return make_error(ErrorCode::kUnavailable, "no process can be started");
     if (pid_ == 0) {
+      // Ends with its parent, whatever ends that; exec keeps this. Who adopts orphans here need not
+      // be process 1.
+      prctl(PR_SET_PDEATHSIG, SIGTERM);
+      if (getppid() != parent) _exit(127);
       sigset_t none;
       sigemptyset(&none);
       pthread_sigmask(SIG_SETMASK, &none, nullptr);
@@ -368,11 +373,6 @@ std::string read_credential(int credential_fd) {
   if (read(credential_fd, out.data(), out.size()) != static_cast<ssize_t>(out.size())) out.clear();
   close(credential_fd);
   return out;
-}
-
-void die_with_parent() {
-  prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (getppid() == 1) raise(SIGTERM);  // It was gone before we asked.
 }
 
 void add_serve(CLI::App& app, Global& global, int& status) {
