@@ -1,12 +1,14 @@
 // C2SP signed-note and tlog-checkpoint: the tree head an outsider can check.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "strongroom/crypto/sign.h"
 #include "strongroom/tlog/merkle.h"
+#include "strongroom/tlog/note.h"
 
 namespace strongroom::tlog {
 
@@ -21,6 +23,11 @@ struct Checkpoint {
 
 // Whether `origin` can name a key too: not empty, well-formed, no spaces, no plus.
 bool is_origin(std::string_view origin);
+// The key that signs a log's checkpoints, under the log's own name.
+NoteKey log_key(std::string_view origin, const crypto::PublicKey& key);
+// The text that is signed, and back. nullopt: no checkpoint.
+std::string checkpoint_text(const Checkpoint& checkpoint);
+std::optional<Checkpoint> parse_checkpoint_text(std::string_view text);
 // One Ed25519 signature line under the name `origin`.
 std::string sign_checkpoint(const Checkpoint& checkpoint, const crypto::SigningKey& key);
 // Lines of other keys are skipped, as the specification asks; a wrong signature by ours is not.

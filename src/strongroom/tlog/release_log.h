@@ -28,6 +28,7 @@
 #include "strongroom/env/clock.h"
 #include "strongroom/env/files.h"
 #include "strongroom/tlog/checkpoint.h"
+#include "strongroom/tlog/tile_proofs.h"
 
 namespace strongroom::tlog {
 
@@ -125,8 +126,6 @@ class ReleaseLog {
   std::unique_ptr<Impl> impl_;
 };
 
-// Reads a static file of a tiled log by its path: from a folder, or over the network.
-using TileReader = std::function<Result<std::string>(std::string_view path)>;
 struct VerifyReport {
   Checkpoint checkpoint;
   uint64_t entries = 0;

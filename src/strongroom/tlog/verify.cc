@@ -1,6 +1,6 @@
 #include "strongroom/tlog/entry.h"
 #include "strongroom/tlog/release_log.h"
-#include "strongroom/tlog/tiles.h"
+#include "strongroom/tlog/tile_proofs.h"
 
 namespace strongroom::tlog {
 namespace {
@@ -17,18 +17,6 @@ Error wrong_tile(uint64_t leaf) {
       static_cast<int64_t>(leaf));
 }
 
-// A tile, or the front of the full tile where the partial one was dropped since.
-Result<std::string> read_tile(const TileReader& read, const TileId& id, size_t partial_size) {
-  auto bytes = read(tile_path(id));
-  const bool gone = !bytes && bytes.error().code == ErrorCode::kNotFound;
-  if (gone && id.width < kTileWidth) {
-    bytes = read(tile_path({id.level, id.n}));
-    if (bytes && bytes->size() >= partial_size) bytes->resize(partial_size);
-  }
-  if (!bytes && bytes.error().code == ErrorCode::kNotFound) return wrong_tile(first_leaf_of(id));
-  return bytes;
-}
-
 class Verifier {
  public:
   Verifier(const TileReader& read, VerifyReport* report) : read_(read), report_(*report) {}
@@ -36,7 +24,7 @@ class Verifier {
   Result<void> bundle(const TileId& id) {
     // Every entry of this log has one size, and so has a bundle.
     constexpr size_t kLine = 2 + kEntrySize;
-    SR_ASSIGN(const std::string bytes, read_tile(read_, id, id.width * kLine));
+    SR_ASSIGN(const std::string bytes, read(id, id.width * kLine));
     if (bytes.size() != id.width * kLine) return wrong_tile(first_leaf_of(id));
     ByteReader reader(as_bytes(bytes));
     for (uint32_t i = 0; i < id.width; ++i) {
@@ -64,9 +52,15 @@ class Verifier {
   }
 
  private:
+  Result<std::string> read(const TileId& id, size_t partial_size) {
+    auto bytes = read_tile(read_, id, partial_size);
+    if (!bytes && bytes.error().code == ErrorCode::kNotFound) return wrong_tile(first_leaf_of(id));
+    return bytes;
+  }
+
   Result<void> compare(const TileId& id, std::string_view computed) {
     if (id.level == kBundle) return {};  // It is what this was computed from.
-    SR_ASSIGN(const std::string bytes, read_tile(read_, id, computed.size()));
+    SR_ASSIGN(const std::string bytes, read(id, computed.size()));
     if (bytes == computed) return {};
     size_t at = 0;
     while (at < bytes.size() && at < computed.size() && bytes[at] == computed[at]) ++at;
