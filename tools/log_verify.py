@@ -1,14 +1,17 @@
 #!/usr/bin/python3
 """Verifies a copy of a release log as an outsider can: without a secret, and without strongroom.
 
-log_verify.py FOLDER VERIFIER_KEY [--origin ORIGIN] [--json]
+log_verify.py FOLDER VERIFIER_KEY [--origin ORIGIN] [--witness KEY]... [--json]
+log_verify.py FILE.tlog-proof VERIFIER_KEY [--origin ORIGIN] [--witness KEY]... [--json]
 
 FOLDER holds `checkpoint` and `tile/`. VERIFIER_KEY is what `strongroom log checkpoint` prints as such:
 ORIGIN+hash+base64. Every entry bundle is read, the tree is computed from the entries alone, and compared with
-every tile and with the signed checkpoint. Exit status: 0 it verifies, 1 it does not, 2 usage.
+every tile and with the signed checkpoint. A proof is what `strongroom log prove` writes: that one entry, which it
+brings in its extra line, is in the log. Each witness named must have cosigned the checkpoint.
+Exit status: 0 it verifies, 1 it does not, 2 usage.
 
-Written from docs/spec/log.md, c2sp.org/signed-note, tlog-checkpoint and tlog-tiles, and RFC 6962; it shares no
-code with src/strongroom/tlog. Needs the standard library and `cryptography` (Debian: python3-cryptography).
+Written from docs/spec/log.md, c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature, tlog-proof and tlog-tiles, and
+RFC 6962; it shares no code with src/strongroom/tlog. Needs the standard library and `cryptography` (Debian: python3-cryptography).
 """
 import argparse
 import base64
@@ -42,21 +45,21 @@ def strict_base64(text):
     return data
 
 
-def parse_verifier_key(text):
-    """c2sp.org/signed-note, Verifier keys."""
+def parse_verifier_key(text, kind=1):
+    """c2sp.org/signed-note, Verifier keys. Kind 1: a log's, 4: a witness's (tlog-cosignature)."""
     parts = text.split("+", 2)
     if len(parts) != 3:
         raise ValueError("a verifier key is NAME+hash+base64")
     name, key_hash, material = parts[0], bytes.fromhex(parts[1]), base64.b64decode(parts[2], validate=True)
-    if len(material) != 33 or material[0] != 1:
-        raise ValueError("not an Ed25519 verifier key")
+    if len(material) != 33 or material[0] != kind:
+        raise ValueError("not an Ed25519 verifier key of " + ("a log" if kind == 1 else "a witness"))
     if hashlib.sha256(name.encode() + b"\n" + material).digest()[:4] != key_hash:
         raise ValueError("the verifier key's hash is not that of its name and key: copied wrongly")
     return name, key_hash, Ed25519PublicKey.from_public_bytes(material[1:])
 
 
-def verify_note(note, name, key_hash, key):
-    """c2sp.org/signed-note: the text of a note signed by `key`; lines of other keys are skipped."""
+def parse_note(note):
+    """c2sp.org/signed-note: (text, [(name, key hash, signature)])."""
     if len(note) > NOTE_MAX:
         raise Refused("the checkpoint is too large to be one")
     try:
@@ -68,25 +71,52 @@ def verify_note(note, name, key_hash, key):
     split = text.rfind("\n\n")
     if split < 0 or not text.endswith("\n"):
         raise Refused("the checkpoint has no signatures")
-    body, lines = text[:split + 1], text[split + 2:].split("\n")[:-1]
-    verified = False
-    for line in lines:
+    lines = []
+    for line in text[split + 2:].split("\n")[:-1]:
         fields = line.split(" ")
         if len(fields) != 3 or fields[0] != "\u2014" or not fields[1] or "+" in fields[1]:
             raise Refused("a signature line of the checkpoint is malformed")
         signature = strict_base64(fields[2])
         if len(signature) < 5:
             raise Refused("a signature line of the checkpoint is malformed")
-        if fields[1] != name or signature[:4] != key_hash:
+        lines.append((fields[1], signature[:4], signature[4:]))
+    return text[:split + 1], lines
+
+
+def verify_note(note, name, key_hash, key):
+    """The text of a note signed by `key`; lines of other keys are skipped."""
+    body, lines = parse_note(note)
+    verified = False
+    for line_name, line_hash, signature in lines:
+        if line_name != name or line_hash != key_hash:
             continue
         try:
-            key.verify(signature[4:], body.encode())
+            key.verify(signature, body.encode())
         except InvalidSignature:
             raise Refused("the checkpoint's signature is wrong") from None
         verified = True
     if not verified:
         raise Refused("the checkpoint is not signed by this key")
     return body
+
+
+def verify_cosignatures(note, witnesses):
+    """c2sp.org/tlog-cosignature, Ed25519: {witness: newest time}. Every witness must have cosigned."""
+    body, lines = parse_note(note)
+    times = {}
+    for name, key_hash, key in witnesses:
+        for line_name, line_hash, signature in lines:
+            if line_name != name or line_hash != key_hash:
+                continue
+            time_s = int.from_bytes(signature[:8], "big")
+            try:
+                key.verify(signature[8:], f"cosignature/v1\ntime {time_s}\n{body}".encode())
+            except InvalidSignature:
+                raise Refused(f"a cosignature of {name} is wrong") from None
+            times[name] = max(time_s, times.get(name, 0))
+        if not times.get(name):
+            raise Refused(f"{name} has not cosigned this checkpoint")
+    return times
 
 
 def parse_checkpoint(body, origin):
@@ -163,7 +193,7 @@ def parse_entry(entry, leaf, after):
     return kind, t_ms
 
 
-def verify(folder, verifier_key, origin):
+def verify(folder, verifier_key, origin, witnesses=()):
     name, key_hash, key = verifier_key
     try:
         note = folder.read("checkpoint")
@@ -215,22 +245,68 @@ def verify(folder, verifier_key, origin):
     if computed != root:
         raise Refused("the entries' root is not the checkpoint's")
     return {"origin": origin, "size": size, "root": base64.b64encode(root).decode(), "first_t_ms": first or 0,
-            "last_t_ms": last, "entries": counts}
+            "last_t_ms": last, "entries": counts, "witnesses": verify_cosignatures(note, witnesses)}
+
+
+def verify_inclusion(leaf, index, size, path):
+    """RFC 9162, section 2.1.3.2: the root that the path leads to, or None."""
+    if index >= size:
+        return None
+    fn, sn, root = index, size - 1, leaf
+    for step in path:
+        if sn == 0:
+            return None
+        if fn & 1 or fn == sn:
+            root = node_hash(step, root)
+            while fn and not fn & 1:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            root = node_hash(root, step)
+        fn, sn = fn >> 1, sn >> 1
+    return root if sn == 0 else None
+
+
+def verify_proof(text, verifier_key, origin, witnesses):
+    """c2sp.org/tlog-proof, with the entry in the extra line."""
+    name, key_hash, key = verifier_key
+    head, blank, note = text.partition(b"\n\n")
+    lines = head.decode("ascii", "replace").split("\n")
+    if not blank or len(lines) < 3 or lines[0] != "c2sp.org/tlog-proof@v1" or not lines[1].startswith("extra "):
+        raise Refused("this is no proof with its entry")
+    entry = strict_base64(lines[1][6:])
+    index = lines[2][6:]
+    if not lines[2].startswith("index ") or not index.isdigit() or str(int(index)) != index:
+        raise Refused("the proof's index is none")
+    path = [strict_base64(line) for line in lines[3:]]
+    if len(entry) != ENTRY_SIZE or len(path) > 63 or any(len(step) != 32 for step in path):
+        raise Refused("the proof's entry or path is none")
+    size, root = parse_checkpoint(verify_note(note, name, key_hash, key), origin)
+    kind, t_ms = parse_entry(entry, int(index), 0)
+    if verify_inclusion(leaf_hash(entry), int(index), size, path) != root:
+        raise Refused("the proof does not lead from the entry to the checkpoint")
+    return {"origin": origin, "leaf": int(index), "type": TYPES.get(kind, str(kind)), "t_ms": t_ms, "size": size,
+            "witnesses": verify_cosignatures(note, witnesses)}
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Verifies a copy of a release log.")
-    parser.add_argument("folder")
+    parser = argparse.ArgumentParser(description="Verifies a copy of a release log, or a proof that an entry is in it.")
+    parser.add_argument("folder", help="the copy's folder, or a proof's file")
     parser.add_argument("verifier_key")
+    parser.add_argument("--witness", action="append", default=[], help="a witness's key: it must have cosigned")
     parser.add_argument("--origin", help="the checkpoint's first line, where it is not the key's name")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     try:
         key = parse_verifier_key(arguments.verifier_key)
+        witnesses = [parse_verifier_key(text, 4) for text in arguments.witness]
     except ValueError as error:
         parser.error(str(error))
     try:
-        report = verify(Folder(arguments.folder), key, arguments.origin or key[0])
+        origin = arguments.origin or key[0]
+        if pathlib.Path(arguments.folder).is_file():
+            report = verify_proof(pathlib.Path(arguments.folder).read_bytes(), key, origin, witnesses)
+        else:
+            report = verify(Folder(arguments.folder), key, origin, witnesses)
     except Refused as refused:
         print(f"log_verify: {refused}", file=sys.stderr)
         return 1
@@ -239,6 +315,8 @@ def main():
         return 1
     if arguments.json:
         print(json.dumps(report))
+    elif "leaf" in report:
+        print(f"{report['origin']}: entry {report['leaf']} of {report['size']} is a {report['type']}, proven")
     else:
         counts = ", ".join(f"{count} {name}" for name, count in report["entries"].items())
         print(f"{report['origin']}: {report['size']} entries verified ({counts or 'none'}), root {report['root']}")

@@ -44,6 +44,7 @@ void add_find(CLI::App&, Global&, int&);
 void add_get(CLI::App&, Global&, int&);
 void add_count(CLI::App&, Global&, int&);
 void add_log(CLI::App&, Global&, int&);
+void add_witness(CLI::App&, Global&, int&);
 void add_drill(CLI::App&, Global&, int&);
 void add_completion(CLI::App&, Global&, int&);
 

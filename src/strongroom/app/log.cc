@@ -1,8 +1,11 @@
+#include <chrono>
 #include <iostream>
 #include <memory>
+#include <thread>
 
 #include "strongroom/app/cli.h"
 #include "strongroom/app/client.h"
+#include "strongroom/app/log_proofs.h"
 #include "strongroom/app/log_view.h"
 #include "strongroom/app/progress.h"
 #include "strongroom/env/files.h"
@@ -13,7 +16,19 @@ namespace {
 
 constexpr uint64_t kTileBytesMax = uint64_t{32} << 20;
 
-Result<void> tail(const Global& global, uint32_t count) {
+constexpr uint32_t kFollowCount = 1000;
+constexpr std::chrono::milliseconds kFollowEvery{500};
+
+void print_entry(const Global& global, const v1::LogEntryView& entry) {
+  if (global.json) {
+    std::cout << entry_json(entry) << std::endl;
+    return;
+  }
+  std::cout << pad_right(std::to_string(entry.leaf()), 9) << format_time(entry.t_ms()) << "  "
+            << pad_right(entry.type(), 9) << describe_entry(entry) << std::endl;
+}
+
+Result<void> tail(const Global& global, uint32_t count, bool follow) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::LogEntriesRequest request;
@@ -33,17 +48,27 @@ Result<void> tail(const Global& global, uint32_t count) {
     request.set_count(static_cast<uint32_t>(
         std::max<size_t>(1, count - std::min<size_t>(count, entries.size()))));
   }
-  if (global.json) {
+  if (global.json && !follow) {
     std::string out = "{\"size\":" + std::to_string(response.size()) + ",\"entries\":[";
     for (size_t i = 0; i < entries.size(); ++i) out += (i == 0 ? "" : ",") + entry_json(entries[i]);
     std::cout << out << "]}\n";
     return {};
   }
-  for (const auto& entry : entries) {
-    std::cout << pad_right(std::to_string(entry.leaf()), 9) << format_time(entry.t_ms()) << "  "
-              << pad_right(entry.type(), 9) << describe_entry(entry) << "\n";
+  for (const auto& entry : entries) print_entry(global, entry);
+  if (!follow) return {};
+  uint64_t next = entries.empty() ? response.size() : entries.back().leaf() + 1;
+  for (;;) {
+    request.set_first(next);
+    request.set_count(kFollowCount);
+    SR_ASSIGN(response,
+              (admin->call<v1::LogEntriesRequest, v1::LogEntriesResponse>("LogEntries", request)));
+    for (const auto& entry : response.entries()) {
+      print_entry(global, entry);
+      next = entry.leaf() + 1;
+    }
+    if (!std::cout) return {};  // Whoever read it is gone.
+    if (next >= response.size()) std::this_thread::sleep_for(kFollowEvery);
   }
-  return {};
 }
 
 Result<void> checkpoint(const Global& global) {
@@ -75,18 +100,7 @@ Result<void> verify(const Global& global, const std::string& folder) {
   if (folder.empty()) {
     SR_ASSIGN(admin, AdminClient::connect(credential));
     // The checkpoint first and once: what grows behind it meanwhile is another checkpoint's.
-    read = [&](std::string_view path) -> Result<std::string> {
-      if (path == "checkpoint") {
-        SR_ASSIGN(auto note, (admin->call<v1::LogCheckpointRequest, v1::LogCheckpointResponse>(
-                                 "LogCheckpoint", {})));
-        return std::move(*note.mutable_note());
-      }
-      v1::LogTileRequest request;
-      request.set_path(std::string(path));
-      SR_ASSIGN(auto tile,
-                (admin->call<v1::LogTileRequest, v1::LogTileResponse>("LogTile", request)));
-      return std::move(*tile.mutable_data());
-    };
+    read = log_tiles(*admin);
   } else {
     read = [&](std::string_view path) {
       return env::real_files().read(folder + "/" + std::string(path), kTileBytesMax);
@@ -126,8 +140,11 @@ void add_log(CLI::App& app, Global& global, int& status) {
   auto* tail_command = command->add_subcommand("tail", "The last entries");
   tail_command->add_option("-n", *count, "How many (20)")->check(CLI::Range(1, 1000));
   tail_command->footer("Example:\n  strongroom log tail -n 50 --credential auditor.json");
-  tail_command->callback([&global, &status, count] {
-    if (const auto done = tail(global, *count); !done) status = fail(global, done.error());
+  auto follow = std::make_shared<bool>(false);
+  tail_command->add_flag("-f,--follow", *follow,
+                         "Go on with what comes; with --json a document on each line");
+  tail_command->callback([&global, &status, count, follow] {
+    if (const auto done = tail(global, *count, *follow); !done) status = fail(global, done.error());
   });
   auto* checkpoint_command =
       command->add_subcommand("checkpoint", "The signed tree head, as C2SP tlog-checkpoint");
@@ -135,6 +152,7 @@ void add_log(CLI::App& app, Global& global, int& status) {
   checkpoint_command->callback([&global, &status] {
     if (const auto done = checkpoint(global); !done) status = fail(global, done.error());
   });
+  add_log_proofs(*command, global, status);
   auto folder = std::make_shared<std::string>();
   auto* verify_command = command->add_subcommand(
       "verify", "Recompute the whole tree and compare it with its checkpoint");

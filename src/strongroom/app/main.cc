@@ -66,7 +66,7 @@ int run(int argc, char** argv) {
   for (const Add add :
        {add_init, add_serve, add_unseal, add_status, add_version, add_key, add_collection,
         add_policy, add_principal, add_generate, add_import, add_find, add_get, add_count, add_log,
-        add_drill, add_completion, add_processes}) {
+        add_witness, add_drill, add_completion, add_processes}) {
     add(app, global, status);
   }
   app.footer(

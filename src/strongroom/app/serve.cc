@@ -1,7 +1,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -17,6 +16,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "strongroom/app/cli.h"
+#include "strongroom/app/folder_lock.h"
 #include "strongroom/app/processes.h"
 #include "strongroom/app/vault_dir.h"
 #include "strongroom/crypto/random.h"
@@ -73,19 +73,6 @@ Result<Address> parse_address(const std::string& text) {
   if (port > 65535) return malformed;
   out.port = static_cast<uint16_t>(port);
   return out;
-}
-
-// One `serve` to a folder. The lock goes with the process, however that ends.
-Result<int> lock(const VaultDir& dir) {
-  const int fd = open(dir.lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return make_error(ErrorCode::kUnavailable, "the folder cannot be written to");
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    close(fd);
-    return make_error(ErrorCode::kFailedPrecondition,
-                      "another `strongroom serve` is running on this folder; nothing was changed. "
-                      "End that one first");
-  }
-  return fd;
 }
 
 }  // namespace
@@ -273,8 +260,9 @@ Result<void> run(const Global& global, const Options& options, int& status) {
         static_cast<uint16_t>(gateway_address.port == 65535 ? 65534 : gateway_address.port + 1);
   }
   umask(0077);  // For whatever a library may write.
-  SR_ASSIGN(const int lock_fd, lock(dir));
-  static_cast<void>(lock_fd);  // Held until the process ends.
+  SR_TRY(lock_folder(dir.lock(),
+                     "another `strongroom serve` is running on this folder; nothing was changed. "
+                     "End that one first"));
   SR_TRY(env::real_files().make_dirs(dir.run(), 0700));
   SR_TRY(make_certificates(dir, {gateway_address.host, keyserver_address.host}));
 

@@ -1,13 +1,12 @@
 #include "strongroom/rpc/connect_server.h"
 
-#include <boost/asio/ip/address.hpp>
-#include <charconv>
 #include <chrono>
 
 #include "strongroom/env/clock.h"
 #include "strongroom/rpc/connection.h"
 #include "strongroom/rpc/door.h"
 #include "strongroom/rpc/http_response.h"
+#include "strongroom/rpc/listen.h"
 #include "strongroom/rpc/wipe.h"
 
 namespace strongroom::rpc {
@@ -24,46 +23,15 @@ int64_t steady_ms() {
       .count();
 }
 
-Result<net::ip::tcp::endpoint> resolve_listen(net::io_context& io, std::string_view listen) {
-  const auto malformed = [] {
-    return make_error(
-        ErrorCode::kInvalidArgument,
-        "the address to listen on must be HOST:PORT, as 127.0.0.1:8443 or [::1]:8443");
-  };
-  const size_t colon = listen.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return malformed();
-  std::string_view host = listen.substr(0, colon);
-  const std::string_view digits = listen.substr(colon + 1);
-  uint16_t port = 0;
-  const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (digits.empty() || failed != std::errc{} || end != digits.data() + digits.size()) {
-    return malformed();
-  }
-  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  AsioError error;
-  const auto address = net::ip::make_address(std::string(host), error);
-  if (!error) return net::ip::tcp::endpoint(address, port);
-  net::ip::tcp::resolver resolver(io);
-  const auto found = resolver.resolve(std::string(host), std::to_string(port),
-                                      net::ip::tcp::resolver::passive, error);
-  if (error || found.empty()) {
-    return make_error(ErrorCode::kUnavailable,
-                      "the host name to listen on has no address; give an IP address");
-  }
-  for (const auto& entry : found) {
-    if (entry.endpoint().address().is_v4()) return entry.endpoint();
-  }
-  return found.begin()->endpoint();
-}
-
 }  // namespace
 
-Door::Door(EventLoop& the_loop, ConnectServer::Options the_options, ssl::context the_tls)
+Door::Door(EventLoop& the_loop, ConnectServer::Options the_options, ssl::context the_tls,
+           TcpAcceptor the_acceptor)
     : loop(the_loop),
       io(the_loop.impl().io),
       options(std::move(the_options)),
       tls(std::move(the_tls)),
-      acceptor(io),
+      acceptor(std::move(the_acceptor)),
       timer(io) {}
 
 void Door::accept() {
@@ -115,17 +83,9 @@ Result<std::unique_ptr<ConnectServer>> ConnectServer::start(EventLoop& loop, Opt
   auto tls = make_server_tls(options.certificate_pem, options.key_pem);
   wipe(options.key_pem);
   if (!tls) return tls.error();
-  SR_ASSIGN(const auto endpoint, resolve_listen(loop.impl().io, options.listen));
-  auto door = std::make_shared<Door>(loop, std::move(options), std::move(*tls));
-  AsioError error;
-  door->acceptor.open(endpoint.protocol(), error);
-  if (!error) door->acceptor.set_option(net::socket_base::reuse_address(true), error);
-  if (!error) door->acceptor.bind(endpoint, error);
-  if (!error) door->acceptor.listen(net::socket_base::max_listen_connections, error);
-  if (error) {
-    return make_error(ErrorCode::kUnavailable,
-                      "cannot listen on that address; is it in use, or not of this machine?");
-  }
+  SR_ASSIGN(auto acceptor, listen_on(loop.impl().io, options.listen));
+  auto door =
+      std::make_shared<Door>(loop, std::move(options), std::move(*tls), std::move(acceptor));
   door->sweep();
   door->accept();
   return std::unique_ptr<ConnectServer>(new ConnectServer(std::move(door)));

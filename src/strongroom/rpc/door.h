@@ -17,7 +17,8 @@ class Connection;
 // On the loop's thread, as everything here. It owns its connections; each keeps it alive until it
 // closes.
 struct Door : std::enable_shared_from_this<Door> {
-  Door(EventLoop& the_loop, ConnectServer::Options the_options, ssl::context the_tls);
+  Door(EventLoop& the_loop, ConnectServer::Options the_options, ssl::context the_tls,
+       TcpAcceptor the_acceptor);
 
   void accept();
   void sweep();  // Every so often: the date, and connections past a deadline.

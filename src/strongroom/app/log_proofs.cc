@@ -1,0 +1,169 @@
+#include "strongroom/app/log_proofs.h"
+
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include "strongroom/env/files.h"
+#include "strongroom/tlog/entry.h"
+#include "strongroom/tlog/proof.h"
+#include "strongroom/tlog/release_log.h"
+
+namespace strongroom::app {
+namespace {
+
+tlog::NoteKey log_key_of(const Credential& credential) {
+  crypto::PublicKey key{};
+  std::copy(credential.connection.log_key.begin(), credential.connection.log_key.end(),
+            key.begin());
+  return tlog::log_key(credential.connection.log_origin, key);
+}
+
+Result<std::string> read_entry(const tlog::TileReader& read, uint64_t leaf, uint64_t size) {
+  constexpr size_t kLine = 2 + tlog::kEntrySize;
+  const uint64_t bundle = leaf / tlog::kTileWidth;
+  const auto width =
+      static_cast<uint32_t>(std::min<uint64_t>(size - bundle * tlog::kTileWidth, tlog::kTileWidth));
+  SR_ASSIGN(const std::string bytes,
+            tlog::read_tile(read, {tlog::kBundle, bundle, width}, width * kLine));
+  if (bytes.size() != width * kLine) {
+    return make_error(ErrorCode::kDataLoss,
+                      "the log's bundle has the wrong size; `log verify` says where it is damaged");
+  }
+  return bytes.substr(leaf % tlog::kTileWidth * kLine + 2, tlog::kEntrySize);
+}
+
+Result<void> prove(const Global& global, uint64_t leaf, const std::string& output) {
+  SR_ASSIGN(const auto credential, load_credential(global.credential));
+  SR_ASSIGN(auto admin, AdminClient::connect(credential));
+  const tlog::TileReader read = log_tiles(*admin);
+  const tlog::NoteKey key = log_key_of(credential);
+  tlog::LogProof proof;
+  proof.leaf = leaf;
+  SR_ASSIGN(proof.note, read("checkpoint"));
+  SR_ASSIGN(const auto checkpoint, tlog::verify_checkpoint(proof.note, key.name, key.key));
+  if (leaf >= checkpoint.size) {
+    return make_error(ErrorCode::kNotFound,
+                      "no checkpoint has that entry yet (the number is how many it has); a new one "
+                      "comes each second",
+                      static_cast<int64_t>(checkpoint.size));
+  }
+  SR_ASSIGN(proof.extra, read_entry(read, leaf, checkpoint.size));
+  SR_ASSIGN(proof.path, tlog::prove_inclusion(read, leaf, checkpoint.size));
+  // What goes out is what somebody else will check.
+  SR_TRY(tlog::verify_proof(proof, tlog::leaf_hash(as_bytes(proof.extra)), key, {}));
+  const std::string text = tlog::format_proof(proof);
+  if (output.empty()) {
+    if (global.json) {
+      std::cout << "{\"leaf\":" << leaf << ",\"proof\":" << json_string(text) << "}\n";
+    } else {
+      std::cout << text;
+    }
+    return {};
+  }
+  SR_TRY(env::real_files().write_atomic(output, as_bytes(text), 0644));
+  if (global.json) {
+    std::cout << "{\"leaf\":" << leaf << ",\"file\":" << json_string(output) << "}\n";
+  } else {
+    std::cerr << output << " proves entry " << format_count(leaf) << " of "
+              << format_count(checkpoint.size) << "\n";
+  }
+  return {};
+}
+
+Result<void> check(const Global& global, const std::string& file, const std::string& log_text,
+                   const std::vector<std::string>& witness_texts) {
+  tlog::NoteKey log;
+  if (log_text.empty()) {
+    SR_ASSIGN(const auto credential, load_credential(global.credential));
+    log = log_key_of(credential);
+  } else {
+    SR_ASSIGN(log, tlog::parse_note_key(log_text));
+  }
+  std::vector<tlog::NoteKey> witnesses;
+  for (const std::string& text : witness_texts) {
+    SR_ASSIGN(auto witness, tlog::parse_note_key(text));
+    witnesses.push_back(std::move(witness));
+  }
+  SR_ASSIGN(const std::string text, env::real_files().read(file, tlog::kProofBytesMax));
+  SR_ASSIGN(const auto proof, tlog::parse_proof(text));
+  const auto entry = tlog::parse_entry(as_bytes(proof.extra));
+  if (!entry) {
+    return make_error(ErrorCode::kDataLoss,
+                      "the proof does not bring an entry of a strongroom log in its extra line");
+  }
+  SR_ASSIGN(const auto proven,
+            tlog::verify_proof(proof, tlog::leaf_hash(as_bytes(proof.extra)), log, witnesses));
+  if (proven.witnesses < witnesses.size()) {
+    return make_error(ErrorCode::kDataLoss,
+                      "the entry is in the log, but not every witness named cosigned this "
+                      "checkpoint (the number is how many did); prove it again later",
+                      static_cast<int64_t>(proven.witnesses));
+  }
+  const char* type = tlog::entry_type_name(static_cast<tlog::EntryType>(entry->type));
+  if (global.json) {
+    std::cout << "{\"proven\":true,\"leaf\":" << proof.leaf << ",\"type\":" << json_string(type)
+              << ",\"t_ms\":" << entry->t_ms << ",\"items\":" << entry->n
+              << ",\"size\":" << proven.checkpoint.size << ",\"witnesses\":" << proven.witnesses
+              << "}\n";
+    return {};
+  }
+  std::cout << "proven: entry " << format_count(proof.leaf) << " of "
+            << format_count(proven.checkpoint.size) << " is a " << type << " of "
+            << format_time(entry->t_ms) << " with " << format_count(entry->n) << " items\n";
+  if (proven.witnesses > 0) {
+    std::cout << "  cosigned by " << proven.witnesses << " witnesses, the earliest at "
+              << format_time(proven.witnessed_from_s * 1000) << "\n";
+  }
+  return {};
+}
+
+}  // namespace
+
+tlog::TileReader log_tiles(AdminClient& admin) {
+  return [&admin](std::string_view path) -> Result<std::string> {
+    if (path == "checkpoint") {
+      SR_ASSIGN(auto note, (admin.call<v1::LogCheckpointRequest, v1::LogCheckpointResponse>(
+                               "LogCheckpoint", {})));
+      return std::move(*note.mutable_note());
+    }
+    v1::LogTileRequest request;
+    request.set_path(std::string(path));
+    SR_ASSIGN(auto tile, (admin.call<v1::LogTileRequest, v1::LogTileResponse>("LogTile", request)));
+    return std::move(*tile.mutable_data());
+  };
+}
+
+void add_log_proofs(CLI::App& log, Global& global, int& status) {
+  auto leaf = std::make_shared<uint64_t>(0);
+  auto output = std::make_shared<std::string>();
+  auto* prove_command = log.add_subcommand(
+      "prove", "That an entry is in the log, as a C2SP tlog-proof that anyone can check offline");
+  prove_command->add_option("LEAF", *leaf, "Its number, as `log tail` shows it")->required();
+  prove_command->add_option("-o,--output", *output, "A file; else standard output");
+  prove_command->footer(
+      "Example:\n  strongroom log prove 70412 -o release.tlog-proof --credential auditor.json");
+  prove_command->callback([&global, &status, leaf, output] {
+    if (const auto done = prove(global, *leaf, *output); !done) status = fail(global, done.error());
+  });
+  auto file = std::make_shared<std::string>();
+  auto log_text = std::make_shared<std::string>();
+  auto witnesses = std::make_shared<std::vector<std::string>>();
+  auto* check_command =
+      log.add_subcommand("check", "Check such a proof, offline; needs no vault and no network");
+  check_command->add_option("FILE", *file, "The proof")->required();
+  check_command->add_option("--log", *log_text,
+                            "The log's verifier key; else that of your credential's vault");
+  check_command
+      ->add_option("--witness", *witnesses, "A witness's verifier key that must have cosigned")
+      ->take_all();
+  check_command->footer(
+      "Example:\n  strongroom log check release.tlog-proof --log "
+      "strongroom.local/5e1f...+a1b2c3d4+AQ...");
+  check_command->callback([&global, &status, file, log_text, witnesses] {
+    if (const auto done = check(global, *file, *log_text, *witnesses); !done)
+      status = fail(global, done.error(), *file);
+  });
+}
+
+}  // namespace strongroom::app
