@@ -47,6 +47,7 @@ class UnsyncedFiles : public env::Files {
    public:
     explicit File(std::unique_ptr<env::AppendFile> inner) : inner_(std::move(inner)) {}
     Result<void> append(Bytes bytes) override { return inner_->append(bytes); }
+    Result<void> reserve(uint64_t bytes) override { return inner_->reserve(bytes); }
     Result<void> sync() override { return {}; }
     uint64_t size() const override { return inner_->size(); }
 

@@ -38,6 +38,7 @@ void add_key(CLI::App&, Global&, int&);
 void add_collection(CLI::App&, Global&, int&);
 void add_policy(CLI::App&, Global&, int&);
 void add_principal(CLI::App&, Global&, int&);
+void add_freeze(CLI::App&, Global&, int&);
 void add_generate(CLI::App&, Global&, int&);
 void add_import(CLI::App&, Global&, int&);
 void add_find(CLI::App&, Global&, int&);

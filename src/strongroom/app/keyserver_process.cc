@@ -216,6 +216,8 @@ void KeyServerProcess::register_calls() {
   admin("ListPrincipals", &KeyServer::list_principals);
   admin("DisablePrincipal", &KeyServer::disable_principal);
   admin("RekeyPrincipal", &KeyServer::rekey_principal);
+  admin("Freeze", &KeyServer::freeze);
+  admin("Thaw", &KeyServer::thaw);
   admin("LogCheckpoint", &KeyServer::log_checkpoint);
   admin("LogTile", &KeyServer::log_tile);
   admin("LogEntries", &KeyServer::log_entries);

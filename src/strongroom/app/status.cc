@@ -62,6 +62,12 @@ Result<void> run(const Global& global) {
        {"sandbox", std::string(status.seccomp() ? "seccomp" : "NO seccomp") +
                        (status.landlock() ? ", Landlock" : ", NO Landlock") +
                        (status.memory_locked() ? ", memory locked" : ", memory not locked")}});
+  for (const auto& frozen : status.frozen()) {
+    std::cout << "! FROZEN " << frozen.scope() << (frozen.to_masked() ? " to the masked view" : "")
+              << " by " << frozen.author() << " at " << format_time(frozen.t_ms()) << ", entry "
+              << frozen.leaf() << (frozen.reason().empty() ? "" : ": " + printable(frozen.reason()))
+              << "\n";
+  }
   for (const auto& warning : status.warnings()) std::cout << "! " << warning << "\n";
   return {};
 }

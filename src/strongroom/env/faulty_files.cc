@@ -36,6 +36,7 @@ struct FaultyFiles::State {
     std::unique_ptr<AppendFile> file;
     uint64_t size = 0;  // What was appended with success.
     uint64_t synced = 0;
+    uint64_t reserved = 0;  // Of the space that is left, for this file alone.
     uint64_t preallocate = 0;
     bool broken = false;
   };
@@ -80,10 +81,20 @@ class FaultyAppendFile : public AppendFile {
       open_->broken = kept > 0;  // The file below has moved on: what follows would be misplaced.
       return injected(state_->append.code);
     }
-    if (bytes.size() > state_->space) return injected(ErrorCode::kNoSpace);
+    const uint64_t kept = std::min<uint64_t>(open_->reserved, bytes.size());
+    SR_TRY(take(bytes.size() - kept));
+    open_->reserved -= kept;
     SR_TRY(open_->file->append(bytes));
     open_->size += bytes.size();
-    if (state_->space != kNever) state_->space -= bytes.size();
+    return {};
+  }
+
+  // Changes nothing on the disk below, so it is no operation.
+  Result<void> reserve(uint64_t bytes) override {
+    std::lock_guard lock(state_->mutex);
+    if (bytes <= open_->reserved) return {};
+    SR_TRY(take(bytes - open_->reserved));
+    open_->reserved = bytes;
     return {};
   }
 
@@ -105,6 +116,12 @@ class FaultyAppendFile : public AppendFile {
   }
 
  private:
+  Result<void> take(uint64_t bytes) {
+    if (state_->space == kNever) return {};
+    if (bytes > state_->space) return injected(ErrorCode::kNoSpace);
+    state_->space -= bytes;
+    return {};
+  }
   Result<void> usable() {
     if (generation_ != state_->generation || open_->broken || !open_->file) {
       return injected(ErrorCode::kUnavailable);

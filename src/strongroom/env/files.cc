@@ -213,6 +213,11 @@ class RealAppendFile : public AppendFile {
     return sync_fd();
   }
 
+  Result<void> reserve(uint64_t bytes) override {
+    if (failed_) return refused();
+    return fill(size_ + bytes);
+  }
+
   Result<void> append(Bytes bytes) override {
     if (failed_) return refused();
     SR_TRY(fill(size_ + bytes.size()));

@@ -19,6 +19,11 @@ Error no_principal() {
                     "There is no such principal. `principal list` shows all.");
 }
 
+Error no_power() {
+  return make_error(ErrorCode::kPermissionDenied,
+                    "Your role lacks the power to do this. Ask whoever keeps the policy.");
+}
+
 Result<void> check_public_key(const std::string& key) {
   if (key.size() != sizeof(crypto::PublicKey)) {
     return make_error(ErrorCode::kInvalidArgument,
@@ -44,18 +49,24 @@ std::string KeyServer::sign_reply(const AdminCall& call, const AdminReply& reply
 
 Result<void> KeyServer::require(const std::string& who,
                                 std::initializer_list<v1::Power> any_of) const {
+  if (ledger_.engine().is_frozen(who)) {
+    return make_error(
+        ErrorCode::kPermissionDenied,
+        "You or your role are frozen. Ask whoever keeps the vault safe; to thaw takes "
+        "several.");
+  }
   if (std::any_of(any_of.begin(), any_of.end(),
                   [&](v1::Power power) { return ledger_.engine().has_power(who, power); })) {
     return {};
   }
-  return make_error(ErrorCode::kPermissionDenied,
-                    "Your role lacks the power to do this. Ask whoever keeps the policy.");
+  return no_power();
 }
 
-Result<uint64_t> KeyServer::log_change(const std::string& author, v1::LogItem item) {
+Result<uint64_t> KeyServer::log_change(const std::string& author, v1::LogItem item,
+                                       tlog::EntryType type) {
   if (failed_) return unavailable();
   item.set_author(author);
-  SR_ASSIGN(const size_t position, stage(tlog::EntryType::kPolicy, {&item, 1}, now_ms()));
+  SR_ASSIGN(const size_t position, stage(type, {&item, 1}, now_ms()));
   const auto leaves = log_->commit();
   if (!leaves) {
     failed_ = true;
@@ -66,7 +77,8 @@ Result<uint64_t> KeyServer::log_change(const std::string& author, v1::LogItem it
 
 Result<v1::StatusResponse> KeyServer::status(const std::string& who,
                                              const v1::StatusRequest&) const {
-  SR_TRY(require(who, {v1::READ_STATUS}));
+  // A frozen one may see that it is.
+  if (!ledger_.engine().has_power(who, v1::READ_STATUS)) return no_power();
   v1::StatusResponse out;
   out.set_version(options_.version);
   out.set_vault(std::string(as_text(vault_id_)));
@@ -88,6 +100,20 @@ Result<v1::StatusResponse> KeyServer::status(const std::string& who,
   }
   out.set_lanes_merged(ledger_.merged_lanes());
   if (const auto& merge = ledger_.merge()) out.set_lanes_merging(merge->sources.size());
+  for (const auto& [scope, freeze] : ledger_.engine().freezes().all()) {
+    v1::Frozen& frozen = *out.add_frozen();
+    frozen.set_scope(policy::to_text(scope));
+    frozen.set_to_masked(freeze.to_masked);
+    frozen.set_reason(freeze.reason);
+    frozen.set_author(freeze.author);
+    frozen.set_t_ms(freeze.t_ms);
+    frozen.set_leaf(freeze.leaf);
+  }
+  out.set_disk_full(log_->full());
+  if (log_->full()) {
+    out.add_warnings(
+        "The disk is full, so nothing leaves; freezes are still recorded. Free some space.");
+  }
   out.set_epoch(state_->epoch());
   out.set_started_ms(started_ms_);
   for (const char* warning : state_->warnings()) out.add_warnings(warning);

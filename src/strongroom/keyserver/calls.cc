@@ -128,49 +128,60 @@ crypto::LaneTokens* KeyServer::lane_tokens(LaneId lane) {
 Result<void> KeyServer::derive(const v1::Call& call, const Pending& pending,
                                const DurableLeaf& leaf, v1::Reply& reply) {
   switch (call.call_case()) {
-    case v1::Call::kTokens:
-      return derive_tokens(call.tokens(), pending, leaf, *reply.mutable_tokens());
-    case v1::Call::kRelease:
-      return derive_release(call.release(), leaf, *reply.mutable_release());
-    case v1::Call::kGrant:
-      return derive_grant(pending, leaf, *reply.mutable_grant());
-    case v1::Call::kUpdateGrant:
-      return derive_update_grant(call.update_grant(), pending, leaf, *reply.mutable_update_grant());
-    case v1::Call::kOpenLane: {
-      const LaneRoot* root = state_->lane_root(pending.lane);
-      SR_CHECK(root != nullptr, "a lane's root is stored before it leaves");
-      v1::OpenLaneReply& out = *reply.mutable_open_lane();
-      out.set_leaf(leaf.index().value);
-      out.set_revision(ledger_.revision());
-      out.set_lane(pending.lane.value);
-      append_secret(*out.mutable_root(), *root);
-      return {};
-    }
     case v1::Call::kPublishLane:
       reply.mutable_publish_lane()->set_leaf(leaf.index().value);
       reply.mutable_publish_lane()->set_revision(ledger_.revision());
       return {};
-    case v1::Call::kUniqueTokens:
-      return derive_unique_tokens(call.unique_tokens(), pending, leaf,
-                                  *reply.mutable_unique_tokens());
     case v1::Call::kResetLanes:
       reply.mutable_reset_lanes()->set_leaf(leaf.index().value);
       reply.mutable_reset_lanes()->set_revision(ledger_.revision());
       reply.mutable_reset_lanes()->set_closed(pending.closed);
       reply.mutable_reset_lanes()->set_dropped(static_cast<uint32_t>(pending.gone.size()));
       return {};
-    case v1::Call::kBeginMerge:
-      return derive_begin_merge(call.begin_merge(), pending, leaf, *reply.mutable_begin_merge());
     case v1::Call::kFinishMerge:
       reply.mutable_finish_merge()->set_leaf(leaf.index().value);
       return {};
+    default:
+      break;
+  }
+  // The others hand out secrets. Whoever was cut off since the decision gets none.
+  SR_ASSIGN(policy::Clearance clearance, ledger_.engine().clear(pending.holder));
+  const Leaving leaving{leaf, std::move(clearance)};
+  switch (call.call_case()) {
+    case v1::Call::kTokens:
+      return derive_tokens(call.tokens(), pending, leaving, *reply.mutable_tokens());
+    case v1::Call::kRelease:
+      return derive_release(call.release(), leaving, *reply.mutable_release());
+    case v1::Call::kGrant:
+      return derive_grant(pending, leaving, *reply.mutable_grant());
+    case v1::Call::kUpdateGrant:
+      return derive_update_grant(call.update_grant(), pending, leaving,
+                                 *reply.mutable_update_grant());
+    case v1::Call::kOpenLane:
+      return derive_open_lane(pending, leaving, *reply.mutable_open_lane());
+    case v1::Call::kUniqueTokens:
+      return derive_unique_tokens(call.unique_tokens(), pending, leaving,
+                                  *reply.mutable_unique_tokens());
+    case v1::Call::kBeginMerge:
+      return derive_begin_merge(call.begin_merge(), pending, leaving, *reply.mutable_begin_merge());
     default:
       return make_error(ErrorCode::kInternal, "An entry was logged for a call that needs none.");
   }
 }
 
+Result<void> KeyServer::derive_open_lane(const Pending& pending, const Leaving& leaving,
+                                         v1::OpenLaneReply& reply) {
+  const LaneRoot* root = state_->lane_root(pending.lane);
+  SR_CHECK(root != nullptr, "a lane's root is stored before it leaves");
+  reply.set_leaf(leaving.leaf.index().value);
+  reply.set_revision(ledger_.revision());
+  reply.set_lane(pending.lane.value);
+  append_secret(*reply.mutable_root(), *root);
+  return {};
+}
+
 Result<void> KeyServer::derive_tokens(const v1::TokensCall& call, const Pending& pending,
-                                      const DurableLeaf& leaf, v1::TokensReply& reply) {
+                                      const Leaving& leaving, v1::TokensReply& reply) {
   const std::vector<TermHash> terms = to_terms(call.h_w());
   const size_t lanes = pending.lanes.size();
   std::vector<TermToken> tokens(terms.size());
@@ -185,14 +196,14 @@ Result<void> KeyServer::derive_tokens(const v1::TokensCall& call, const Pending&
              TermToken::kSize);
     }
   }
-  reply.set_leaf(leaf.index().value);
+  reply.set_leaf(leaving.leaf.index().value);
   reply.set_revision(ledger_.revision());
   reply.set_generation(pending.generation);
   reply.mutable_lanes()->Add(pending.lanes.begin(), pending.lanes.end());
   return {};
 }
 
-Result<void> KeyServer::derive_release(const v1::ReleaseCall& call, const DurableLeaf& leaf,
+Result<void> KeyServer::derive_release(const v1::ReleaseCall& call, const Leaving& leaving,
                                        v1::ReleaseReply& reply) {
   std::vector<GroupId> groups;
   for (uint8_t g = 0; g <= policy::kGroupMax; ++g) {
@@ -202,26 +213,26 @@ Result<void> KeyServer::derive_release(const v1::ReleaseCall& call, const Durabl
   keys.reserve(static_cast<size_t>(call.items_size()) * groups.size());
   for (const auto& item : call.items()) {
     const RecordVersion version{RecordIndex{item.idx()}, Version{item.u()}};
-    SR_TRY(state_->tree().record_keys(leaf, version, groups, keys));
+    SR_TRY(state_->tree().record_keys(leaving.leaf, version, groups, keys));
   }
   std::string& out = *reply.mutable_keys();
   out.reserve(keys.size() * RecordKey::kSize);
   for (const RecordKey& key : keys) append_secret(out, key);
-  reply.set_leaf(leaf.index().value);
+  reply.set_leaf(leaving.leaf.index().value);
   reply.set_revision(ledger_.revision());
   return {};
 }
 
-Result<void> KeyServer::derive_grant(const Pending& pending, const DurableLeaf& leaf,
+Result<void> KeyServer::derive_grant(const Pending& pending, const Leaving& leaving,
                                      v1::GrantReply& reply) {
   const Version u{pending.versions.front()};
   std::vector<WriteSecret> secrets(pending.count);
-  SR_TRY(state_->tree().write_secrets(leaf, pending.first.block(), pending.first.offset(), u,
-                                      secrets));
+  SR_TRY(state_->tree().write_secrets(leaving.leaf, pending.first.block(), pending.first.offset(),
+                                      u, secrets));
   std::string& out = *reply.mutable_secrets();
   out.reserve(secrets.size() * WriteSecret::kSize);
   for (const WriteSecret& secret : secrets) append_secret(out, secret);
-  reply.set_leaf(leaf.index().value);
+  reply.set_leaf(leaving.leaf.index().value);
   reply.set_revision(ledger_.revision());
   reply.set_first(pending.first.value);
   reply.set_count(pending.count);
@@ -230,25 +241,25 @@ Result<void> KeyServer::derive_grant(const Pending& pending, const DurableLeaf& 
 }
 
 Result<void> KeyServer::derive_update_grant(const v1::UpdateGrantCall& call, const Pending& pending,
-                                            const DurableLeaf& leaf, v1::UpdateGrantReply& reply) {
+                                            const Leaving& leaving, v1::UpdateGrantReply& reply) {
   std::string& out = *reply.mutable_secrets();
   out.reserve(pending.versions.size() * WriteSecret::kSize);
   for (int i = 0; i < call.items_size(); ++i) {
     const RecordIndex idx{call.items(i).idx()};
     WriteSecret secret;
-    SR_TRY(state_->tree().write_secrets(leaf, idx.block(), idx.offset(),
+    SR_TRY(state_->tree().write_secrets(leaving.leaf, idx.block(), idx.offset(),
                                         Version{pending.versions[static_cast<size_t>(i)]},
                                         {&secret, 1}));
     append_secret(out, secret);
   }
-  reply.set_leaf(leaf.index().value);
+  reply.set_leaf(leaving.leaf.index().value);
   reply.set_revision(ledger_.revision());
   reply.mutable_u()->Add(pending.versions.begin(), pending.versions.end());
   return {};
 }
 
 Result<void> KeyServer::derive_unique_tokens(const v1::UniqueTokensCall& call,
-                                             const Pending& pending, const DurableLeaf& leaf,
+                                             const Pending& pending, const Leaving& leaving,
                                              v1::UniqueTokensReply& reply) {
   auto it = unique_tokens_.find(pending.collection);
   if (it == unique_tokens_.end()) {
@@ -262,13 +273,13 @@ Result<void> KeyServer::derive_unique_tokens(const v1::UniqueTokensCall& call,
   std::string& out = *reply.mutable_tokens();
   out.reserve(tokens.size() * TermToken::kSize);
   for (const TermToken& token : tokens) append_secret(out, token);
-  reply.set_leaf(leaf.index().value);
+  reply.set_leaf(leaving.leaf.index().value);
   reply.set_revision(ledger_.revision());
   return {};
 }
 
 Result<void> KeyServer::derive_begin_merge(const v1::BeginMergeCall& call, const Pending& pending,
-                                           const DurableLeaf& leaf, v1::BeginMergeReply& reply) {
+                                           const Leaving& leaving, v1::BeginMergeReply& reply) {
   const LaneRoot* target = state_->lane_root(pending.lane);
   if (target == nullptr) {  // By a call behind it in the same batch.
     return make_error(ErrorCode::kUnavailable, "Another merge was begun in place of this one.");
@@ -284,7 +295,7 @@ Result<void> KeyServer::derive_begin_merge(const v1::BeginMergeCall& call, const
     }
     append_secret(roots, *root);
   }
-  reply.set_leaf(leaf.index().value);
+  reply.set_leaf(leaving.leaf.index().value);
   reply.set_lane(pending.lane.value);
   append_secret(*reply.mutable_root(), *target);
   return {};

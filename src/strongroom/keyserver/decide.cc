@@ -43,6 +43,7 @@ policy::Ask ask_under(const v1::Ticket& ticket, v1::Action action) {
   ask.principal = ticket.principal();
   ask.purpose = ticket.purpose();
   ask.case_reference = ticket.case_reference();
+  ask.gateway = ticket.gateway();
   ask.collection = CollectionId{ticket.collection()};
   ask.action = action;
   return ask;
@@ -147,6 +148,7 @@ Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, 
     item.set_h_w(call.h_w(static_cast<int>(i)));
     item.mutable_lanes()->Add(pending.lanes.begin(), pending.lanes.end());
   }
+  pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kToken, items, now));
   return {};
 }
@@ -207,6 +209,7 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
     item.set_groups(call.groups());
     item.set_k(ledger_.counters().get(RecordIndex{asked.idx()}));
   }
+  pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kRelease, items, now));
   return {};
 }
@@ -244,6 +247,7 @@ Result<void> KeyServer::decide_grant(const v1::GrantCall& call, uint64_t now, Pe
   item.set_count(pending.count);
   item.set_u(pending.versions.front());
   item.set_new_block(pending.new_block);
+  pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kGrant, items, now));
   return {};
 }
@@ -285,6 +289,7 @@ Result<void> KeyServer::decide_update_grant(const v1::UpdateGrantCall& call, uin
   }
   SR_TRY(reserve_reply(count * WriteSecret::kSize));
   pending.collection = record->collection();
+  pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kGrant, items, now));
   return {};
 }
@@ -294,7 +299,8 @@ Result<void> KeyServer::decide_open_lane(const v1::OpenLaneCall& call, uint64_t 
   SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
   const CollectionInfo* collection = ledger_.collection(record->collection());
   if (collection == nullptr) return no_collection();
-  SR_TRY(ledger_.engine().decide(ask_under(record->ticket(), v1::IMPORT), now));
+  const policy::Ask ask = ask_under(record->ticket(), v1::IMPORT);
+  SR_TRY(ledger_.engine().decide(ask, now));
   if (collection->live_lanes.size() + collection->history_lanes.size() +
           collection->reserved_lanes >=
       kLanesPerCollectionMax) {
@@ -313,6 +319,7 @@ Result<void> KeyServer::decide_open_lane(const v1::OpenLaneCall& call, uint64_t 
   item.set_collection(pending.collection.value);
   item.set_change(call.packed() ? v1::LaneItem::RESERVED : v1::LaneItem::OPENED);
   item.set_history(call.history());
+  pending.holder = ledger_.engine().holder(ask);
   item.set_generation(ledger_.generation() + 1);
   SR_ASSIGN(pending.position, stage(EntryType::kGrant, items, now));
   return {};
@@ -389,6 +396,7 @@ Result<void> KeyServer::decide_unique_tokens(const v1::UniqueTokensCall& call, u
     item.set_h_w(call.h_w(static_cast<int>(i)));
     item.set_unique(true);
   }
+  pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kToken, items, now));
   return {};
 }
@@ -426,6 +434,8 @@ Result<void> KeyServer::decide_begin_merge(const v1::BeginMergeCall& call, uint6
   SR_TRY(check_compactor(call.credential()));
   const CollectionId collection{call.collection()};
   if (ledger_.collection(collection) == nullptr) return no_collection();
+  pending.holder.collection = collection;
+  SR_TRY(ledger_.engine().clear(pending.holder));
   std::vector<uint32_t> sources(call.sources().begin(), call.sources().end());
   std::sort(sources.begin(), sources.end());
   if (sources.empty() || sources.size() > kMergeSourcesMax ||

@@ -260,7 +260,7 @@ Result<size_t> KeyServer::stage(EntryType type, std::span<const v1::LogItem> ite
   for (size_t i = 0; i < items.size(); ++i) items[i].SerializeToString(&serialized_[i]);
   const auto position = log_->stage(type, serialized_, t_ms);
   if (!position) {
-    failed_ = true;
+    failed_ = position.error().code != ErrorCode::kNoSpace;
     return position.error();
   }
   const auto applied = ledger_.apply(type, log_->size() + *position, t_ms, items);
@@ -272,7 +272,10 @@ Result<void> KeyServer::tick() {
   if (failed_) return unavailable();
   const uint64_t now = now_ms();
   ledger_.tickets().evict(now);
-  if (clock_.monotonic_us() - epoch_started_us_ >= kEpochMs * 1000) {
+  log_->look_for_space();
+  // A new epoch is written whole: on a full disk that would end the server, which has still to
+  // record freezes.
+  if (!log_->full() && clock_.monotonic_us() - epoch_started_us_ >= kEpochMs * 1000) {
     const auto begun = state_->next_epoch(log_->size());
     if (!begun) {
       failed_ = true;
@@ -280,7 +283,10 @@ Result<void> KeyServer::tick() {
     }
     epoch_started_us_ = clock_.monotonic_us();
   }
-  return log_->write_checkpoint();
+  const auto written = log_->write_checkpoint();
+  // Made up for when there is space: its entries are durable.
+  if (!written && written.error().code == ErrorCode::kNoSpace) return {};
+  return written;
 }
 
 Error KeyServer::unavailable() {

@@ -112,6 +112,14 @@ class KeyServer {
       const std::string& who, const v1::DisablePrincipalRequest& request);
   Result<v1::RekeyPrincipalResponse> rekey_principal(const std::string& who,
                                                      const v1::RekeyPrincipalRequest& request);
+  // Holds at once, for calls that wait for the log too, and is durable when this returns.
+  //   kInvalidArgument  Not a scope, or the reason is too long.
+  //   kLogUnavailable   Frozen in memory, and nothing leaves at all any more.
+  Result<v1::FreezeResponse> freeze(const std::string& who, const v1::FreezeRequest& request);
+  // The same by a rule of the key server's own, which needs no power: `author` names the rule.
+  Result<v1::FreezeResponse> freeze_by_rule(const std::string& author,
+                                            const v1::FreezeRequest& request);
+  Result<v1::ThawResponse> thaw(const std::string& who, const v1::ThawRequest& request);
   Result<v1::LogCheckpointResponse> log_checkpoint(const std::string& who,
                                                    const v1::LogCheckpointRequest& request) const;
   Result<v1::LogTileResponse> log_tile(const std::string& who,
@@ -132,9 +140,11 @@ class KeyServer {
   // Stages one entry and folds it into the ledger; its place in the log's group.
   Result<size_t> stage(tlog::EntryType type, std::span<const v1::LogItem> items, uint64_t t_ms);
   // One entry of a change by the admin listener, durable; its leaf.
-  Result<uint64_t> log_change(const std::string& author, v1::LogItem item);
+  Result<uint64_t> log_change(const std::string& author, v1::LogItem item,
+                              tlog::EntryType type = tlog::EntryType::kPolicy);
   Result<void> require(const std::string& who, std::initializer_list<v1::Power> any_of) const;
   static Error unavailable();
+  static Result<void> check_reason(const std::string& reason);
 
   // Decide and stage. An error means nothing was staged.
   Result<void> decide(const v1::Call& call, uint64_t now, Pending& pending);
@@ -156,20 +166,27 @@ class KeyServer {
   void list_lanes(v1::ListLanesReply& reply) const;
   // What the batch brought about in the key state, durable.
   Result<void> store_secrets(const v1::CallBatch& batch, std::span<const Pending> pendings);
-  // Derive, under a durable leaf.
+  // Under which a secret leaves: it is logged, and at this moment nobody concerned is cut off.
+  struct Leaving {
+    const DurableLeaf& leaf;
+    policy::Clearance clearance;
+  };
+  // Derive, under a durable leaf. An error: nothing leaves, though it was logged.
   Result<void> derive(const v1::Call& call, const Pending& pending, const DurableLeaf& leaf,
                       v1::Reply& reply);
   Result<void> derive_tokens(const v1::TokensCall& call, const Pending& pending,
-                             const DurableLeaf& leaf, v1::TokensReply& reply);
-  Result<void> derive_release(const v1::ReleaseCall& call, const DurableLeaf& leaf,
+                             const Leaving& leaving, v1::TokensReply& reply);
+  Result<void> derive_release(const v1::ReleaseCall& call, const Leaving& leaving,
                               v1::ReleaseReply& reply);
-  Result<void> derive_grant(const Pending& pending, const DurableLeaf& leaf, v1::GrantReply& reply);
+  Result<void> derive_open_lane(const Pending& pending, const Leaving& leaving,
+                                v1::OpenLaneReply& reply);
+  Result<void> derive_grant(const Pending& pending, const Leaving& leaving, v1::GrantReply& reply);
   Result<void> derive_update_grant(const v1::UpdateGrantCall& call, const Pending& pending,
-                                   const DurableLeaf& leaf, v1::UpdateGrantReply& reply);
+                                   const Leaving& leaving, v1::UpdateGrantReply& reply);
   Result<void> derive_unique_tokens(const v1::UniqueTokensCall& call, const Pending& pending,
-                                    const DurableLeaf& leaf, v1::UniqueTokensReply& reply);
+                                    const Leaving& leaving, v1::UniqueTokensReply& reply);
   Result<void> derive_begin_merge(const v1::BeginMergeCall& call, const Pending& pending,
-                                  const DurableLeaf& leaf, v1::BeginMergeReply& reply);
+                                  const Leaving& leaving, v1::BeginMergeReply& reply);
   void answer_unlogged(const v1::Call& call, const Pending& pending, v1::Reply& reply) const;
   crypto::LaneTokens* lane_tokens(LaneId lane);
 

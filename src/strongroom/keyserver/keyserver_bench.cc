@@ -20,6 +20,7 @@ class NullFile : public env::AppendFile {
     size_ += bytes.size();
     return {};
   }
+  Result<void> reserve(uint64_t) override { return {}; }
   Result<void> sync() override { return {}; }
   uint64_t size() const override { return size_; }
 

@@ -104,6 +104,12 @@ Result<void> Ledger::apply(EntryType type, uint64_t leaf, uint64_t t_ms,
     case EntryType::kGrant:
       applied = apply_grant(items, leaf, t_ms);
       break;
+    case EntryType::kFreeze:
+      for (const v1::LogItem& item : items) {
+        applied = apply_freeze(item, leaf, t_ms);
+        if (!applied) break;
+      }
+      break;
     default:
       break;
   }
@@ -129,6 +135,18 @@ Result<void> Ledger::apply_definition(const v1::LogItem& item, uint64_t leaf) {
     return foreign(leaf);
   }
   ++revision_;
+  return {};
+}
+
+Result<void> Ledger::apply_freeze(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms) {
+  if (!item.has_freeze()) return foreign(leaf);
+  const v1::FreezeItem& freeze = item.freeze();
+  SR_ASSIGN(const policy::Scope scope, policy::parse_scope(freeze.scope()));
+  if (freeze.thaw()) {
+    engine_.freezes().remove(scope);
+  } else {
+    engine_.freezes().add(scope, {freeze.to_masked(), freeze.reason(), item.author(), t_ms, leaf});
+  }
   return {};
 }
 

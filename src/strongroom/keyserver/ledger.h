@@ -110,6 +110,7 @@ class Ledger {
 
  private:
   Result<void> apply_definition(const v1::LogItem& item, uint64_t leaf);
+  Result<void> apply_freeze(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_release(std::span<const v1::LogItem> items, uint64_t t_ms);
   Result<void> apply_token(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_grant(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);

@@ -12,6 +12,7 @@ struct KeyServer::Pending {
   std::optional<Error> error;
   std::optional<size_t> position;  // Of its entry in the log's group.
   uint64_t leaf = 0;               // Known before: of an unchanged lane.
+  policy::Holder holder;           // For whom a secret leaves.
   CollectionId collection;
   std::vector<uint32_t> lanes;  // Tokens: live ones, as of the decision.
   uint64_t generation = 0;

@@ -114,6 +114,7 @@ inline v1::Policy test_policy() {
   officer.set_name("officer");
   officer.add_powers(v1::MANAGE_POLICY);
   officer.add_powers(v1::READ_LOG);
+  officer.add_powers(v1::FREEZE);
   return policy;
 }
 

@@ -9,6 +9,16 @@ Error denied(const char* text, int64_t number = -1) {
   return make_error(ErrorCode::kPermissionDenied, text, number);
 }
 
+Error is_disabled() {
+  return make_error(ErrorCode::kUnauthenticated,
+                    "This principal is disabled. Ask whoever keeps the principals.");
+}
+
+// Or nothing that can be read.
+bool is_masked_view(uint32_t groups) {
+  return (groups & ~(1u << kMaskedGroup)) == 0;
+}
+
 bool is_blank(std::string_view text) {
   return text.find_first_not_of(" \t") == std::string_view::npos;
 }
@@ -25,6 +35,8 @@ Result<void> Engine::set_policy(const v1::Policy& policy,
                                 std::span<const v1::Collection> collections, Problem* problem) {
   SR_ASSIGN(compiled_, compile_policy(policy, collections, problem));
   policy_ = policy;
+  collection_names_.clear();
+  for (const v1::Collection& c : collections) collection_names_.emplace(c.id(), c.name());
   return {};
 }
 
@@ -66,6 +78,54 @@ bool Engine::anyone_manages_policy(const CompiledPolicy& next) const {
   });
 }
 
+Party Engine::party(std::string_view principal, std::string_view role, std::string_view purpose,
+                    std::string_view gateway, CollectionId collection) const {
+  const auto name = collection_names_.find(collection.value);
+  return {principal, role, purpose,
+          name == collection_names_.end() ? std::string_view() : std::string_view(name->second),
+          gateway};
+}
+
+bool Engine::is_frozen(std::string_view name) const {
+  const PrincipalEntry* entry = principal(name);
+  if (entry == nullptr) return false;
+  for (const Scope& scope : {Scope{Scope::Kind::kPrincipal, std::string(name)},
+                             Scope{Scope::Kind::kRole, entry->principal.role()}}) {
+    const Freeze* freeze = freezes_.find(scope);
+    if (freeze != nullptr && !freeze->to_masked) return true;
+  }
+  return false;
+}
+
+Holder Engine::holder(const Ask& ask) const {
+  const PrincipalEntry* entry = principal(ask.principal);
+  return {entry,
+          entry == nullptr ? 0 : entry->generation,
+          std::string(ask.purpose),
+          std::string(ask.gateway),
+          ask.collection,
+          ask.groups};
+}
+
+Result<Clearance> Engine::clear(const Holder& holder) const {
+  std::string_view name, role;
+  if (holder.principal != nullptr) {
+    const v1::Principal& principal = holder.principal->principal;
+    if (principal.disabled()) return is_disabled();
+    if (holder.principal->generation != holder.generation) {
+      return make_error(ErrorCode::kUnauthenticated,
+                        "This principal was given a new key meanwhile. Sign with that.");
+    }
+    name = principal.name();
+    role = principal.role();
+  }
+  if (!freezes_.all().empty()) {
+    SR_TRY(freezes_.check(party(name, role, holder.purpose, holder.gateway, holder.collection),
+                          is_masked_view(holder.groups)));
+  }
+  return Clearance();
+}
+
 Engine::Meters* Engine::find_meters(std::string_view principal, std::string_view purpose,
                                     CollectionId collection) {
   const auto p = numbers_.find(principal);
@@ -81,9 +141,11 @@ Result<void> Engine::decide(const Ask& ask, uint64_t t_ms) {
     return make_error(ErrorCode::kUnauthenticated,
                       "This principal is not registered. Ask whoever keeps the principals.");
   }
-  if (entry->principal.disabled()) {
-    return make_error(ErrorCode::kUnauthenticated,
-                      "This principal is disabled. Ask whoever keeps the principals.");
+  if (entry->principal.disabled()) return is_disabled();
+  if (!freezes_.all().empty()) {
+    SR_TRY(freezes_.check(
+        party(ask.principal, entry->principal.role(), ask.purpose, ask.gateway, ask.collection),
+        is_masked_view(ask.groups)));
   }
   const auto purpose = compiled_.purposes.find(ask.purpose);
   if (purpose == compiled_.purposes.end()) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "strongroom/policy/budget.h"
+#include "strongroom/policy/freeze.h"
 #include "strongroom/policy/policy.h"
 
 namespace strongroom::policy {
@@ -26,6 +27,7 @@ struct Ask {
   std::string_view principal;
   std::string_view purpose;
   std::string_view case_reference;
+  std::string_view gateway;
   CollectionId collection;
   v1::Action action = v1::ACTION_UNSPECIFIED;
   uint32_t groups = 0;  // Bit g: group g is to be opened.
@@ -38,6 +40,29 @@ struct PrincipalEntry {
   uint64_t generation =
       0;  // Changes with the key: what was verified under the old one must be verified again.
   uint64_t leaf = 0;  // Of the last change.
+};
+
+// For whom something was decided, until it leaves. Without a principal: for no one in particular,
+// as a lane's root for the compactor.
+struct Holder {
+  const PrincipalEntry* principal = nullptr;  // Of the engine; valid as long as that.
+  uint64_t generation = 0;                    // Of its key, when it was decided.
+  std::string purpose;
+  std::string gateway;
+  CollectionId collection;
+  uint32_t groups = 0;  // Bit g: group g leaves.
+};
+
+// Proof, by type, that at this moment nothing stands against a key's leaving. Only Engine::clear()
+// makes one; used at once, never kept.
+class Clearance {
+ public:
+  Clearance(Clearance&&) = default;
+  Clearance(const Clearance&) = delete;
+
+ private:
+  friend class Engine;
+  Clearance() = default;
 };
 
 // Not thread-safe.
@@ -62,9 +87,22 @@ class Engine {
   // Whether, under `next`, some enabled principal could still change the policy.
   bool anyone_manages_policy(const CompiledPolicy& next) const;
 
+  // What is cut off. A change holds for clear() at once, whatever was decided before.
+  Freezes& freezes() { return freezes_; }
+  const Freezes& freezes() const { return freezes_; }
+  // Whether a principal, or its role, is frozen (not merely to the masked view).
+  bool is_frozen(std::string_view principal) const;
+
+  Holder holder(const Ask& ask) const;
+  // Asked when a key is about to leave, since the decision may lie behind a sync: the principal is
+  // still enabled, has the key it had, and nothing of it is frozen.
+  //   kUnauthenticated, kPermissionDenied  It must not leave. What was logged and charged stands.
+  Result<Clearance> clear(const Holder& holder) const;
+
   // Changes nothing that later answers depend on. The first rule that refuses gives the reason:
   //   kUnauthenticated   Unknown or disabled principal.
-  //   kPermissionDenied  Role, purpose, case reference, action, groups, records per query.
+  //   kPermissionDenied  A freeze, role, purpose, case reference, action, groups, records per
+  //   query.
   //   kBudgetExhausted   retry_after_ms says when.
   Result<void> decide(const Ask& ask, uint64_t t_ms);
   // Counts what was decided, or what the log says. Names need not exist any more.
@@ -86,8 +124,13 @@ class Engine {
   Meters* find_meters(std::string_view principal, std::string_view purpose,
                       CollectionId collection);
 
+  Party party(std::string_view principal, std::string_view role, std::string_view purpose,
+              std::string_view gateway, CollectionId collection) const;
+
   v1::Policy policy_;
   CompiledPolicy compiled_;
+  Freezes freezes_;
+  std::unordered_map<uint32_t, std::string> collection_names_;  // By id.
   NameMap<PrincipalEntry> principals_;
   NameMap<uint32_t>
       numbers_;  // Of every name ever charged: keys stay small and survive a change of policy.

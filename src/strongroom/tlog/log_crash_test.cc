@@ -213,15 +213,43 @@ TEST(LogCrashTest, AfterAFailedSyncNothingLeaves) {
   EXPECT_EQ(log->write_checkpoint().error().code, ErrorCode::kLogUnavailable);
 }
 
-TEST(LogCrashTest, AFullDiskStopsTheLogAndLosesNothing) {
+TEST(LogCrashTest, AFullDiskTakesFreezesAlone) {
+  LogFolder folder;
+  folder.options.preallocate_bytes = uint64_t{1} << 20;
+  env::FaultyFiles files(env::real_files());
+  {
+    const auto log = folder.must_open(files);
+    fill(*log, 3);
+    files.set_space(0);
+    fill(*log, 1);
+    EXPECT_TRUE(log->full());
+    EXPECT_EQ(log->stage(EntryType::kRelease, test::items_of(4), test::kStart).error().code,
+              ErrorCode::kNoSpace);
+    for (int i = 0; i < 300; ++i) {
+      ASSERT_TRUE(log->stage(EntryType::kFreeze, test::items_of(4), test::kStart));
+      ASSERT_TRUE(log->commit());
+    }
+    log->look_for_space();
+    EXPECT_TRUE(log->full());
+    files.set_space(1 << 20);
+    log->look_for_space();
+    EXPECT_FALSE(log->full());
+    fill(*log, 1);
+    ASSERT_TRUE(log->write_checkpoint());
+  }
+  EXPECT_EQ(folder.must_open(files)->size(), 305u);
+}
+
+TEST(LogCrashTest, AGroupLargerThanAFullDiskStopsTheLogAndLosesNothing) {
   LogFolder folder;
   env::FaultyFiles files(env::real_files());
   {
     const auto log = folder.must_open(files);
     fill(*log, 3);
     ASSERT_TRUE(log->write_checkpoint());
-    stage_numbered(*log, 3);
     files.set_space(0);
+    const std::vector<std::string> large{std::string(kFreezeReserve, 'x')};
+    ASSERT_TRUE(log->stage(EntryType::kRelease, large, test::kStart));
     EXPECT_EQ(log->commit().error().code, ErrorCode::kLogUnavailable);
     EXPECT_TRUE(log->failed());
   }

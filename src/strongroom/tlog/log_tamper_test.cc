@@ -235,6 +235,7 @@ struct EditCounts {
 void edit_at_random(uint64_t entries, uint64_t segment_bytes, int edits, EditCounts* counts) {
   LogFolder folder;
   folder.options.segment_bytes = segment_bytes;
+  folder.options.preallocate_bytes = 2048;  // As much again is kept free: edits should hit entries.
   {
     const auto log = folder.must_open();
     fill(*log, entries, 3);

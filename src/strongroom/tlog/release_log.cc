@@ -16,6 +16,12 @@ Error log_unavailable() {
       "now unknown: stop the key server, look at the disk, and start it again.");
 }
 
+Error no_space() {
+  return make_error(ErrorCode::kNoSpace,
+                    "The disk of the release log is full, so nothing leaves; freezes are still "
+                    "recorded. Free some space: it goes on by itself.");
+}
+
 struct Staged {
   ByteArray<kEntrySize> entry;
   Hash leaf;
@@ -50,13 +56,15 @@ struct ReleaseLog::Impl {
   std::vector<Staged> staged;
   std::string group;
   bool failed = false;
+  bool full = false;
 
   uint64_t next_leaf() const { return state.edge.size() + staged.size(); }
   std::string segment_path() const { return options.dir + "/" + segment_name(segment); }
 
   // The group, behind a header where a segment begins. `start` is where its first frame lies.
   Result<void> write_group(uint64_t* start) {
-    if (file && file->size() >= options.segment_bytes) {
+    // What is kept free lies in this segment: while the disk is full, it goes on.
+    if (file && file->size() >= options.segment_bytes && !full) {
       file = nullptr;
       ++segment;
     }
@@ -68,7 +76,16 @@ struct ReleaseLog::Impl {
     }
     *start = file->size();
     SR_TRY(file->append(as_bytes(group)));
-    return file->sync();
+    SR_TRY(file->sync());
+    keep_space();
+    return {};
+  }
+
+  // Any other failure shows when it matters: in the next write.
+  void keep_space() {
+    if (!file) return;
+    const auto kept = file->reserve(std::min(kFreezeReserve, options.preallocate_bytes));
+    full = !kept && kept.error().code == ErrorCode::kNoSpace;
   }
 
   Result<void> write_tiles(const std::vector<TileId>& written) {
@@ -104,6 +121,7 @@ Result<std::unique_ptr<ReleaseLog>> ReleaseLog::open(
   if (log.end.has_header) {
     SR_ASSIGN(impl->file, files.open_append(impl->segment_path(), log.end.at.offset,
                                             options.preallocate_bytes));
+    impl->keep_space();
   }
   return std::unique_ptr<ReleaseLog>(new ReleaseLog(std::move(impl)));
 }
@@ -112,6 +130,7 @@ Result<size_t> ReleaseLog::stage(EntryType type, std::span<const std::string> it
                                  uint64_t t_ms) {
   Impl& log = *impl_;
   if (log.failed) return log_unavailable();
+  if (log.full && type != EntryType::kFreeze) return no_space();
   const uint64_t t =
       std::max(t_ms, log.staged.empty() ? log.state.last_t_ms : log.staged.back().t_ms);
   if (items.empty() || items.size() > kItemsMax || body_size(items) > kBodyMax || t > kTimeMax) {
@@ -167,6 +186,12 @@ Result<std::vector<DurableLeaf>> ReleaseLog::commit() {
 
 bool ReleaseLog::failed() const {
   return impl_->failed;
+}
+bool ReleaseLog::full() const {
+  return impl_->full;
+}
+void ReleaseLog::look_for_space() {
+  if (impl_->full && !impl_->failed) impl_->keep_space();
 }
 uint64_t ReleaseLog::size() const {
   return impl_->state.edge.size();

@@ -48,6 +48,8 @@ const char* entry_type_name(EntryType type);  // "release" ...
 inline constexpr size_t kEntrySize = 49;
 inline constexpr size_t kItemsMax = 65536;
 inline constexpr size_t kBodyMax = size_t{8} << 20;
+// Kept free behind the log's end: some hundred freezes.
+inline constexpr uint64_t kFreezeReserve = uint64_t{256} << 10;
 
 struct Entry {
   LeafIndex leaf;
@@ -95,11 +97,17 @@ class ReleaseLog {
   // less than the entry before: the later of the two is used. 1..kItemsMax items, kBodyMax bytes
   // with 4 for each item and 32 more. After an error (kInvalidArgument, kLogUnavailable, or that of
   // `keys`) the group is as it was. Returns the entry's place in the vector that commit() returns.
+  //   kNoSpace  full(), and this is no freeze: only these may use what is left.
   Result<size_t> stage(EntryType type, std::span<const std::string> items, uint64_t t_ms);
   // One write, one fdatasync. Leaves in order of staging. Empty group: no I/O.
   //   kLogUnavailable  Nothing may leave, now or later: stop the process.
   Result<std::vector<DurableLeaf>> commit();
   bool failed() const;
+  // The disk is full: freezes are taken, into the space kept for them, and nothing else. The log
+  // itself is sound.
+  bool full() const;
+  // Whether it still is; between commits. Call now and then.
+  void look_for_space();
 
   uint64_t size() const;  // Durable entries.
   Hash root() const;      // Of these.

@@ -1,0 +1,53 @@
+// Freezing: in memory at once, then durable. To thaw takes several.
+#include <algorithm>
+
+#include "strongroom/keyserver/key_server.h"
+
+namespace strongroom::keyserver {
+
+Result<void> KeyServer::check_reason(const std::string& reason) {
+  const bool plain = std::none_of(reason.begin(), reason.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+  });
+  if (plain && reason.size() <= policy::kFreezeReasonMax) return {};
+  return make_error(ErrorCode::kInvalidArgument,
+                    "A reason is at most 200 bytes of text without control characters.");
+}
+
+Result<v1::FreezeResponse> KeyServer::freeze(const std::string& who,
+                                             const v1::FreezeRequest& request) {
+  SR_TRY(require(who, {v1::FREEZE}));
+  return freeze_by_rule(who, request);
+}
+
+Result<v1::FreezeResponse> KeyServer::freeze_by_rule(const std::string& author,
+                                                     const v1::FreezeRequest& request) {
+  SR_ASSIGN(const policy::Scope scope, policy::parse_scope(request.scope()));
+  SR_TRY(check_reason(request.reason()));
+  if (failed_) return unavailable();
+  v1::FreezeResponse out;
+  const policy::Freeze* old = ledger_.engine().freezes().find(scope);
+  // What is frozen wholly stays so: to loosen it is to thaw.
+  if (old != nullptr && (!old->to_masked || request.to_masked())) {
+    out.set_leaf(old->leaf);
+    return out;
+  }
+  v1::LogItem item;
+  v1::FreezeItem& freeze = *item.mutable_freeze();
+  freeze.set_scope(policy::to_text(scope));
+  freeze.set_to_masked(request.to_masked());
+  freeze.set_reason(request.reason());
+  SR_ASSIGN(const uint64_t leaf, log_change(author, std::move(item), tlog::EntryType::kFreeze));
+  out.set_leaf(leaf);
+  out.set_changed(true);
+  return out;
+}
+
+Result<v1::ThawResponse> KeyServer::thaw(const std::string&, const v1::ThawRequest& request) {
+  SR_ASSIGN(const policy::Scope scope, policy::parse_scope(request.scope()));
+  if (ledger_.engine().freezes().find(scope) == nullptr) return v1::ThawResponse();
+  return make_error(ErrorCode::kFailedPrecondition,
+                    "To thaw takes several approvers, which this version cannot ask yet.");
+}
+
+}  // namespace strongroom::keyserver
