@@ -28,6 +28,8 @@ class Vault:
         self.serve()
         self._as("operator", "collection", "apply", f"{HERE}/person.yaml")
         self._as("officer", "policy", "apply", self.policy)
+        for approver in ("approver1", "approver2"):  # A founded vault has no other request.
+            self._as(approver, "approve", "1", "--yes")
 
     def serve(self):
         log = f"{self.folder}.log"

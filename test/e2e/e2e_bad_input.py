@@ -138,9 +138,8 @@ fields:
         grant = ("      - collection: sample\n        purposes: [import]\n        actions: [IMPORT]\n"
                  "        budget: {writes_per_day: 1000}\n")
         head, _, tail = policy.partition("  - name: operator\n")
-        self.vault.must("policy", "apply", self.vault.write(
-            "sample-policy.yaml", head + "  - name: operator\n" + tail.replace("grants:\n", "grants:\n" + grant, 1)),
-            who="officer")
+        self.vault.apply_policy("sample-policy.yaml", head + "  - name: operator\n" +
+                                tail.replace("grants:\n", "grants:\n" + grant, 1))
         lines = ['{"code": "A1", "age": 42, "seen": "2024-01-31T08:30:00Z", "more": {"x": [1]}}',
                  '{"code": "Xmarkerx1", "age": 4.5}', '{"code": "Xmarkerx2", "age": "markerville"}',
                  '{"code": "Xmarkerx3", "seen": "yesterday markerville"}',

@@ -243,7 +243,7 @@ class Policy(DoorTest):
                                 "        actions: [FIND]\n"
                                 "        budget: {records_per_hour: 10, records_per_day: 10, searches_per_hour: 100,\n"
                                 "                 searches_per_day: 100}\n", 1)
-        cls.vault.must("policy", "apply", cls.vault.write("greeter.yaml", policy), who="officer")
+        cls.vault.apply_policy("greeter.yaml", policy)
         cls.greeter = cls.vault.add_principal("greeter", "greeter")
 
     def assert_denied(self, reply, text):

@@ -211,7 +211,8 @@ class FirstSteps(unittest.TestCase):
         self.vault.must("key", "new", "-o", other, who=None)
         self.vault.must("principal", "rekey", "alice", "--public-key", other + ".pub", who="operator")
         self.assertEqual(self.vault.run("find", "person", term, "--purpose", "service", who=alice).status, 1)
-        self.vault.must("principal", "rekey", "alice", "--public-key", key + ".pub", who="operator")
+        self.vault.approve(self.vault.json("principal", "rekey", "alice", "--public-key", key + ".pub",
+                                           who="operator")["request"])
         self.assertEqual(self.vault.run("find", "person", term, "--purpose", "service", who=alice).status, 0)
         self.vault.must("principal", "disable", "alice", who="operator")
         self.assertEqual(self.vault.run("find", "person", term, "--purpose", "service", who=alice).status, 1)

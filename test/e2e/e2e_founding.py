@@ -255,7 +255,7 @@ class Sealed(FoundedTest):
 
     def test_what_init_made_is_for_its_maker_alone(self):
         self.assertEqual(sorted(os.listdir(os.path.join(self.vault.dir, "credentials"))),
-                         ["officer.json", "operator.json"])
+                         ["approver1.json", "approver2.json", "approver3.json", "officer.json", "operator.json"])
         self.assertFalse(os.path.exists(os.path.join(self.vault.dir, "keyserver", "dev-root.key")))
         self.assert_modes()
 
@@ -413,6 +413,8 @@ class Opened(FoundedTest):
             vault.must("collection", "apply", path, who="operator")
         cls.by_operator = vault.run("policy", "apply", POLICY, who="operator")
         cls.applied = vault.json("policy", "apply", POLICY, who="officer")
+        cls.before_approval = vault.json("policy", "show", who="officer")["version"]
+        vault.approve(cls.applied["request"])
         cls.csv = vault.generate("person", PEOPLE)
         cls.people = list(csv.DictReader(io.StringIO(cls.csv)))
         cls.import_ = ("import", "person", vault.write("people.csv", cls.csv), "--key", "national_id", "--json")
@@ -445,6 +447,7 @@ class Opened(FoundedTest):
         self.assert_refused(self.vault.run("collection", "apply", COLLECTIONS[0], who="officer"),
                             "Your role lacks the power to do this")
         self.assertEqual((self.applied["changed"], self.applied["version"]), (True, 2))
+        self.assertEqual(self.before_approval, 1)
         listed = self.vault.json("collection", "list", who="alice")["collections"]
         self.assertEqual([collection["name"] for collection in listed], ["person", "incident", "parcel", "legislator"])
 
@@ -470,8 +473,9 @@ class Opened(FoundedTest):
         self.person(row, case="F-1")
         tail = self.vault.must("log", "tail", "-n", "1000", who="officer").stdout
         for text in ("principal officer, officer, .*by init", "principal operator, operator, .*by operator",
-                     "collection person revision 1, by operator", "policy version 2, by officer",
-                     "200 records written, by operator for import", "principal alice, clerk, .*by operator",
+                     "collection person revision 1, by operator", "asked as request 1, by officer",
+                     "approved request 1; policy version 2, by approver2",
+                     "200 records written, by operator for import", "principal alice, clerk, .*by approver2",
                      "1 record opened, by alice for investigation F-1"):
             self.assertRegex(tail, text)
         self.assertNotIn(row["phone"], tail)

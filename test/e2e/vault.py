@@ -288,17 +288,31 @@ class Vault:
             self.doors[who] = door.Door(self.credential(who))
         return self.doors[who]
 
+    def approve(self, request):
+        """Two approvers sign it, and it is done. 0: there is nothing to sign."""
+        if int(request):
+            for who in ("approver1", "approver2"):
+                state = self.json("approve", str(request), "--yes", who=who)["state"]
+            assert state == "done", state
+
+    def apply_policy(self, name, text):
+        """The policy in this text, approved where it widens access. What `policy apply` said."""
+        applied = self.json("policy", "apply", self.write(name, text), who="officer")
+        self.approve(applied["request"])
+        return applied
+
     def add_principal(self, name, role):
         """Somebody new, with a key of their own. The path of their credential."""
         key, credential = self.path(name + ".key"), self.path(name + ".json")
         self.must("key", "new", "-o", key, who=None)
-        self.must("principal", "add", name, "--role", role, "--public-key", key + ".pub", "-o", credential,
-                  who="operator")
+        self.approve(self.json("principal", "add", name, "--role", role, "--public-key", key + ".pub", "-o",
+                               credential, who="operator")["request"])
         return credential
 
     def raise_budgets(self, records_per_query=1000):
         """A policy in which the clerk's budgets are no limit: for tests of something else."""
         policy = self.json("policy", "show", who="officer")
+        policy.pop("limits", None)
         for role in policy["roles"]:
             for grant in role["grants"]:
                 budget = {name: int(most) for name, most in grant["budget"].items()}
@@ -307,7 +321,7 @@ class Vault:
                     budget = {name: 10**9 for name in budget if not name.startswith("writes")}
                 grant["budget"] = budget
         # JSON is YAML.
-        self.must("policy", "apply", self.write("policy.yaml", json.dumps(policy)), who="officer")
+        self.apply_policy("policy.yaml", json.dumps(policy))
 
 
 def files_below(folder):

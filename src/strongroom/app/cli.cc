@@ -32,7 +32,8 @@ bool is_wide(uint32_t c) {
 
 }  // namespace
 
-int fail(const Global& global, const Error& error, std::string_view about) {
+int fail(const Global& global, const Error& error, std::string_view about,
+         std::string_view contact) {
   if (global.json) {
     std::string out = "{\"error\":{\"code\":" + json_string(error_code_name(error.code)) +
                       ",\"message\":" + json_string(error.text);
@@ -40,6 +41,7 @@ int fail(const Global& global, const Error& error, std::string_view about) {
     if (error.number >= 0) out += ",\"number\":" + std::to_string(error.number);
     if (error.retry_after_ms >= 0)
       out += ",\"retry_after_ms\":" + std::to_string(error.retry_after_ms);
+    if (!contact.empty()) out += ",\"contact\":" + json_string(contact);
     std::cout << out << "}}\n";
     return kFailed;
   }
@@ -49,9 +51,12 @@ int fail(const Global& global, const Error& error, std::string_view about) {
   if (error.number >= 0) line += " (" + std::to_string(error.number) + ")";
   if (error.retry_after_ms > 0) {
     const int64_t s = (error.retry_after_ms + 999) / 1000;
-    line += "; again in " +
-            (s < 120 ? std::to_string(s) + " s" : std::to_string((s + 59) / 60) + " min");
+    line += "; again in " + (s < 120      ? std::to_string(s) + " s"
+                             : s < 7200   ? std::to_string((s + 59) / 60) + " min"
+                             : s < 172800 ? std::to_string((s + 3599) / 3600) + " h"
+                                          : std::to_string((s + 86399) / 86400) + " days");
   }
+  if (!contact.empty()) line += "; ask " + printable(contact);
   std::cerr << line << "\n";
   return kFailed;
 }

@@ -38,7 +38,10 @@ void add_key(CLI::App&, Global&, int&);
 void add_collection(CLI::App&, Global&, int&);
 void add_policy(CLI::App&, Global&, int&);
 void add_principal(CLI::App&, Global&, int&);
+void add_policy_test(CLI::App& policy, Global&, int&);  // Below `policy`.
 void add_freeze(CLI::App&, Global&, int&);
+void add_requests(CLI::App&, Global&, int&);
+void add_me(CLI::App&, Global&, int&);
 void add_generate(CLI::App&, Global&, int&);
 void add_import(CLI::App&, Global&, int&);
 void add_find(CLI::App&, Global&, int&);
@@ -51,7 +54,9 @@ void add_completion(CLI::App&, Global&, int&);
 
 // Prints "strongroom: TEXT (number)" and, where there is one, when to retry. With --json
 // {"error":{...}} on stdout.
-int fail(const Global& global, const Error& error, std::string_view about = {});
+// `contact`, where it is known: whom to ask about it.
+int fail(const Global& global, const Error& error, std::string_view about = {},
+         std::string_view contact = {});
 int usage(std::string_view text);
 
 bool stdout_is_terminal();

@@ -1,6 +1,7 @@
 #include <iostream>
 #include <memory>
 
+#include "strongroom/app/approval_view.h"
 #include "strongroom/app/cli.h"
 #include "strongroom/app/client.h"
 #include "strongroom/app/yaml_file.h"
@@ -8,18 +9,23 @@
 namespace strongroom::app {
 namespace {
 
-Result<void> apply(const Global& global, const v1::Collection& collection) {
+Result<void> apply(const Global& global, const v1::Collection& collection,
+                   const std::string& reason) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::ApplyCollectionRequest request;
   *request.mutable_collection() = collection;
+  request.set_reason(reason);
   SR_ASSIGN(const auto response,
             (admin->call<v1::ApplyCollectionRequest, v1::ApplyCollectionResponse>("ApplyCollection",
                                                                                   request)));
   if (global.json) {
     std::cout << "{\"collection\":" << json_string(response.collection().name())
               << ",\"revision\":" << response.collection().revision()
-              << ",\"changed\":" << (response.changed() ? "true" : "false") << "}\n";
+              << ",\"changed\":" << (response.changed() ? "true" : "false")
+              << ",\"request\":" << response.request() << "}\n";
+  } else if (response.request() != 0) {
+    std::cout << waits_for_approval(response.request());
   } else if (response.changed()) {
     std::cout << response.collection().name() << " is now at revision "
               << response.collection().revision() << ", logged as entry " << response.leaf()
@@ -67,13 +73,15 @@ void add_collection(CLI::App& app, Global& global, int& status) {
   auto* apply_command =
       command->add_subcommand("apply", "Add a collection, or change one compatibly");
   apply_command->add_option("FILE", *text, "YAML; examples/collections has some")->required();
+  auto reason = std::make_shared<std::string>();
+  apply_command->add_option("--reason", *reason, "Why, for those who approve a change");
   apply_command->footer(
       "Example:\n  strongroom collection apply person.yaml --credential operator.json");
-  apply_command->callback([&global, &status, text] {
+  apply_command->callback([&global, &status, text, reason] {
     v1::Collection collection;
     status = read_yaml_file(global, *text, collection);
     if (status != kDone) return;
-    if (const auto done = apply(global, collection); !done)
+    if (const auto done = apply(global, collection, *reason); !done)
       status = fail(global, done.error(), *text);
   });
   auto* list_command = command->add_subcommand("list", "The collections there are");

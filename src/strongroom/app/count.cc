@@ -38,7 +38,7 @@ void add_count(CLI::App& app, Global& global, int& status) {
   add_query_options(*command, *options, false);
   command->footer("Example:\n  strongroom count person dob=1980-01-31 --purpose service");
   command->callback([&global, &status, options] {
-    if (const auto done = run(global, *options); !done) status = fail(global, done.error());
+    if (const auto done = run(global, *options); !done) status = fail_query(global, done.error());
   });
 }
 

@@ -54,7 +54,7 @@ void add_find(CLI::App& app, Global& global, int& status) {
       "  strongroom find incident reporter_phone=13800138000 --purpose investigation --case "
       "A-2026-117 --json");
   command->callback([&global, &status, options] {
-    if (const auto done = run(global, *options); !done) status = fail(global, done.error());
+    if (const auto done = run(global, *options); !done) status = fail_query(global, done.error());
   });
 }
 

@@ -1,6 +1,7 @@
 #include <iostream>
 #include <memory>
 
+#include "strongroom/app/approval_view.h"
 #include "strongroom/app/cli.h"
 #include "strongroom/app/client.h"
 
@@ -43,10 +44,11 @@ Result<void> thaw(const Global& global, const Options& options) {
   v1::ThawRequest request;
   request.set_scope(options.scope);
   request.set_reason(options.reason);
-  SR_ASSIGN(const auto response,
-            (admin->call<v1::ThawRequest, v1::ThawResponse>("Thaw", request)));
+  SR_ASSIGN(const auto response, (admin->call<v1::ThawRequest, v1::ThawResponse>("Thaw", request)));
   if (global.json) {
     std::cout << to_json(response) << "\n";
+  } else if (response.request() != 0) {
+    std::cout << waits_for_approval(response.request());
   } else {
     std::cout << options.scope << " is not frozen\n";
   }

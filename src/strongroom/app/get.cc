@@ -32,7 +32,7 @@ void add_get(CLI::App& app, Global& global, int& status) {
   command->footer(
       "Example:\n  strongroom get person 0000000abc --purpose investigation --case A-2026-117");
   command->callback([&global, &status, options] {
-    if (const auto done = run(global, *options); !done) status = fail(global, done.error());
+    if (const auto done = run(global, *options); !done) status = fail_query(global, done.error());
   });
 }
 

@@ -49,7 +49,11 @@ constexpr NewPrincipal kDevPrincipals[] = {{"operator", "operator"},  {"clerk", 
                                            {"officer", "officer"},    {"auditor", "auditor"},
                                            {"approver1", "approver"}, {"approver2", "approver"},
                                            {"approver3", "approver"}};
-constexpr NewPrincipal kFounders[] = {{"operator", "operator"}, {"officer", "officer"}};
+constexpr NewPrincipal kFounders[] = {{"operator", "operator"},
+                                      {"officer", "officer"},
+                                      {"approver1", "approver"},
+                                      {"approver2", "approver"},
+                                      {"approver3", "approver"}};
 
 Result<keyserver::Founding> founding_of(bool dev) {
   keyserver::Founding founding;
@@ -193,10 +197,13 @@ Result<void> run(const Global& global, const Options& options) {
               << dir.root << "\n";
   } else {
     print_shares(shares, options.threshold);
-    std::cout << "Credentials of the first operator and security officer are in "
-              << dir.credentials() << ": hand each over, and delete them here.\n\n"
-              << "Next:  strongroom serve " << dir.root
-              << "     and then, each share holder:  strongroom unseal\n";
+    std::cout
+        << "Credentials of the first operator, security officer and three approvers are in "
+        << dir.credentials()
+        << ": hand each to\nanother person, and delete them here. What widens access takes two of "
+           "the approvers.\n\n"
+        << "Next:  strongroom serve " << dir.root
+        << "     and then, each share holder:  strongroom unseal\n";
   }
   return {};
 }

@@ -218,6 +218,13 @@ void KeyServerProcess::register_calls() {
   admin("RekeyPrincipal", &KeyServer::rekey_principal);
   admin("Freeze", &KeyServer::freeze);
   admin("Thaw", &KeyServer::thaw);
+  admin("ListRequests", &KeyServer::list_requests);
+  admin("SignRequest", &KeyServer::sign_request);
+  admin("WithdrawRequest", &KeyServer::withdraw_request);
+  admin("Me", &KeyServer::me);
+  admin("ReviewAccess", &KeyServer::review_access);
+  admin("ListEmergencies", &KeyServer::list_emergencies);
+  admin("ReviewEmergencies", &KeyServer::review_emergencies);
   admin("LogCheckpoint", &KeyServer::log_checkpoint);
   admin("LogTile", &KeyServer::log_tile);
   admin("LogEntries", &KeyServer::log_entries);

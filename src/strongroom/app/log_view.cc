@@ -44,6 +44,7 @@ std::string describe_entry(const v1::LogEntryView& entry) {
     if (!item.ParseFromString(bytes)) return "unreadable";
     switch (item.item_case()) {
       case v1::LogItem::kTicket:
+        if (item.ticket().emergency()) parts.push_back("EMERGENCY");
         who = item.ticket().principal() + " for " + item.ticket().purpose() +
               (item.ticket().case_reference().empty() ? "" : " " + item.ticket().case_reference());
         break;
@@ -77,10 +78,24 @@ std::string describe_entry(const v1::LogEntryView& entry) {
         parts.push_back("collection " + item.collection().name() + " revision " +
                         std::to_string(item.collection().revision()));
         break;
+      case v1::LogItem::kFreeze:
+        parts.push_back((item.freeze().thaw() ? "thawed " : "froze ") + item.freeze().scope() +
+                        (item.freeze().to_masked() ? " to the masked view" : ""));
+        break;
+      case v1::LogItem::kApproval: {
+        constexpr const char* kSteps[] = {"asked as", "approved", "denied", "withdrew"};
+        parts.push_back(std::string(kSteps[std::min(3, static_cast<int>(item.approval().step()))]) +
+                        " request " + std::to_string(item.approval().request()));
+        break;
+      }
+      case v1::LogItem::kReview:
+        parts.push_back(plural(static_cast<uint64_t>(item.review().leaves_size()),
+                               "emergency use reviewed", "emergency uses reviewed"));
+        break;
       default:
         break;
     }
-    if (!item.author().empty()) who = item.author();
+    if (!item.author().empty() && who.empty()) who = item.author();
   }
   if (releases > 0) parts.push_back(plural(releases, "record opened", "records opened"));
   if (tokens > 0) parts.push_back(plural(tokens, "term searched", "terms searched"));

@@ -36,6 +36,21 @@ Result<OpenedQuery> open_query(const Global& global, const QueryOptions& options
   return OpenedQuery{std::move(credential), std::move(schema), std::move(ticket), std::move(vault)};
 }
 
+int fail_query(const Global& global, const Error& error) {
+  std::string contact;
+  if (error.code == ErrorCode::kPermissionDenied || error.code == ErrorCode::kBudgetExhausted) {
+    const auto known = [&]() -> Result<std::string> {
+      SR_ASSIGN(const auto credential, load_credential(global.credential));
+      SR_ASSIGN(auto admin, AdminClient::connect(credential));
+      SR_ASSIGN(const auto shown,
+                (admin->call<v1::ShowPolicyRequest, v1::ShowPolicyResponse>("ShowPolicy", {})));
+      return shown.policy().contact();
+    }();
+    if (known) contact = *known;
+  }
+  return fail(global, error, {}, contact);
+}
+
 void show_records(const Global& global, const v1::Collection& schema,
                   const v1::FindResponse& response, bool explain) {
   if (global.json) {

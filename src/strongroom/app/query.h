@@ -38,6 +38,9 @@ struct OpenedQuery {
 Result<OpenedQuery> open_query(const Global& global, const QueryOptions& options,
                                uint64_t records_max);
 
+// As fail(); of a refusal by the policy it also says whom to ask.
+int fail_query(const Global& global, const Error& error);
+
 void show_records(const Global& global, const v1::Collection& schema,
                   const v1::FindResponse& response, bool explain);
 

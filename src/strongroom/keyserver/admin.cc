@@ -3,6 +3,7 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
+#include <set>
 
 #include "strongroom/keyserver/key_server.h"
 #include "strongroom/keyserver/unseal.h"
@@ -14,14 +15,39 @@ constexpr size_t kEntriesBytesMax = size_t{8} << 20;
 constexpr uint32_t kLogEntriesDefault = 100;
 constexpr size_t kTilePathMax = 256;
 
-Error no_principal() {
-  return make_error(ErrorCode::kNotFound,
-                    "There is no such principal. `principal list` shows all.");
+// Those whose role a line is about; a line about no role is about everybody who has a grant.
+std::vector<std::string> affected_by(const policy::PolicyDiff& diff, const policy::Engine& engine) {
+  bool everybody = false;
+  std::set<std::string> roles;
+  for (const std::string& line : diff.lines) {
+    const std::string_view path = std::string_view(line).substr(2);
+    if (path.starts_with("roles.")) {
+      // A name may hold dots: every role that it begins with.
+      for (const v1::Role& role : engine.policy().roles()) {
+        if (path.starts_with("roles." + role.name() + ".")) roles.insert(role.name());
+      }
+    } else if (!path.starts_with("contact") && path.find(".title: ") == std::string_view::npos) {
+      everybody = true;
+    }
+  }
+  std::vector<std::string> out;
+  for (const policy::PrincipalEntry* entry : engine.principals()) {
+    const auto of = [&](const v1::Role& role) {
+      return role.name() == entry->principal.role() && !role.grants().empty();
+    };
+    if (entry->principal.disabled()) continue;
+    if (roles.contains(entry->principal.role()) ||
+        (everybody && std::ranges::any_of(engine.policy().roles(), of))) {
+      out.push_back(entry->principal.name());
+    }
+  }
+  return out;
 }
 
-Error no_power() {
+Error is_frozen() {
   return make_error(ErrorCode::kPermissionDenied,
-                    "Your role lacks the power to do this. Ask whoever keeps the policy.");
+                    "You or your role are frozen. Ask whoever keeps the vault safe; to thaw takes "
+                    "several.");
 }
 
 Result<void> check_public_key(const std::string& key) {
@@ -49,12 +75,7 @@ std::string KeyServer::sign_reply(const AdminCall& call, const AdminReply& reply
 
 Result<void> KeyServer::require(const std::string& who,
                                 std::initializer_list<v1::Power> any_of) const {
-  if (ledger_.engine().is_frozen(who)) {
-    return make_error(
-        ErrorCode::kPermissionDenied,
-        "You or your role are frozen. Ask whoever keeps the vault safe; to thaw takes "
-        "several.");
-  }
+  if (ledger_.engine().is_frozen(who)) return is_frozen();
   if (std::any_of(any_of.begin(), any_of.end(),
                   [&](v1::Power power) { return ledger_.engine().has_power(who, power); })) {
     return {};
@@ -62,11 +83,25 @@ Result<void> KeyServer::require(const std::string& who,
   return no_power();
 }
 
+Error KeyServer::no_principal() {
+  return make_error(ErrorCode::kNotFound,
+                    "There is no such principal. `principal list` shows all.");
+}
+
+Error KeyServer::no_power() {
+  return make_error(ErrorCode::kPermissionDenied,
+                    "Your role lacks the power to do this. Ask whoever keeps the policy.");
+}
+
 Result<uint64_t> KeyServer::log_change(const std::string& author, v1::LogItem item,
                                        tlog::EntryType type) {
-  if (failed_) return unavailable();
   item.set_author(author);
-  SR_ASSIGN(const size_t position, stage(type, {&item, 1}, now_ms()));
+  return log_items(type, {&item, 1});
+}
+
+Result<uint64_t> KeyServer::log_items(tlog::EntryType type, std::span<const v1::LogItem> items) {
+  if (failed_) return unavailable();
+  SR_ASSIGN(const size_t position, stage(type, items, now_ms()));
   const auto leaves = log_->commit();
   if (!leaves) {
     failed_ = true;
@@ -101,13 +136,7 @@ Result<v1::StatusResponse> KeyServer::status(const std::string& who,
   out.set_lanes_merged(ledger_.merged_lanes());
   if (const auto& merge = ledger_.merge()) out.set_lanes_merging(merge->sources.size());
   for (const auto& [scope, freeze] : ledger_.engine().freezes().all()) {
-    v1::Frozen& frozen = *out.add_frozen();
-    frozen.set_scope(policy::to_text(scope));
-    frozen.set_to_masked(freeze.to_masked);
-    frozen.set_reason(freeze.reason);
-    frozen.set_author(freeze.author);
-    frozen.set_t_ms(freeze.t_ms);
-    frozen.set_leaf(freeze.leaf);
+    *out.add_frozen() = frozen_view(scope, freeze);
   }
   out.set_disk_full(log_->full());
   if (log_->full()) {
@@ -155,6 +184,16 @@ Result<v1::ApplyCollectionResponse> KeyServer::apply_collection(
     SR_TRY(policy::check_collection_change(old->definition, next));
   }
   next.set_revision(revision + 1);
+  // A new one opens nothing: nobody has a grant on it yet.
+  if (old != nullptr) {
+    v1::ApprovalRequest asked;
+    *asked.mutable_collection() = next;
+    asked.set_base(old->leaf);
+    *out.mutable_collection() = std::move(next);
+    SR_ASSIGN(const uint64_t id, propose(who, std::move(asked), request.reason()));
+    out.set_request(id);
+    return out;
+  }
   v1::LogItem item;
   *item.mutable_collection() = next;
   SR_ASSIGN(const uint64_t leaf, log_change(who, std::move(item)));
@@ -185,21 +224,12 @@ Result<v1::ApplyPolicyResponse> KeyServer::apply_policy(const std::string& who,
                       "Read it again.",
                       old.version());
   }
-  SR_ASSIGN(const auto compiled, policy::compile_policy(next, ledger_.definitions()));
-  for (const policy::PrincipalEntry* entry : engine.principals()) {
-    if (!entry->principal.disabled() && !compiled.roles.contains(entry->principal.role())) {
-      return make_error(ErrorCode::kFailedPrecondition,
-                        "The new policy lacks a role that principals hold. Keep the role, or "
-                        "disable them first.");
-    }
-  }
-  if (!engine.anyone_manages_policy(compiled)) {
-    return make_error(ErrorCode::kFailedPrecondition,
-                      "Nobody could change the policy after this. Leave MANAGE_POLICY with a role "
-                      "that someone holds.");
-  }
+  SR_TRY(check_policy(next));
+  policy::PolicyDiff diff = policy::diff_policies(old, next);
   v1::ApplyPolicyResponse out;
-  for (std::string& line : policy::diff_policies(old, next)) out.add_changes(std::move(line));
+  for (std::string& name : affected_by(diff, engine)) out.add_affected(std::move(name));
+  for (std::string& line : diff.lines) out.add_changes(std::move(line));
+  out.set_widens(diff.widens);
   out.set_version(old.version());
   out.set_leaf(ledger_.policy_leaf());
   out.set_changed(!out.changes().empty());
@@ -207,6 +237,14 @@ Result<v1::ApplyPolicyResponse> KeyServer::apply_policy(const std::string& who,
   next.set_version(old.version() + 1);
   out.set_version(next.version());
   if (request.dry_run()) return out;
+  if (diff.widens) {
+    v1::ApprovalRequest asked;
+    *asked.mutable_policy() = std::move(next);
+    asked.set_base(ledger_.policy_leaf());
+    SR_ASSIGN(const uint64_t id, propose(who, std::move(asked), request.reason()));
+    out.set_request(id);
+    return out;
+  }
   v1::LogItem item;
   *item.mutable_policy() = std::move(next);
   SR_ASSIGN(const uint64_t leaf, log_change(who, std::move(item)));
@@ -238,14 +276,14 @@ Result<v1::AddPrincipalResponse> KeyServer::add_principal(const std::string& who
     return make_error(ErrorCode::kAlreadyExists,
                       "There is a principal of this name. Choose another, or use rekey.");
   }
-  v1::LogItem item;
-  v1::Principal& principal = *item.mutable_principal();
+  v1::ApprovalRequest asked;
+  v1::Principal& principal = *asked.mutable_principal();
   principal.set_name(request.name());
   principal.set_role(request.role());
   principal.set_public_key(request.public_key());
   v1::AddPrincipalResponse out;
-  SR_ASSIGN(const uint64_t leaf, log_change(who, std::move(item)));
-  out.set_leaf(leaf);
+  SR_ASSIGN(const uint64_t id, propose(who, std::move(asked), request.reason()));
+  out.set_request(id);
   return out;
 }
 
@@ -259,6 +297,18 @@ Result<v1::ListPrincipalsResponse> KeyServer::list_principals(
   return out;
 }
 
+// One person who keeps the principals could otherwise end all approving.
+Result<void> KeyServer::check_approvers_without(const std::string& name) const {
+  const policy::Engine& engine = ledger_.engine();
+  auto left = engine.approvers();
+  if (std::erase(left, name) == 0 || left.size() >= engine.approvals_needed()) return {};
+  return make_error(
+      ErrorCode::kFailedPrecondition,
+      "Fewer approvers than it takes would be left (the number is how many it takes). "
+      "Add another first; `freeze` cuts this one off meanwhile.",
+      engine.approvals_needed());
+}
+
 Result<v1::DisablePrincipalResponse> KeyServer::disable_principal(
     const std::string& who, const v1::DisablePrincipalRequest& request) {
   SR_TRY(require(who, {v1::MANAGE_PRINCIPALS}));
@@ -267,6 +317,7 @@ Result<v1::DisablePrincipalResponse> KeyServer::disable_principal(
   v1::DisablePrincipalResponse out;
   out.set_leaf(entry->leaf);
   if (entry->principal.disabled()) return out;
+  SR_TRY(check_approvers_without(request.name()));
   v1::LogItem item;
   *item.mutable_principal() = entry->principal;
   item.mutable_principal()->set_disabled(true);
@@ -279,11 +330,30 @@ Result<v1::RekeyPrincipalResponse> KeyServer::rekey_principal(
     const std::string& who, const v1::RekeyPrincipalRequest& request) {
   // Everyone may replace an own key: the call itself is signed by the old one.
   if (who != request.name()) SR_TRY(require(who, {v1::MANAGE_PRINCIPALS}));
+  // Else a thief whose key was just frozen would keep the account for when it is thawed.
+  if (ledger_.engine().is_frozen(who)) return is_frozen();
   SR_TRY(check_public_key(request.public_key()));
   const policy::PrincipalEntry* entry = ledger_.engine().principal(request.name());
   if (entry == nullptr) return no_principal();
   v1::RekeyPrincipalResponse out;
   out.set_leaf(entry->leaf);
+  if (who != request.name()) {
+    // Whoever chooses somebody's key can be them. The old one may be stolen: that ends now.
+    if (!entry->principal.disabled()) {
+      v1::DisablePrincipalRequest disable;
+      disable.set_name(request.name());
+      SR_TRY(disable_principal(who, disable));
+    }
+    v1::ApprovalRequest asked;
+    *asked.mutable_principal() = entry->principal;
+    asked.mutable_principal()->set_public_key(request.public_key());
+    asked.mutable_principal()->set_disabled(false);
+    asked.set_base(entry->leaf);
+    out.set_leaf(entry->leaf);
+    SR_ASSIGN(const uint64_t id, propose(who, std::move(asked), request.reason()));
+    out.set_request(id);
+    return out;
+  }
   if (entry->principal.public_key() == request.public_key()) return out;
   v1::LogItem item;
   *item.mutable_principal() = entry->principal;

@@ -43,11 +43,21 @@ Result<v1::FreezeResponse> KeyServer::freeze_by_rule(const std::string& author,
   return out;
 }
 
-Result<v1::ThawResponse> KeyServer::thaw(const std::string&, const v1::ThawRequest& request) {
+Result<v1::ThawResponse> KeyServer::thaw(const std::string& who, const v1::ThawRequest& request) {
+  const policy::Engine& engine = ledger_.engine();
+  // A frozen one may ask, or a freeze of everyone who can could never end.
+  if (!engine.has_power(who, v1::FREEZE) && !engine.has_power(who, v1::APPROVE)) return no_power();
   SR_ASSIGN(const policy::Scope scope, policy::parse_scope(request.scope()));
-  if (ledger_.engine().freezes().find(scope) == nullptr) return v1::ThawResponse();
-  return make_error(ErrorCode::kFailedPrecondition,
-                    "To thaw takes several approvers, which this version cannot ask yet.");
+  v1::ThawResponse out;
+  const policy::Freeze* freeze = engine.freezes().find(scope);
+  if (freeze == nullptr) return out;
+  v1::ApprovalRequest asked;
+  asked.set_thaw(policy::to_text(scope));
+  asked.set_base(freeze->leaf);
+  SR_ASSIGN(const uint64_t id, propose(who, std::move(asked), request.reason()));
+  out.set_leaf(freeze->leaf);
+  out.set_request(id);
+  return out;
 }
 
 }  // namespace strongroom::keyserver

@@ -199,12 +199,13 @@ TEST_F(AdminTest, ApplyingACollectionIsIdempotentAndSurvives) {
   request.mutable_collection()->set_title("People");
   const auto changed = vault_.server().apply_collection("operator", request);
   ASSERT_TRUE(changed);
-  EXPECT_TRUE(changed->changed());
+  EXPECT_FALSE(changed->changed()) << "not yet";
   EXPECT_EQ(changed->collection().revision(), 2u);
+  vault_.approve(changed->request());
   ASSERT_TRUE(vault_.open());
   unchanged = vault_.server().apply_collection("operator", request);
   EXPECT_FALSE(unchanged->changed());
-  EXPECT_EQ(unchanged->leaf(), changed->leaf());
+  EXPECT_EQ(unchanged->request(), 0u) << "there is nothing left to ask";
   request.mutable_collection()->set_revision(1);
   EXPECT_EQ(vault_.server().apply_collection("operator", request).error().code,
             ErrorCode::kConflict);
@@ -236,6 +237,9 @@ TEST_F(AdminTest, ApplyingAPolicyShowsWhatChanges) {
   applied = vault_.server().apply_policy("officer", request);
   ASSERT_TRUE(applied);
   EXPECT_EQ(applied->version(), 2u);
+  EXPECT_TRUE(applied->widens());
+  EXPECT_FALSE(vault_.server().log_entries("operator", {})) << "not yet";
+  vault_.approve(applied->request());
   EXPECT_TRUE(vault_.server().log_entries("operator", {}));
   EXPECT_EQ(vault_.server().apply_policy("officer", request).error().code, ErrorCode::kConflict);
   ASSERT_TRUE(vault_.open());
@@ -262,6 +266,7 @@ TEST_F(AdminTest, PrincipalsAreAddedOnceAndEachChangeNamesItsAuthor) {
   request.set_public_key(std::string(32, 'k'));
   const auto added = vault_.server().add_principal("operator", request);
   ASSERT_TRUE(added);
+  vault_.approve(added->request());
   EXPECT_EQ(vault_.server().add_principal("operator", request).error().code,
             ErrorCode::kAlreadyExists);
   request.set_name("Third");
@@ -273,11 +278,14 @@ TEST_F(AdminTest, PrincipalsAreAddedOnceAndEachChangeNamesItsAuthor) {
   request.set_public_key("short");
   EXPECT_FALSE(vault_.server().add_principal("operator", request));
   v1::LogEntriesRequest entries;
-  entries.set_first(added->leaf());
+  entries.set_first(4);  // Start, founding, request, first approval.
   const auto logged = vault_.server().log_entries("officer", entries);
   ASSERT_TRUE(logged);
   v1::LogItem item;
+  ASSERT_EQ(logged->entries(0).items_size(), 2);
   ASSERT_TRUE(item.ParseFromString(logged->entries(0).items(0)));
+  EXPECT_EQ(item.author(), "approver2");
+  ASSERT_TRUE(item.ParseFromString(logged->entries(0).items(1)));
   EXPECT_EQ(item.author(), "operator");
   EXPECT_EQ(item.principal().name(), "second");
 }
@@ -301,7 +309,7 @@ TEST_F(AdminTest, TheRevisionGrowsWithEachChangeOfDefinitions) {
 TEST_F(AdminTest, StatusCountsAndTheLogIsReadInPages) {
   const auto status = vault_.server().status("operator", {});
   ASSERT_TRUE(status);
-  EXPECT_EQ(status->principals(), 3u);
+  EXPECT_EQ(status->principals(), 6u);
   EXPECT_EQ(status->collections(), 2u);
   EXPECT_EQ(status->log_size(), 2u);
   EXPECT_EQ(status->checkpoint_size(), 2u);

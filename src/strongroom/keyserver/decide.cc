@@ -50,8 +50,8 @@ policy::Ask ask_under(const v1::Ticket& ticket, v1::Action action) {
 }
 
 // The first item of an entry.
-void fill_ticket(const TicketRecord& record, const std::string& request_id, uint64_t charge,
-                 v1::LogItem& out) {
+void fill_ticket(const policy::Engine& engine, const TicketRecord& record,
+                 const std::string& request_id, uint64_t charge, v1::LogItem& out) {
   v1::TicketItem& item = *out.mutable_ticket();
   const v1::Ticket& ticket = record.ticket();
   if (!record.logged()) item.set_ticket(record.signed_ticket().SerializeAsString());
@@ -62,6 +62,8 @@ void fill_ticket(const TicketRecord& record, const std::string& request_id, uint
   item.set_case_reference(ticket.case_reference());
   item.set_collection(ticket.collection());
   item.set_charge(charge);
+  item.set_gateway(ticket.gateway());
+  item.set_emergency(engine.is_emergency(ticket.purpose()));
 }
 
 }  // namespace
@@ -106,7 +108,14 @@ Result<void> KeyServer::decide(const v1::Call& call, uint64_t now, Pending& pend
 Result<TicketRecord*> KeyServer::admit(const v1::SignedTicket& ticket, Bytes request_id,
                                        uint64_t now) {
   if (request_id.size() != kRequestIdSize) return invalid("A request id is 16 bytes.");
-  return ledger_.tickets().admit(ticket, now);
+  SR_ASSIGN(TicketRecord * record, ledger_.tickets().admit(ticket, now));
+  if (ledger_.engine().is_emergency(record->ticket().purpose()) &&
+      ledger_.history().review_overdue(record->ticket().principal(), now)) {
+    return make_error(ErrorCode::kPermissionDenied,
+                      "An earlier emergency use of yours has waited three days for its review. Ask "
+                      "whoever reads the log to review it.");
+  }
+  return record;
 }
 
 Result<void> KeyServer::reserve_reply(size_t bytes) {
@@ -141,7 +150,7 @@ Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, 
   pending.lanes = collection->live_lanes;
   pending.generation = ledger_.generation();
   std::vector<v1::LogItem> items(1 + terms);
-  fill_ticket(*record, call.request_id(), 1, items[0]);
+  fill_ticket(ledger_.engine(), *record, call.request_id(), 1, items[0]);
   items[0].mutable_ticket()->set_request_hash(call.request_hash().substr(0, kLoggedHashSize));
   for (size_t i = 0; i < terms; ++i) {
     v1::TokenItem& item = *items[1 + i].mutable_token();
@@ -177,7 +186,10 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
   const RequestRef request{as_bytes(call.request_id()), as_bytes(call.request_hash())};
   policy::Ask ask = ask_under(record->ticket(), call.get() ? v1::GET : v1::FIND);
   ask.groups = call.groups();
-  ask.amounts.records = count;
+  const uint64_t free =
+      ledger_.engine().free_repeats(record->ticket().principal(), records, call.groups(), now);
+  ask.amounts.records = count - free;
+  ask.amounts.repeats = free;
   ask.records_before = record->released(request.id);
   SR_TRY(ledger_.engine().decide(ask, now));
   SR_TRY(record->check_release(request, records, call.get()));
@@ -199,8 +211,9 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
       reserve_reply(count * static_cast<size_t>(std::popcount(call.groups())) * RecordKey::kSize));
 
   std::vector<v1::LogItem> items(1 + count);
-  fill_ticket(*record, call.request_id(), count, items[0]);
+  fill_ticket(ledger_.engine(), *record, call.request_id(), count, items[0]);
   items[0].mutable_ticket()->set_request_hash(call.request_hash().substr(0, kLoggedHashSize));
+  items[0].mutable_ticket()->set_free(free);
   for (size_t i = 0; i < count; ++i) {
     const auto& asked = call.items(static_cast<int>(i));
     v1::ReleaseItem& item = *items[1 + i].mutable_release();
@@ -240,7 +253,7 @@ Result<void> KeyServer::decide_grant(const v1::GrantCall& call, uint64_t now, Pe
   pending.collection = record->collection();
   pending.versions = {ledger_.next_u()};
   v1::LogItem items[2];
-  fill_ticket(*record, call.request_id(), pending.count, items[0]);
+  fill_ticket(ledger_.engine(), *record, call.request_id(), pending.count, items[0]);
   v1::GrantItem& item = *items[1].mutable_grant();
   item.set_collection(pending.collection.value);
   item.set_first(pending.first.value);
@@ -265,7 +278,7 @@ Result<void> KeyServer::decide_update_grant(const v1::UpdateGrantCall& call, uin
   SR_TRY(ledger_.engine().decide(ask, now));
 
   std::vector<v1::LogItem> items(1 + count);
-  fill_ticket(*record, call.request_id(), count, items[0]);
+  fill_ticket(ledger_.engine(), *record, call.request_id(), count, items[0]);
   uint64_t next_u = ledger_.next_u();
   for (int i = 0; i < call.items_size(); ++i) {
     const RecordIndex idx{call.items(i).idx()};
@@ -313,7 +326,7 @@ Result<void> KeyServer::decide_open_lane(const v1::OpenLaneCall& call, uint64_t 
   pending.collection = record->collection();
   pending.lane = LaneId{ledger_.next_lane()};
   v1::LogItem items[2];
-  fill_ticket(*record, call.request_id(), 0, items[0]);
+  fill_ticket(ledger_.engine(), *record, call.request_id(), 0, items[0]);
   v1::LaneItem& item = *items[1].mutable_lane();
   item.set_lane(pending.lane.value);
   item.set_collection(pending.collection.value);
@@ -390,7 +403,7 @@ Result<void> KeyServer::decide_unique_tokens(const v1::UniqueTokensCall& call, u
 
   pending.collection = record->collection();
   std::vector<v1::LogItem> items(1 + terms);
-  fill_ticket(*record, call.request_id(), terms, items[0]);
+  fill_ticket(ledger_.engine(), *record, call.request_id(), terms, items[0]);
   for (size_t i = 0; i < terms; ++i) {
     v1::TokenItem& item = *items[1 + i].mutable_token();
     item.set_h_w(call.h_w(static_cast<int>(i)));

@@ -119,7 +119,23 @@ class KeyServer {
   // The same by a rule of the key server's own, which needs no power: `author` names the rule.
   Result<v1::FreezeResponse> freeze_by_rule(const std::string& author,
                                             const v1::FreezeRequest& request);
+  // What widens access - these and the calls above - waits for several signatures: the response
+  // then has the id of a request.
   Result<v1::ThawResponse> thaw(const std::string& who, const v1::ThawRequest& request);
+  Result<v1::ListRequestsResponse> list_requests(const std::string& who,
+                                                 const v1::ListRequestsRequest& request);
+  //   kConflict  It was the last signature needed, but what it would replace has changed.
+  Result<v1::SignRequestResponse> sign_request(const std::string& who,
+                                               const v1::SignRequestRequest& request);
+  Result<v1::WithdrawRequestResponse> withdraw_request(const std::string& who,
+                                                       const v1::WithdrawRequestRequest& request);
+  Result<v1::MeResponse> me(const std::string& who, const v1::MeRequest& request);
+  Result<v1::ReviewAccessResponse> review_access(const std::string& who,
+                                                 const v1::ReviewAccessRequest& request);
+  Result<v1::ListEmergenciesResponse> list_emergencies(
+      const std::string& who, const v1::ListEmergenciesRequest& request) const;
+  Result<v1::ReviewEmergenciesResponse> review_emergencies(
+      const std::string& who, const v1::ReviewEmergenciesRequest& request);
   Result<v1::LogCheckpointResponse> log_checkpoint(const std::string& who,
                                                    const v1::LogCheckpointRequest& request) const;
   Result<v1::LogTileResponse> log_tile(const std::string& who,
@@ -144,6 +160,20 @@ class KeyServer {
                               tlog::EntryType type = tlog::EntryType::kPolicy);
   Result<void> require(const std::string& who, std::initializer_list<v1::Power> any_of) const;
   static Error unavailable();
+  // The same for several items, which are folded in together.
+  Result<uint64_t> log_items(tlog::EntryType type, std::span<const v1::LogItem> items);
+  // Logs a request for what several must sign; its id. One that asks the same is found again.
+  Result<uint64_t> propose(const std::string& who, v1::ApprovalRequest request,
+                           const std::string& reason);
+  // Whether it may replace the policy, as far as the vault goes on to be governed.
+  Result<policy::CompiledPolicy> check_policy(const v1::Policy& next) const;
+  Result<void> check_approvers_without(const std::string& name) const;
+  Result<v1::LogItem> change_of(const v1::ApprovalRequest& request) const;
+  std::string collection_name(CollectionId id) const;
+  v1::UseLine use_line(const Use& use) const;
+  static v1::Frozen frozen_view(const policy::Scope& scope, const policy::Freeze& freeze);
+  static Error no_power();
+  static Error no_principal();
   static Result<void> check_reason(const std::string& reason);
 
   // Decide and stage. An error means nothing was staged.

@@ -113,6 +113,26 @@ void lookups_cpu(benchmark::State& state) {
 BENCHMARK(lookups_real)->Arg(1)->Arg(8)->Arg(32)->UseRealTime();
 BENCHMARK(lookups_cpu)->Arg(1)->Arg(8)->Arg(32)->UseRealTime();
 
+// A start: the whole log read, opened, checked and folded into the ledger.
+void replay(benchmark::State& state) {
+  TestVault vault;
+  for (auto& grant : *vault.founding().policy.mutable_roles(0)->mutable_grants()) {
+    grant.mutable_budget()->set_searches_per_hour(1'000'000'000);
+    grant.mutable_budget()->set_searches_per_day(1'000'000'000);
+  }
+  SR_CHECK(vault.create().has_value(), "a vault");
+  for (int64_t done = 0; done < state.range(0); done += 1000) {
+    const auto ticket = vault.ticket();
+    v1::CallBatch batch;
+    for (int i = 0; i < 1000; ++i) *batch.add_calls() = tokens_call(ticket, {}, {fresh(16)});
+    SR_CHECK(vault.server().handle(std::move(batch)).replies(999).has_tokens(), "answered");
+    vault.clock().advance_ms(600'000);
+  }
+  for (auto _ : state) SR_CHECK(vault.open().has_value(), "opened");
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(replay)->Arg(200'000)->Unit(benchmark::kMillisecond)->Iterations(3)->UseRealTime();
+
 void grants(benchmark::State& state) {
   NoSyncFiles files;
   TestVault vault(files);

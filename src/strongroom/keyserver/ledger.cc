@@ -96,13 +96,16 @@ Result<void> Ledger::apply(EntryType type, uint64_t leaf, uint64_t t_ms,
       }
       break;
     case EntryType::kRelease:
-      applied = apply_release(items, t_ms);
+      applied = apply_release(items, leaf, t_ms);
       break;
     case EntryType::kToken:
       applied = apply_token(items, leaf, t_ms);
       break;
     case EntryType::kGrant:
       applied = apply_grant(items, leaf, t_ms);
+      break;
+    case EntryType::kApproval:
+      applied = apply_approval(items, leaf, t_ms);
       break;
     case EntryType::kFreeze:
       for (const v1::LogItem& item : items) {
@@ -150,7 +153,58 @@ Result<void> Ledger::apply_freeze(const v1::LogItem& item, uint64_t leaf, uint64
   return {};
 }
 
-Result<void> Ledger::apply_release(std::span<const v1::LogItem> items, uint64_t t_ms) {
+// One step of a request, and with the last one needed what it asked for.
+Result<void> Ledger::apply_approval(std::span<const v1::LogItem> items, uint64_t leaf,
+                                    uint64_t t_ms) {
+  const std::string& who = items[0].author();
+  if (items[0].has_review()) {
+    for (const uint64_t reviewed : items[0].review().leaves()) history_.reviewed(reviewed);
+    return {};
+  }
+  if (!items[0].has_approval()) return foreign(leaf);
+  const v1::ApprovalItem& step = items[0].approval();
+  const auto* entry = engine_.principal(who);
+  bool fits = false;
+  switch (step.step()) {
+    case v1::ApprovalItem::OPENED: {
+      SR_ASSIGN(auto request, policy::parse_approval_request(step.bytes(), vault_));
+      fits =
+          request.id() == step.request() && approvals_.open(std::move(request), step.bytes(), leaf);
+      break;
+    }
+    case v1::ApprovalItem::APPROVED:
+      fits = entry != nullptr && step.done() == (items.size() > 1) &&
+             approvals_.approve(step.request(), {who, entry->generation}, step.done(), leaf);
+      break;
+    case v1::ApprovalItem::DENIED:
+      fits = approvals_.close(step.request(), policy::RequestState::End::kDenied, who, leaf);
+      break;
+    case v1::ApprovalItem::WITHDRAWN:
+      fits = approvals_.close(step.request(), policy::RequestState::End::kWithdrawn, who, leaf);
+      break;
+    default:
+      break;
+  }
+  if (!fits) return foreign(leaf);
+  for (const v1::LogItem& item : items.subspan(1)) {
+    SR_TRY(item.has_freeze() ? apply_freeze(item, leaf, t_ms) : apply_definition(item, leaf));
+  }
+  return {};
+}
+
+void Ledger::charge(const v1::TicketItem& ticket, const policy::Amounts& amounts, EntryType type,
+                    uint64_t leaf, uint64_t t_ms) {
+  const CollectionId collection{ticket.collection()};
+  engine_.charge({ticket.principal(), ticket.purpose(), ticket.gateway(), collection, amounts},
+                 t_ms);
+  history_.add(
+      ticket.principal(),
+      {leaf, t_ms, type, ticket.purpose(), ticket.case_reference(), collection, ticket.charge()},
+      ticket.emergency());
+}
+
+Result<void> Ledger::apply_release(std::span<const v1::LogItem> items, uint64_t leaf,
+                                   uint64_t t_ms) {
   if (!items[0].has_ticket()) return foreign(0);
   const v1::TicketItem& ticket = items[0].ticket();
   records_.clear();
@@ -158,11 +212,14 @@ Result<void> Ledger::apply_release(std::span<const v1::LogItem> items, uint64_t 
     if (!item.has_release()) return foreign(0);
     const RecordIndex idx{item.release().idx()};
     counters_.increment(idx);
+    engine_.note_opened(ticket.principal(), idx, item.release().groups(), t_ms);
     records_.push_back(idx);
   }
   tickets_.note(ticket, TicketBook::Kind::kRelease, records_);
-  engine_.charge(ticket.principal(), ticket.purpose(), CollectionId{ticket.collection()},
-                 {.records = ticket.charge()}, t_ms);
+  charge(ticket,
+         {.records = ticket.charge() - std::min(ticket.charge(), ticket.free()),
+          .repeats = ticket.free()},
+         EntryType::kRelease, leaf, t_ms);
   return {};
 }
 
@@ -183,8 +240,7 @@ Result<void> Ledger::apply_token(std::span<const v1::LogItem> items, uint64_t le
     amounts.searches = ticket.charge();
   }
   tickets_.note(ticket, unique ? TicketBook::Kind::kOther : TicketBook::Kind::kSearch, {});
-  engine_.charge(ticket.principal(), ticket.purpose(), CollectionId{ticket.collection()}, amounts,
-                 t_ms);
+  charge(ticket, amounts, EntryType::kToken, leaf, t_ms);
   return {};
 }
 
@@ -193,8 +249,7 @@ Result<void> Ledger::apply_grant(std::span<const v1::LogItem> items, uint64_t le
   if (items[0].has_ticket()) {
     const v1::TicketItem& ticket = items[0].ticket();
     tickets_.note(ticket, TicketBook::Kind::kOther, {});
-    engine_.charge(ticket.principal(), ticket.purpose(), CollectionId{ticket.collection()},
-                   {.writes = ticket.charge()}, t_ms);
+    charge(ticket, {.writes = ticket.charge()}, EntryType::kGrant, leaf, t_ms);
     items = items.subspan(1);
   }
   for (const v1::LogItem& item : items) {

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "strongroom/keyserver/history.h"
 #include "strongroom/keyserver/tickets.h"
 #include "strongroom/policy/engine.h"
 #include "strongroom/tlog/release_log.h"
@@ -86,6 +87,8 @@ class Ledger {
   policy::Engine& engine() { return engine_; }
   const policy::Engine& engine() const { return engine_; }
   TicketBook& tickets() { return tickets_; }
+  const policy::Approvals& approvals() const { return approvals_; }
+  const History& history() const { return history_; }
   const ReleaseCounters& counters() const { return counters_; }
 
   const std::map<uint32_t, CollectionInfo>& collections() const { return collections_; }
@@ -111,7 +114,10 @@ class Ledger {
  private:
   Result<void> apply_definition(const v1::LogItem& item, uint64_t leaf);
   Result<void> apply_freeze(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
-  Result<void> apply_release(std::span<const v1::LogItem> items, uint64_t t_ms);
+  Result<void> apply_approval(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
+  void charge(const v1::TicketItem& ticket, const policy::Amounts& amounts, tlog::EntryType type,
+              uint64_t leaf, uint64_t t_ms);
+  Result<void> apply_release(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_token(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_grant(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_grant_item(const v1::GrantItem& item, uint64_t leaf, uint64_t t_ms);
@@ -121,6 +127,8 @@ class Ledger {
 
   ByteArray<16> vault_;
   policy::Engine engine_;
+  policy::Approvals approvals_;
+  History history_;
   TicketBook tickets_;
   ReleaseCounters counters_;
   std::map<uint32_t, CollectionInfo> collections_;

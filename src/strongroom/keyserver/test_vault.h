@@ -115,6 +115,9 @@ inline v1::Policy test_policy() {
   officer.add_powers(v1::MANAGE_POLICY);
   officer.add_powers(v1::READ_LOG);
   officer.add_powers(v1::FREEZE);
+  v1::Role& approver = *policy.add_roles();
+  approver.set_name("approver");
+  approver.add_powers(v1::APPROVE);
   return policy;
 }
 
@@ -133,11 +136,16 @@ class TestVault {
       : files_(files), temp_(on_disk), root_(crypto::random_secret<SealingKey>()) {
     options_ = {temp_.path() + "/keyserver", temp_.path() + "/keyserver-mirror", "test",
                 crypto::sha256(as_bytes(compactor_credential_))};
-    for (const char* name : {"clerk", "operator", "officer"}) {
+    for (const auto& [name, role] : {std::pair{"clerk", "clerk"},
+                                     {"operator", "operator"},
+                                     {"officer", "officer"},
+                                     {"approver1", "approver"},
+                                     {"approver2", "approver"},
+                                     {"approver3", "approver"}}) {
       const auto key = keys_.emplace(name, crypto::SigningKey::generate()).first;
       v1::Principal& principal = founding_.principals.emplace_back();
       principal.set_name(name);
-      principal.set_role(name);
+      principal.set_role(role);
       principal.set_public_key(std::string(as_text(key->second.public_key())));
     }
     founding_.collections = {test_collection(kPerson, "person"),
@@ -195,6 +203,27 @@ class TestVault {
     ByteArray<16> id{};
     SR_CHECK(from_hex(server_->vault_file().vault(), id), "a vault id");
     return id;
+  }
+
+  // One approver's signature on a request, or against it.
+  Result<v1::RequestView> sign(const std::string& who, uint64_t id, bool deny = false) {
+    v1::ListRequestsRequest list;
+    list.set_id(id);
+    SR_ASSIGN(const auto listed, server_->list_requests(who, list));
+    v1::SignRequestRequest request;
+    request.set_id(id);
+    request.set_deny(deny);
+    const auto decision = deny ? policy::Decision::kDeny : policy::Decision::kApprove;
+    const std::string message = policy::approval_message(decision, listed.requests(0).request());
+    request.set_signature(std::string(as_text(key(who).sign(as_bytes(message)))));
+    SR_ASSIGN(const auto response, server_->sign_request(who, request));
+    return response.request();
+  }
+  // By as many as it takes.
+  void approve(uint64_t id) {
+    SR_CHECK(sign("approver1", id).has_value(), "a first approval");
+    const auto last = sign("approver2", id);
+    SR_CHECK(last.has_value() && last->state() == v1::RequestView::DONE, "a second approval");
   }
 
   v1::Reply call(const v1::Call& call) {

@@ -60,5 +60,7 @@ uint64_t SlidingWindow<kBucketMs, kBuckets>::used(uint64_t t_ms) {
 
 template class SlidingWindow<60'000, 61>;
 template class SlidingWindow<1'800'000, 49>;
+template class SlidingWindow<43'200'000, 61>;
+template class SlidingWindow<86'400'000, 91>;
 
 }  // namespace strongroom::policy

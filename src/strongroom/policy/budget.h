@@ -42,5 +42,7 @@ class SlidingWindow {
 
 using HourWindow = SlidingWindow<60'000, 61>;
 using DayWindow = SlidingWindow<1'800'000, 49>;
+using MonthWindow = SlidingWindow<43'200'000, 61>;    // 30 days.
+using QuarterWindow = SlidingWindow<86'400'000, 91>;  // 90 days: what access reviews look at.
 
 }  // namespace strongroom::policy

@@ -1,6 +1,7 @@
 #include "strongroom/policy/engine.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace strongroom::policy {
 namespace {
@@ -35,6 +36,7 @@ Result<void> Engine::set_policy(const v1::Policy& policy,
                                 std::span<const v1::Collection> collections, Problem* problem) {
   SR_ASSIGN(compiled_, compile_policy(policy, collections, problem));
   policy_ = policy;
+  repeats_.set_window(compiled_.repeat_free_ms);
   collection_names_.clear();
   for (const v1::Collection& c : collections) collection_names_.emplace(c.id(), c.name());
   return {};
@@ -86,6 +88,11 @@ Party Engine::party(std::string_view principal, std::string_view role, std::stri
           gateway};
 }
 
+bool Engine::is_emergency(std::string_view purpose) const {
+  const auto it = compiled_.purposes.find(purpose);
+  return it != compiled_.purposes.end() && it->second.emergency;
+}
+
 bool Engine::is_frozen(std::string_view name) const {
   const PrincipalEntry* entry = principal(name);
   if (entry == nullptr) return false;
@@ -126,13 +133,32 @@ Result<Clearance> Engine::clear(const Holder& holder) const {
   return Clearance();
 }
 
-Engine::Meters* Engine::find_meters(std::string_view principal, std::string_view purpose,
-                                    CollectionId collection) {
-  const auto p = numbers_.find(principal);
-  const auto q = numbers_.find(purpose);
-  if (p == numbers_.end() || q == numbers_.end()) return nullptr;
-  const auto it = meters_.find({p->second, q->second, collection.value});
-  return it == meters_.end() ? nullptr : it->second.get();
+std::vector<std::string> Engine::approvers(const CompiledPolicy* policy) const {
+  const NameMap<CompiledRole>& roles = (policy != nullptr ? *policy : compiled_).roles;
+  std::vector<std::string> out;
+  for (const auto& [name, entry] : principals_) {
+    const auto role = roles.find(entry.principal.role());
+    if (!entry.principal.disabled() && role != roles.end() &&
+        (role->second.powers >> v1::APPROVE & 1) != 0) {
+      out.push_back(name);
+    }
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+std::optional<uint32_t> Engine::number_of(std::string_view name) const {
+  const auto it = numbers_.find(name);
+  if (it == numbers_.end()) return std::nullopt;
+  return it->second;
+}
+
+uint32_t Engine::make_number(std::string_view name) {
+  if (const auto known = number_of(name)) return *known;
+  const auto number = static_cast<uint32_t>(names_.size());
+  numbers_.emplace(name, number);
+  names_.emplace_back(name);
+  return number;
 }
 
 Result<void> Engine::decide(const Ask& ask, uint64_t t_ms) {
@@ -165,8 +191,23 @@ Result<void> Engine::decide(const Ask& ask, uint64_t t_ms) {
     return denied("Your role may not use this collection for this purpose.");
   }
   const CompiledGrant& grant = found->second;
-  if (purpose->second && is_blank(ask.case_reference)) {
+  const bool no_case = is_blank(ask.case_reference);
+  if (purpose->second.case_required && no_case) {
     return denied("This purpose needs a case reference. Name the case with --case.");
+  }
+  const auto& patterns = purpose->second.case_patterns;
+  if (!no_case && !patterns.empty() &&
+      std::none_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+        return matches_case(pattern, ask.case_reference);
+      })) {
+    return denied(
+        "The case reference does not look like one of this purpose. `policy show` has its "
+        "case_patterns: # is a digit, ? a letter.");
+  }
+  if (!grant.opening.open(t_ms)) {
+    Error error = denied("This purpose is not open to your role at this hour.");
+    error.retry_after_ms = static_cast<int64_t>(grant.opening.opens_in_ms(t_ms));
+    return error;
   }
   if (ask.action == v1::ACTION_UNSPECIFIED || !v1::Action_IsValid(ask.action) ||
       (grant.actions >> ask.action & 1) == 0) {
@@ -176,59 +217,135 @@ Result<void> Engine::decide(const Ask& ask, uint64_t t_ms) {
     return denied(
         "Your role may not open some of the fields asked for. Ask for fewer, or --masked.");
   }
-  const Amounts& amounts = ask.amounts;
-  if (amounts.records > grant.records_per_query ||
-      ask.records_before > grant.records_per_query - amounts.records) {
+  const uint64_t opened = ask.amounts.records + ask.amounts.repeats;
+  if (opened > grant.records_per_query || ask.records_before > grant.records_per_query - opened) {
     return denied(
         "This opens more records in one query than your role may (the number is the most). Lower "
         "the limit or narrow the search.",
         static_cast<int64_t>(grant.records_per_query));
   }
 
-  // Nothing charged yet: an empty set of meters answers the same.
-  Meters none;
-  Meters* meters = find_meters(ask.principal, ask.purpose, ask.collection);
-  if (meters == nullptr) meters = &none;
-  const v1::Budget& budget = grant.budget;
-  if (amounts.records != 0) {
-    SR_TRY(meters->records_day.check(budget.records_per_day(), amounts.records, t_ms));
-    SR_TRY(meters->records_hour.check(budget.records_per_hour(), amounts.records, t_ms));
-  }
-  if (amounts.searches != 0) {
-    SR_TRY(meters->searches_day.check(budget.searches_per_day(), amounts.searches, t_ms));
-    SR_TRY(meters->searches_hour.check(budget.searches_per_hour(), amounts.searches, t_ms));
-  }
-  if (amounts.writes != 0) {
-    SR_TRY(meters->writes_day.check(budget.writes_per_day(), amounts.writes, t_ms));
-  }
-  if (amounts.uniques != 0) {
-    SR_TRY(meters->uniques_day.check(budget.writes_per_day(), amounts.uniques, t_ms));
-  }
-  return {};
+  return check_budgets(ask, grant, t_ms);
 }
 
-void Engine::charge(std::string_view principal, std::string_view purpose, CollectionId collection,
-                    const Amounts& amounts, uint64_t t_ms) {
-  Meters* meters = find_meters(principal, purpose, collection);
-  if (meters == nullptr) {
-    const auto number = [&](std::string_view name) {
-      return numbers_.try_emplace(std::string(name), static_cast<uint32_t>(numbers_.size()))
-          .first->second;
-    };
-    auto& slot = meters_[{number(principal), number(purpose), collection.value}];
-    slot = std::make_unique<Meters>();
-    meters = slot.get();
+// All hold at once; the refusal tells of the one that reopens last.
+Result<void> Engine::check_budgets(const Ask& ask, const CompiledGrant& grant, uint64_t t_ms) {
+  // Nothing charged yet: an empty set of meters answers the same.
+  Meters none;
+  const auto meters_in = [&](auto& map, const auto& key) -> Meters& {
+    const auto it = map.find(key);
+    return it == map.end() ? none : it->second;
+  };
+  const auto principal = number_of(ask.principal);
+  const auto purpose = number_of(ask.purpose);
+  Meters* own = &none;
+  if (principal && purpose) {
+    const auto it = by_purpose_.find({*principal, *purpose, ask.collection.value});
+    if (it != by_purpose_.end()) own = &it->second.meters;
   }
-  if (amounts.records != 0) {
-    meters->records_hour.charge(amounts.records, t_ms);
-    meters->records_day.charge(amounts.records, t_ms);
+  Result<void> worst;
+  const auto check = [&](Meters& meters, const MeterLimits& limits, BudgetScope scope) {
+    keep_later(worst, meters.check(limits, ask.amounts, scope, t_ms));
+  };
+  check(*own, grant.limits, BudgetScope::kPurpose);
+  const CompiledLimits& limits = compiled_.limits;
+  if (limits.principal) {
+    check(principal ? meters_in(by_principal_, *principal) : none, *limits.principal,
+          BudgetScope::kPrincipal);
   }
-  if (amounts.searches != 0) {
-    meters->searches_hour.charge(amounts.searches, t_ms);
-    meters->searches_day.charge(amounts.searches, t_ms);
+  if (limits.gateway) {
+    const auto gateway = number_of(ask.gateway);
+    check(gateway ? meters_in(by_gateway_, *gateway) : none, *limits.gateway,
+          BudgetScope::kGateway);
   }
-  if (amounts.writes != 0) meters->writes_day.charge(amounts.writes, t_ms);
-  if (amounts.uniques != 0) meters->uniques_day.charge(amounts.uniques, t_ms);
+  if (const MeterLimits* of = limits.of_collection(ask.collection)) {
+    check(meters_in(by_collection_, ask.collection.value), *of, BudgetScope::kCollection);
+  }
+  if (limits.vault) check(vault_, *limits.vault, BudgetScope::kVault);
+  return worst;
+}
+
+void Engine::charge(const Charge& charge, uint64_t t_ms) {
+  const uint32_t principal = make_number(charge.principal);
+  const uint32_t purpose = make_number(charge.purpose);
+  PurposeMeters& own = by_purpose_[{principal, purpose, charge.collection.value}];
+  own.meters.charge(charge.amounts, t_ms);
+  for (size_t q = 0; q < kQuantities; ++q) {
+    own.quarter[q].charge(charge.amounts.of(static_cast<Quantity>(q)), t_ms);
+  }
+  by_principal_[principal].charge(charge.amounts, t_ms);
+  by_gateway_[make_number(charge.gateway)].charge(charge.amounts, t_ms);
+  by_collection_[charge.collection.value].charge(charge.amounts, t_ms);
+  vault_.charge(charge.amounts, t_ms);
+}
+
+uint64_t Engine::free_repeats(std::string_view principal, std::span<const RecordIndex> records,
+                              uint32_t groups, uint64_t t_ms) const {
+  const auto number = number_of(principal);
+  return number ? repeats_.free(*number, records, groups, t_ms) : 0;
+}
+
+void Engine::note_opened(std::string_view principal, RecordIndex record, uint32_t groups,
+                         uint64_t t_ms) {
+  repeats_.opened(make_number(principal), record, groups, t_ms);
+}
+
+std::vector<BudgetUse> Engine::budgets_of(std::string_view name, uint64_t t_ms) {
+  std::vector<BudgetUse> out;
+  const PrincipalEntry* entry = principal(name);
+  if (entry == nullptr) return out;
+  const auto role = compiled_.roles.find(entry->principal.role());
+  if (role == compiled_.roles.end()) return out;
+  Meters none;
+  const auto add = [&](Meters& meters, const MeterLimits& limits, BudgetUse use) {
+    for (size_t q = 0; q < kQuantities; ++q) {
+      for (size_t w = 0; w < kWindows; ++w) {
+        use.quantity = static_cast<Quantity>(q);
+        use.window = static_cast<Window>(w);
+        use.most = limits.most[q][w];
+        use.used = meters.used(use.quantity, use.window, t_ms);
+        if (use.most == kNoLimit || (use.most == 0 && use.used == 0)) continue;
+        out.push_back(use);
+      }
+    }
+  };
+  const auto number = number_of(name);
+  for (const auto& [purpose, grants] : role->second.by_purpose) {
+    const auto of = number_of(purpose);
+    for (const auto& [collection, grant] : grants) {
+      Meters* meters = &none;
+      if (number && of) {
+        const auto it = by_purpose_.find({*number, *of, collection.value});
+        if (it != by_purpose_.end()) meters = &it->second.meters;
+      }
+      add(*meters, grant.limits, {BudgetScope::kPurpose, purpose, collection, {}, {}, 0, 0});
+    }
+  }
+  if (compiled_.limits.principal) {
+    const auto it = number ? by_principal_.find(*number) : by_principal_.end();
+    add(it == by_principal_.end() ? none : it->second, *compiled_.limits.principal,
+        {BudgetScope::kPrincipal, {}, {}, {}, {}, 0, 0});
+  }
+  std::stable_sort(out.begin(), out.end(), [](const BudgetUse& a, const BudgetUse& b) {
+    return std::tie(a.scope, a.collection, a.purpose) < std::tie(b.scope, b.collection, b.purpose);
+  });
+  return out;
+}
+
+std::vector<QuarterUse> Engine::quarter_of(std::string_view name, uint64_t t_ms) {
+  std::vector<QuarterUse> out;
+  const auto number = number_of(name);
+  if (!number) return out;
+  for (auto& [key, meters] : by_purpose_) {
+    if (key.principal != *number) continue;
+    QuarterUse use{names_[key.purpose], CollectionId{key.collection}, {}};
+    for (size_t q = 0; q < kQuantities; ++q) use.used[q] = meters.quarter[q].used(t_ms);
+    out.push_back(std::move(use));
+  }
+  std::sort(out.begin(), out.end(), [](const QuarterUse& a, const QuarterUse& b) {
+    return std::tie(a.collection, a.purpose) < std::tie(b.collection, b.purpose);
+  });
+  return out;
 }
 
 }  // namespace strongroom::policy

@@ -10,18 +10,12 @@
 #include <string_view>
 #include <vector>
 
-#include "strongroom/policy/budget.h"
 #include "strongroom/policy/freeze.h"
+#include "strongroom/policy/meters.h"
 #include "strongroom/policy/policy.h"
+#include "strongroom/policy/repeats.h"
 
 namespace strongroom::policy {
-
-struct Amounts {
-  uint64_t records = 0;   // Distinct records opened.
-  uint64_t searches = 0;  // Token requests.
-  uint64_t writes = 0;    // Records imported or changed.
-  uint64_t uniques = 0;   // Unique tokens: an own meter, under the limit of writes.
-};
 
 struct Ask {
   std::string_view principal;
@@ -40,6 +34,33 @@ struct PrincipalEntry {
   uint64_t generation =
       0;  // Changes with the key: what was verified under the old one must be verified again.
   uint64_t leaf = 0;  // Of the last change.
+};
+
+// Who used how much, by which way: what a budget is charged for.
+struct Charge {
+  std::string_view principal;
+  std::string_view purpose;
+  std::string_view gateway;
+  CollectionId collection;
+  Amounts amounts;
+};
+
+// One limit and how much of it is used.
+struct BudgetUse {
+  BudgetScope scope = BudgetScope::kPurpose;
+  std::string purpose;
+  CollectionId collection;
+  Quantity quantity = Quantity::kRecords;
+  Window window = Window::kHour;
+  uint64_t used = 0;
+  uint64_t most = 0;
+};
+
+// What one principal used in 90 days for one purpose of one collection.
+struct QuarterUse {
+  std::string purpose;
+  CollectionId collection;
+  std::array<uint64_t, kQuantities> used{};
 };
 
 // For whom something was decided, until it leaves. Without a principal: for no one in particular,
@@ -80,12 +101,17 @@ class Engine {
   std::vector<const PrincipalEntry*> principals() const;         // By name.
   size_t principal_count() const { return principals_.size(); }
   uint64_t ticket_lifetime_ms_max() const { return compiled_.ticket_lifetime_ms_max; }
+  bool is_emergency(std::string_view purpose) const;
   bool has_role(std::string_view role) const { return compiled_.roles.contains(role); }
 
   // Whether an enabled principal's role holds the power.
   bool has_power(std::string_view principal, v1::Power power) const;
   // Whether, under `next`, some enabled principal could still change the policy.
   bool anyone_manages_policy(const CompiledPolicy& next) const;
+  // Enabled principals whose role holds APPROVE; under `policy`, where given. By name.
+  std::vector<std::string> approvers(const CompiledPolicy* policy = nullptr) const;
+  uint32_t approvals_needed() const { return compiled_.approvals_needed; }
+  uint64_t approval_ms_max() const { return compiled_.approval_ms_max; }
 
   // What is cut off. A change holds for clear() at once, whatever was decided before.
   Freezes& freezes() { return freezes_; }
@@ -106,13 +132,23 @@ class Engine {
   //   kBudgetExhausted   retry_after_ms says when.
   Result<void> decide(const Ask& ask, uint64_t t_ms);
   // Counts what was decided, or what the log says. Names need not exist any more.
-  void charge(std::string_view principal, std::string_view purpose, CollectionId collection,
-              const Amounts& amounts, uint64_t t_ms);
+  void charge(const Charge& charge, uint64_t t_ms);
+  // How many of these cost no budget, since the principal paid for them lately.
+  uint64_t free_repeats(std::string_view principal, std::span<const RecordIndex> records,
+                        uint32_t groups, uint64_t t_ms) const;
+  // A record was opened, as the log says.
+  void note_opened(std::string_view principal, RecordIndex record, uint32_t groups, uint64_t t_ms);
+
+  // Of the purposes that a principal's role may name, and its own over all of them.
+  std::vector<BudgetUse> budgets_of(std::string_view principal, uint64_t t_ms);
+  // By purpose and collection; what was used for purposes that it may no longer name, too.
+  std::vector<QuarterUse> quarter_of(std::string_view principal, uint64_t t_ms);
 
  private:
-  struct Meters {
-    HourWindow records_hour, searches_hour;
-    DayWindow records_day, searches_day, writes_day, uniques_day;
+  // For each principal, purpose and collection.
+  struct PurposeMeters {
+    Meters meters;
+    std::array<QuarterWindow, kQuantities> quarter;
   };
   struct MeterKey {
     uint32_t principal, purpose, collection;
@@ -121,8 +157,9 @@ class Engine {
   struct MeterKeyHash {
     size_t operator()(const MeterKey& key) const;
   };
-  Meters* find_meters(std::string_view principal, std::string_view purpose,
-                      CollectionId collection);
+  std::optional<uint32_t> number_of(std::string_view name) const;
+  uint32_t make_number(std::string_view name);
+  Result<void> check_budgets(const Ask& ask, const CompiledGrant& grant, uint64_t t_ms);
 
   Party party(std::string_view principal, std::string_view role, std::string_view purpose,
               std::string_view gateway, CollectionId collection) const;
@@ -134,7 +171,11 @@ class Engine {
   NameMap<PrincipalEntry> principals_;
   NameMap<uint32_t>
       numbers_;  // Of every name ever charged: keys stay small and survive a change of policy.
-  std::unordered_map<MeterKey, std::unique_ptr<Meters>, MeterKeyHash> meters_;
+  std::vector<std::string> names_;  // By number.
+  std::unordered_map<MeterKey, PurposeMeters, MeterKeyHash> by_purpose_;
+  std::unordered_map<uint32_t, Meters> by_principal_, by_gateway_, by_collection_;
+  Meters vault_;
+  Repeats repeats_;
 };
 
 }  // namespace strongroom::policy

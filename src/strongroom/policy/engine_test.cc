@@ -66,6 +66,10 @@ class EngineTest : public testing::Test {
     return ask;
   }
 
+  void charge(const Ask& ask, uint64_t t_ms) {
+    engine_.charge({ask.principal, ask.purpose, ask.gateway, ask.collection, ask.amounts}, t_ms);
+  }
+
   ErrorCode code(const Ask& ask, uint64_t t_ms = kStart) {
     const auto decided = engine_.decide(ask, t_ms);
     texts_.insert({decided ? "" : decided.error().text, true});
@@ -128,7 +132,7 @@ TEST_F(EngineTest, OverLimitReturnsExhaustedWithAnHourToWait) {
   a.amounts.searches = 1;
   for (int i = 0; i < 5; ++i) {
     ASSERT_TRUE(engine_.decide(a, kStart));
-    engine_.charge("clerk", "service", CollectionId{1}, a.amounts, kStart);
+    charge(a, kStart);
   }
   const auto over = engine_.decide(a, kStart);
   ASSERT_FALSE(over);
@@ -141,7 +145,7 @@ TEST_F(EngineTest, OverLimitReturnsExhaustedWithAnHourToWait) {
 TEST_F(EngineTest, BudgetsAreForEachPrincipalAndPurpose) {
   Ask a = ask();
   a.amounts.searches = 5;
-  engine_.charge("clerk", "service", CollectionId{1}, a.amounts, kStart);
+  charge(a, kStart);
   EXPECT_FALSE(engine_.decide(a, kStart));
   a.purpose = "investigation";
   a.case_reference = "A-17";
@@ -155,14 +159,13 @@ TEST_F(EngineTest, BudgetsAreForEachPrincipalAndPurpose) {
 TEST_F(EngineTest, AChangeOfPolicyKeepsWhatWasCharged) {
   Ask a = ask();
   a.amounts.records = 10;
-  engine_.charge("clerk", "service", CollectionId{1}, {.records = 20}, kStart);
+  charge(a, kStart);
+  charge(a, kStart);
   EXPECT_FALSE(engine_.decide(a, kStart));
   policy_.mutable_roles(0)->mutable_grants(0)->mutable_budget()->set_records_per_hour(30);
   ASSERT_TRUE(engine_.set_policy(policy_, collections_));
   EXPECT_TRUE(engine_.decide(a, kStart));
-  a.amounts.records = 10;
-  a.records_before = 0;
-  engine_.charge("clerk", "service", CollectionId{1}, {.records = 10}, kStart);
+  charge(a, kStart);
   EXPECT_FALSE(engine_.decide(a, kStart));
 }
 
@@ -210,7 +213,7 @@ TEST_F(EngineTest, RandomRequestsNeverExceedAnyBudget) {
     a.amounts.searches = random() % 2;
     if (!engine_.decide(a, now)) continue;
     ++allowed;
-    engine_.charge(a.principal, a.purpose, a.collection, a.amounts, now);
+    charge(a, now);
     auto& list = uses[{std::string(a.principal), std::string(a.purpose)}];
     list.push_back({now, a.amounts.records, a.amounts.searches});
     uint64_t hour_records = 0, hour_searches = 0, day_records = 0, day_searches = 0;

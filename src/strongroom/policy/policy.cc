@@ -18,24 +18,72 @@ std::string at(const std::string& path, const char* list, int index) {
 constexpr uint32_t kReading = 1u << v1::FIND | 1u << v1::GET;
 
 Result<void> check_budget(const v1::Budget& budget, const std::string& path, Problem* problem) {
-  for (const uint64_t limit :
-       {budget.records_per_hour(), budget.records_per_day(), budget.searches_per_hour(),
-        budget.searches_per_day(), budget.writes_per_day()}) {
-    if (limit > kBudgetMax) {
+  for (const auto& most : limits_of(budget).most) {
+    if (most[0] > kBudgetMax || most[1] > kBudgetMax || most[2] > kBudgetMax * 30) {
       return fail(problem, "A budget is larger than the number of records there can be.", path);
     }
-  }
-  if (budget.records_per_hour() > budget.records_per_day() ||
-      budget.searches_per_hour() > budget.searches_per_day()) {
-    return fail(problem,
-                "A budget allows more in an hour than in a day. Set both; a missing one is zero.",
-                path);
+    if (most[0] > most[1]) {
+      return fail(problem,
+                  "A budget allows more in an hour than in a day. Set both; a missing one is zero.",
+                  path);
+    }
+    if (most[1] > most[2]) {
+      return fail(problem, "A budget allows more in a day than in a month.", path);
+    }
   }
   return {};
 }
 
+Result<std::optional<MeterLimits>> compile_limit(bool present, const v1::Limit& limit,
+                                                 const std::string& path, Problem* problem) {
+  if (!present) return std::optional<MeterLimits>();
+  const MeterLimits out = limits_of(limit);
+  for (const auto& most : out.most) {
+    if (most[0] != kNoLimit && (most[0] > most[1] || most[0] > most[2])) {
+      return fail(problem, "A limit allows more in an hour than in a day or month.", path);
+    }
+    if (most[1] != kNoLimit && most[1] > most[2]) {
+      return fail(problem, "A limit allows more in a day than in a month.", path);
+    }
+  }
+  return std::optional<MeterLimits>(out);
+}
+
+Result<CompiledLimits> compile_limits(const v1::Limits& limits,
+                                      std::span<const v1::Collection> collections,
+                                      Problem* problem) {
+  CompiledLimits out;
+  SR_ASSIGN(out.principal, compile_limit(limits.has_each_principal(), limits.each_principal(),
+                                         "limits.each_principal", problem));
+  SR_ASSIGN(out.gateway, compile_limit(limits.has_each_gateway(), limits.each_gateway(),
+                                       "limits.each_gateway", problem));
+  SR_ASSIGN(out.collection, compile_limit(limits.has_each_collection(), limits.each_collection(),
+                                          "limits.each_collection", problem));
+  SR_ASSIGN(out.vault, compile_limit(limits.has_vault(), limits.vault(), "limits.vault", problem));
+  for (int i = 0; i < limits.collections_size(); ++i) {
+    const v1::CollectionLimit& of = limits.collections(i);
+    const std::string path = "limits.collections[" + std::to_string(i) + "]";
+    const auto collection =
+        std::find_if(collections.begin(), collections.end(),
+                     [&](const v1::Collection& c) { return c.name() == of.collection(); });
+    if (collection == collections.end()) {
+      return fail(problem, "A limit names a collection that does not exist. Apply it first.",
+                  path + ".collection");
+    }
+    SR_ASSIGN(const auto limit, compile_limit(true, of.limit(), path + ".limit", problem));
+    if (!out.collections.emplace(collection->id(), *limit).second) {
+      return fail(problem, "A collection has two limits. Keep one.", path);
+    }
+  }
+  if (limits.repeat_free_minutes() > kRepeatFreeMinutesMax) {
+    return fail(problem, "A repeated record may be free for an hour at most (60 minutes).",
+                "limits.repeat_free_minutes");
+  }
+  return out;
+}
+
 Result<CompiledGrant> compile_grant(const v1::Grant& grant, const v1::Collection& collection,
-                                    const std::string& path, Problem* problem) {
+                                    int32_t offset_min, const std::string& path, Problem* problem) {
   CompiledGrant out;
   for (int i = 0; i < grant.actions_size(); ++i) {
     const v1::Action action = grant.actions(i);
@@ -68,14 +116,22 @@ Result<CompiledGrant> compile_grant(const v1::Grant& grant, const v1::Collection
                 "A grant to find or get must name the groups it opens, masked at the least.", path);
   }
   SR_TRY(check_budget(grant.budget(), path + ".budget", problem));
-  out.budget = grant.budget();
+  out.limits = limits_of(grant.budget());
+  const auto opening = parse_opening(grant.hours(), grant.days(), offset_min);
+  if (!opening) {
+    return fail(problem,
+                "A grant's hours are as in \"08:00-18:00\", its days among mon tue wed thu fri sat "
+                "sun.",
+                path + ".hours");
+  }
+  out.opening = *opening;
   out.records_per_query =
       grant.records_per_query() != 0 ? grant.records_per_query() : kRecordsPerQueryDefault;
   return out;
 }
 
-Result<CompiledRole> compile_role(const v1::Role& role, const NameMap<bool>& purposes,
-                                  std::span<const v1::Collection> collections,
+Result<CompiledRole> compile_role(const v1::Role& role, const NameMap<CompiledPurpose>& purposes,
+                                  std::span<const v1::Collection> collections, int32_t offset_min,
                                   const std::string& path, Problem* problem) {
   CompiledRole out;
   for (int i = 0; i < role.powers_size(); ++i) {
@@ -96,7 +152,8 @@ Result<CompiledRole> compile_role(const v1::Role& role, const NameMap<bool>& pur
       return fail(problem, "A grant names a collection that does not exist. Apply it first.",
                   grant_path + ".collection");
     }
-    SR_ASSIGN(const CompiledGrant compiled, compile_grant(grant, *collection, grant_path, problem));
+    SR_ASSIGN(const CompiledGrant compiled,
+              compile_grant(grant, *collection, offset_min, grant_path, problem));
     if (grant.purposes().empty()) {
       return fail(problem, "A grant needs at least one purpose.", grant_path);
     }
@@ -120,6 +177,12 @@ Result<CompiledRole> compile_role(const v1::Role& role, const NameMap<bool>& pur
 
 }  // namespace
 
+const MeterLimits* CompiledLimits::of_collection(CollectionId id) const {
+  const auto own = collections.find(id.value);
+  if (own != collections.end()) return &own->second;
+  return collection ? &*collection : nullptr;
+}
+
 Result<CompiledPolicy> compile_policy(const v1::Policy& policy,
                                       std::span<const v1::Collection> collections,
                                       Problem* problem) {
@@ -127,6 +190,25 @@ Result<CompiledPolicy> compile_policy(const v1::Policy& policy,
     return fail(problem, "A policy must stay under 1 MiB.", "");
   }
   CompiledPolicy out;
+  const auto offset_min = parse_utc_offset(policy.utc_offset());
+  if (!offset_min) {
+    return fail(problem, "The clock's distance from UTC is as in \"+08:00\", at most 14 hours.",
+                "utc_offset");
+  }
+  if (policy.contact().size() > kContactMax) {
+    return fail(problem, "Whom to ask takes at most 200 bytes.", "contact");
+  }
+  SR_ASSIGN(out.limits, compile_limits(policy.limits(), collections, problem));
+  const v1::Approvals& approvals = policy.approvals();
+  if (approvals.needed() > kApprovalsNeededMax || approvals.expire_hours() > kApprovalHoursMax) {
+    return fail(problem, "At most 16 approvals may be needed, and a request live for 720 hours.",
+                "approvals");
+  }
+  if (approvals.needed() != 0) out.approvals_needed = approvals.needed();
+  if (approvals.expire_hours() != 0) {
+    out.approval_ms_max = uint64_t{approvals.expire_hours()} * 3'600'000;
+  }
+  out.repeat_free_ms = uint64_t{policy.limits().repeat_free_minutes()} * 60'000;
   for (int i = 0; i < policy.purposes_size(); ++i) {
     const v1::Purpose& purpose = policy.purposes(i);
     const std::string path = "purposes[" + std::to_string(i) + "]";
@@ -136,7 +218,18 @@ Result<CompiledPolicy> compile_policy(const v1::Policy& policy,
                   "letters, digits, dots, dashes or underscores.",
                   path + ".name");
     }
-    if (!out.purposes.emplace(purpose.name(), purpose.case_required()).second) {
+    if (static_cast<size_t>(purpose.case_patterns_size()) > kCasePatternsMax ||
+        !std::all_of(purpose.case_patterns().begin(), purpose.case_patterns().end(),
+                     is_case_pattern)) {
+      return fail(problem,
+                  "A purpose has at most 16 case patterns of 1 to 64 characters, with a * at the "
+                  "end only.",
+                  path + ".case_patterns");
+    }
+    CompiledPurpose compiled{purpose.case_required(),
+                             purpose.emergency(),
+                             {purpose.case_patterns().begin(), purpose.case_patterns().end()}};
+    if (!out.purposes.emplace(purpose.name(), std::move(compiled)).second) {
       return fail(problem, "Two purposes have one name. Rename one.", path + ".name");
     }
   }
@@ -151,8 +244,8 @@ Result<CompiledPolicy> compile_policy(const v1::Policy& policy,
     if (out.roles.contains(role.name())) {
       return fail(problem, "Two roles have one name. Rename one.", "roles." + role.name());
     }
-    SR_ASSIGN(CompiledRole compiled,
-              compile_role(role, out.purposes, collections, "roles." + role.name(), problem));
+    SR_ASSIGN(CompiledRole compiled, compile_role(role, out.purposes, collections, *offset_min,
+                                                  "roles." + role.name(), problem));
     out.roles.emplace(role.name(), std::move(compiled));
   }
   if (policy.ticket_lifetime_s_max() > kTicketLifetimeMaxS) {

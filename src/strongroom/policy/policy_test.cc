@@ -6,6 +6,10 @@
 namespace strongroom::policy {
 namespace {
 
+std::vector<std::string> diff_lines(const v1::Policy& old, const v1::Policy& next) {
+  return diff_policies(old, next).lines;
+}
+
 using testing::ElementsAre;
 using testing::IsEmpty;
 
@@ -112,19 +116,20 @@ TEST(PolicyTest, BudgetsThatCannotBeMeantAreRefused) {
 
 TEST(PolicyTest, DiffNamesEachChangeOnceAndNothingElse) {
   const v1::Policy old = sound();
-  EXPECT_THAT(diff_policies(old, old), IsEmpty());
+  EXPECT_THAT(diff_lines(old, old), IsEmpty());
   v1::Policy next = old;
   next.set_version(7);
   next.mutable_roles(0)->add_powers(v1::READ_LOG);
   grant_of(next).mutable_budget()->set_records_per_day(30);
-  EXPECT_THAT(diff_policies(old, next),
+  EXPECT_THAT(diff_lines(old, next),
               ElementsAre("~ roles.clerk.person.service.records_per_day: 20 -> 30",
+                          "~ roles.clerk.person.service.records_per_month: 600 -> 900",
                           "~ roles.clerk.powers:  -> READ_LOG"));
   v1::Policy less = old;
   less.clear_purposes();
   less.clear_roles();
-  for (const std::string& line : diff_policies(old, less)) EXPECT_EQ(line[0], '-') << line;
-  for (const std::string& line : diff_policies(less, old)) EXPECT_EQ(line[0], '+') << line;
+  for (const std::string& line : diff_lines(old, less)) EXPECT_EQ(line[0], '-') << line;
+  for (const std::string& line : diff_lines(less, old)) EXPECT_EQ(line[0], '+') << line;
 }
 
 TEST(CollectionTest, OnlySoundDefinitionsPass) {

@@ -1,0 +1,96 @@
+#include "strongroom/app/approval_view.h"
+
+#include "strongroom/app/cli.h"
+#include "strongroom/base/bytes.h"
+#include "strongroom/policy/approvals.h"
+#include "strongroom/policy/policy.h"
+#include "strongroom/rpc/yaml.h"
+
+namespace strongroom::app {
+
+std::string waits_for_approval(uint64_t id) {
+  const std::string n = std::to_string(id);
+  return "this widens access, so nothing is changed yet: it is request " + n +
+         ", for several to sign with `strongroom approve " + n + "`\n";
+}
+
+Result<ReadRequest> read_request(const Credential& credential, const v1::RequestView& view) {
+  ByteArray<16> vault{};
+  SR_CHECK(from_hex(credential.connection.vault_hex, vault),
+           "checked when the credential was loaded");
+  ReadRequest out;
+  SR_ASSIGN(out.request, policy::parse_approval_request(view.request(), vault));
+  out.bytes = view.request();
+  out.view = view;
+  return out;
+}
+
+std::string summary_of(const v1::ApprovalRequest& request) {
+  switch (request.change_case()) {
+    case v1::ApprovalRequest::kPolicy:
+      return "policy version " + std::to_string(request.policy().version());
+    case v1::ApprovalRequest::kPrincipal:
+      return "principal " + request.principal().name() + ", " + request.principal().role();
+    case v1::ApprovalRequest::kCollection:
+      return "collection " + request.collection().name() + ", revision " +
+             std::to_string(request.collection().revision());
+    case v1::ApprovalRequest::kThaw:
+      return "thaw " + request.thaw();
+    case v1::ApprovalRequest::CHANGE_NOT_SET:
+      break;
+  }
+  return "nothing";
+}
+
+std::vector<std::string> lines_of(const v1::ApprovalRequest& request, const v1::Policy& current) {
+  std::vector<std::string> out{
+      "request " + std::to_string(request.id()) + ": " + summary_of(request),
+      "asked by " + request.author() + " at " + format_time(request.created_ms()) + ", expires " +
+          format_time(request.expires_ms()),
+      "reason: " + (request.reason().empty() ? "none given" : printable(request.reason()))};
+  switch (request.change_case()) {
+    case v1::ApprovalRequest::kPolicy:
+      out.push_back("changes to the policy in force, version " + std::to_string(current.version()) +
+                    ":");
+      for (const std::string& line : policy::diff_policies(current, request.policy()).lines) {
+        out.push_back("  " + printable(line));
+      }
+      break;
+    case v1::ApprovalRequest::kPrincipal:
+      out.push_back("  role        " + request.principal().role());
+      out.push_back("  public key  " + to_hex(as_bytes(request.principal().public_key())));
+      out.push_back(std::string("  state       ") +
+                    (request.principal().disabled() ? "disabled" : "active"));
+      break;
+    case v1::ApprovalRequest::kCollection: {
+      const std::string yaml = rpc::to_yaml(request.collection());
+      for (size_t at = 0; at < yaml.size();) {
+        const size_t end = std::min(yaml.find('\n', at), yaml.size());
+        out.push_back("  " + printable(yaml.substr(at, end - at)));
+        at = end + 1;
+      }
+      break;
+    }
+    case v1::ApprovalRequest::kThaw:
+    case v1::ApprovalRequest::CHANGE_NOT_SET:
+      break;
+  }
+  return out;
+}
+
+const char* state_of(const v1::RequestView& view) {
+  switch (view.state()) {
+    case v1::RequestView::DONE:
+      return "done";
+    case v1::RequestView::DENIED:
+      return "denied";
+    case v1::RequestView::WITHDRAWN:
+      return "withdrawn";
+    case v1::RequestView::EXPIRED:
+      return "expired";
+    default:
+      return "open";
+  }
+}
+
+}  // namespace strongroom::app
