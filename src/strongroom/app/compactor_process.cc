@@ -129,8 +129,9 @@ void CompactorProcess::work() {
   LinkedKeys keys(*key_link_);
   GatewayStore store(*gateway_link_, dir_);
   compactor::Pace pace(options_.merge.postings_per_second, clock, sleep_us);
-  compactor::Compactor compactor(keys, store, pace, std::move(credential_),
-                                 {{options_.merge.lanes_max, 0}});
+  compactor::Compactor compactor(
+      keys, store, pace, std::move(credential_),
+      {{options_.merge.lanes_max, 0}, {dir_.merge_files(), options_.memory_bytes / 4}});
   uint64_t wait_ms = options_.merge.idle_ms;
   for (;;) {
     const uint64_t from_us = clock.monotonic_us();

@@ -23,8 +23,11 @@ struct ProcessOptions {
   std::string dir;
   std::string listen;  // HOST:PORT
   int ready_fd = -1;   // Gets "ready PORT\n".
-  uint64_t import_chunk =
-      0;  // Gateway: records committed together. 0: grows from 65,536 to 524,288.
+  // Gateway: records committed together. 0: grows from 262,144 to 1,048,576.
+  uint64_t import_chunk = 0;
+  // What the gateway keeps to, about, beside some 110 B a record of an import's chunk; the compactor
+  // takes a quarter of it for itself, beside 4 B a record.
+  uint64_t memory_bytes = uint64_t{1} << 30;
   // Key server and compactor: gives the 32 bytes by which the one knows the other. -1: none.
   int credential_fd = -1;
   MergeOptions merge;

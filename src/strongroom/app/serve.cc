@@ -39,6 +39,7 @@ struct Options {
   std::string listen = kDefaultListen;
   std::string keyserver_listen;
   uint64_t import_chunk = 0;
+  uint64_t memory_mib = 1024;
   bool no_compactor = false;
   MergeOptions merge;
 };
@@ -138,6 +139,7 @@ class Child {
       const int fd = dup(ends[1]);  // Without close-on-exec.
       const std::string ready = std::to_string(fd);
       const std::string chunk = std::to_string(options.import_chunk);
+      const std::string memory = std::to_string(options.memory_mib << 20);
       const std::string credential_fd = std::to_string(credential == nullptr ? -1 : dup(secret[0]));
       const std::string rate = std::to_string(options.merge.postings_per_second);
       const std::string idle = std::to_string(options.merge.idle_ms);
@@ -145,9 +147,9 @@ class Child {
       const std::string deadline = std::to_string(options.merge.query_deadline_ms);
       execl("/proc/self/exe", "strongroom", command, options.dir.c_str(), "--listen",
             listen.c_str(), "--ready-fd", ready.c_str(), "--import-chunk", chunk.c_str(),
-            "--credential-fd", credential_fd.c_str(), "--merge-rate", rate.c_str(),
-            "--merge-idle-ms", idle.c_str(), "--merge-lanes", lanes.c_str(), "--query-deadline-ms",
-            deadline.c_str(), nullptr);
+            "--memory", memory.c_str(), "--credential-fd", credential_fd.c_str(), "--merge-rate",
+            rate.c_str(), "--merge-idle-ms", idle.c_str(), "--merge-lanes", lanes.c_str(),
+            "--query-deadline-ms", deadline.c_str(), nullptr);
       _exit(127);
     }
     close(ends[1]);
@@ -373,8 +375,13 @@ void add_serve(CLI::App& app, Global& global, int& status) {
                       "Where the key server listens (the next port)");
   command
       ->add_option("--import-chunk", options->import_chunk,
-                   "Records an import commits together (grows from 65,536 to 524,288)")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 19));
+                   "Records an import commits together (grows from 262,144 to 1,048,576)")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 20));
+  command
+      ->add_option("--memory", options->memory_mib,
+                   "MiB for the gateway's cache, searches and imports, about (1,024); the "
+                   "compactor takes a quarter as much. Imports sort on the disk beyond that")
+      ->check(CLI::Range(uint64_t{128}, uint64_t{1} << 20));
   command->add_flag("--no-compactor", options->no_compactor,
                     "Do not merge lanes in the background: every import then slows searches down");
   command->add_option("--merge-rate", options->merge.postings_per_second,
@@ -410,6 +417,7 @@ void add_processes(CLI::App& app, Global& global, int& status) {
     command->add_option("--listen", options->listen)->required();
     command->add_option("--ready-fd", options->ready_fd)->required();
     command->add_option("--import-chunk", options->import_chunk);
+    command->add_option("--memory", options->memory_bytes);
     command->add_option("--credential-fd", options->credential_fd);
     command->add_option("--merge-rate", options->merge.postings_per_second);
     command->add_option("--merge-idle-ms", options->merge.idle_ms);

@@ -26,6 +26,8 @@ struct VaultDir {
   std::string socket() const { return run() + "/keyserver.sock"; }
   // The gateway's, for the compactor.
   std::string compactor_socket() const { return run() + "/compactor.sock"; }
+  // What an import sorts and has no room for in memory, sealed under a key of that import.
+  std::string spool_files() const { return store() + "/spool-tmp"; }
   // What the two share: the gateway's copy for reading, the compactor's files on their way.
   std::string merge_copy() const { return store() + "/merge-copy"; }
   std::string merge_files() const { return store() + "/merge-tmp"; }

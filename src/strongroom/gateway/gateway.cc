@@ -4,6 +4,7 @@
 
 #include "strongroom/crypto/hash.h"
 #include "strongroom/index/han.h"
+#include "strongroom/index/words.h"
 #include "strongroom/record/record.h"
 
 namespace strongroom::gateway {
@@ -112,7 +113,12 @@ void Gateway::start(Done<bool> done) {
       return std::any_of(one->fields.begin(), one->fields.end(),
                          [](const Field& field) { return field.index.fuzzy || field.index.words; });
     });
-    if (names) background_.post([] { index::prepare_han(); });
+    if (names) {
+      background_.post([] {
+        index::prepare_han();
+        index::prepare_words();
+      });
+    }
     done(true);
   });
 }

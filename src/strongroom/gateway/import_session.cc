@@ -5,9 +5,6 @@
 namespace strongroom::gateway {
 namespace {
 
-// At 60 bytes each while they are sealed, beside the store's cache: an import stays under a GiB.
-constexpr uint64_t kChunkPostingsMax = index::kLanePostingsMax / 2;
-
 constexpr size_t kWaveRows = 1024;
 
 Result<void> change_lane(KeyService& keys, LaneId lane, v1::PublishLaneCall::Change change) {
@@ -51,7 +48,7 @@ ImportSession::~ImportSession() {
 void ImportSession::forget_chunk() {
   for (const auto& key : claimed_) shared_.pending.erase(key);
   claimed_.clear();
-  uniques_.clear();
+  uniques_.reset();
   small_.clear();
   packer_.reset();
   rows_.reset();
@@ -72,8 +69,7 @@ Result<void> ImportSession::add(const v1::SignedTicket& ticket, const Rows& rows
   ticket_ = ticket;
   SR_TRY(process(rows, false));
   *now_.mutable_durable() = position;
-  if (chunk_records_ >= chunk_target_ || deferred_.size() > shared_.options.online_records_max ||
-      (packer_ != nullptr && packer_->size() >= kChunkPostingsMax)) {
+  if (chunk_records_ >= chunk_target_ || deferred_.size() > shared_.options.online_records_max) {
     SR_TRY(commit());
   }
   return {};
@@ -293,19 +289,13 @@ Result<void> ImportSession::insert(std::span<const size_t> which) {
     }
   });
   for (const auto& half : sealed) SR_TRY(half);
-  for (OnlineWrite& write : writes) {
-    last_ = write.version;
-    ++chunk_records_;
-    now_.set_imported(now_.imported() + 1);
-    if (packer_ == nullptr) {
-      small_.push_back(std::move(write));
-      if (small_.size() > shared_.options.online_records_max) SR_TRY(start_packing());
-      continue;
-    }
-    SR_TRY(rows_->add(record::row_key(collection_->id, write.version.idx), write.row));
-    pack(write);
-  }
-  return {};
+  if (writes.empty()) return {};
+  last_ = writes.back().version;
+  chunk_records_ += writes.size();
+  now_.set_imported(now_.imported() + writes.size());
+  if (packer_ != nullptr) return pack(writes);
+  std::move(writes.begin(), writes.end(), std::back_inserter(small_));
+  return small_.size() > shared_.options.online_records_max ? start_packing() : Result<void>();
 }
 
 Result<void> ImportSession::start_packing() {
@@ -320,22 +310,51 @@ Result<void> ImportSession::start_packing() {
   LaneRoot root(as_bytes(opened.root()).first<32>());
   wipe(opened.mutable_root());
   lane_ = LaneId{opened.lane()};
-  packer_ = std::make_unique<index::LanePacker>(lane_, std::move(root));
-  packer_->reserve(std::min<size_t>(
-      chunk_target_ * std::max<size_t>(1, small_.front().terms.size()), kChunkPostingsMax));
-  SR_ASSIGN(rows_, shared_.store.begin_run(store::Table::kRecords));
-  for (auto& write : small_) {
-    SR_TRY(rows_->add(record::row_key(collection_->id, write.version.idx), write.row));
-    pack(write);
+  auto memory = shared_.options.memory;
+  memory.bytes_max -= memory.bytes_max / 8;
+  packer_ = std::make_unique<index::LanePacker>(lane_, std::move(root), memory);
+  packer_->reserve(chunk_target_ * small_.front().terms.size());
+  std::unique_ptr<index::SpoolFile> file;
+  if (!memory.folder.empty()) {
+    file = std::make_unique<index::SpoolFile>(
+        env::real_files(),
+        memory.folder + "/lane-" + std::to_string(lane_.value) + "-unique.spool");
   }
+  uniques_ = std::make_unique<index::Spool<UniqueRowBytes>>(std::move(file),
+                                                            shared_.options.memory.bytes_max / 8);
+  SR_ASSIGN(rows_, shared_.store.begin_run(store::Table::kRecords));
+  SR_TRY(pack(small_));
   small_.clear();
   return {};
 }
 
-void ImportSession::pack(OnlineWrite& write) {
-  const index::Posting posting{write.version.idx, static_cast<uint32_t>(write.version.u.value)};
-  for (const TermHash& term : write.terms) packer_->add(term, posting);
-  for (auto& put : write.unique) uniques_.emplace_back(std::move(put.key), std::move(put.value));
+Result<void> ImportSession::pack(std::span<const OnlineWrite> writes) {
+  std::array<Result<void>, 2> done;
+  shared_.two_threads.both([&](size_t half) {
+    done[half] = [&]() -> Result<void> {
+      if (half == 1) {
+        for (const OnlineWrite& write : writes) {
+          SR_TRY(rows_->add(record::row_key(collection_->id, write.version.idx), write.row));
+        }
+        return {};
+      }
+      for (const OnlineWrite& write : writes) {
+        const index::Posting posting{write.version.idx,
+                                     static_cast<uint32_t>(write.version.u.value)};
+        for (const TermHash& term : write.terms) packer_->add(term, posting);
+        for (const auto& put : write.unique) {
+          UniqueRowBytes row;
+          std::copy(put.key.begin(), put.key.end(), row.key.begin());
+          std::copy(put.value.begin(), put.value.end(), row.value.begin());
+          uniques_->add(row.key[sizeof(collection_->id.value)], row);
+        }
+      }
+      SR_TRY(packer_->keep_within_limit());
+      return uniques_->keep_within_limit();
+    }();
+  });
+  for (const auto& one : done) SR_TRY(one);
+  return {};
 }
 
 Result<void> ImportSession::update(std::span<const Update> updates) {
@@ -462,20 +481,33 @@ Result<void> ImportSession::commit_online() {
 
 Result<void> ImportSession::commit_packed() {
   SR_TRY(save_pending());
-  SR_ASSIGN(auto postings, shared_.store.begin_run(store::Table::kPostings));
+  std::array<std::unique_ptr<store::SortedRun>, 2> postings;
+  for (auto& run : postings) {
+    SR_ASSIGN(run, shared_.store.begin_run(store::Table::kPostings));
+  }
   SR_ASSIGN(auto directory, shared_.store.begin_run(store::Table::kDirectory));
-  SR_TRY(packer_->finish(
-      [&](std::string_view key, std::string_view value) { return postings->add(key, value); },
-      [&](std::string_view key, std::string_view value) { return directory->add(key, value); }));
-  SR_TRY(shared_.store.ingest(std::move(postings)));
+  const auto into = [](store::SortedRun& run) -> index::LanePacker::Emit {
+    return [&run](std::string_view key, std::string_view value) { return run.add(key, value); };
+  };
+  SR_TRY(packer_->finish({into(*postings[0]), into(*postings[1])}, into(*directory),
+                         [&](const auto& work) { shared_.two_threads.both(work); }));
+  for (auto& run : postings) SR_TRY(shared_.store.ingest(std::move(run)));
   SR_TRY(shared_.store.ingest(std::move(directory)));
-
-  std::sort(uniques_.begin(), uniques_.end());
-  SR_ASSIGN(auto uniques, shared_.store.begin_run(store::Table::kUnique));
-  for (const auto& [key, value] : uniques_) SR_TRY(uniques->add(key, value));
-  SR_TRY(shared_.store.ingest(std::move(uniques)));
+  SR_TRY(write_uniques());
   SR_TRY(shared_.store.ingest(std::move(rows_)));
   return change_lane(shared_.keys, lane_, v1::PublishLaneCall::PUBLISH);
+}
+
+Result<void> ImportSession::write_uniques() {
+  SR_ASSIGN(auto run, shared_.store.begin_run(store::Table::kUnique));
+  std::vector<UniqueRowBytes> rows;
+  for (size_t bucket = 0; bucket < index::Spool<UniqueRowBytes>::kBuckets; ++bucket) {
+    rows.clear();
+    SR_TRY(uniques_->take(static_cast<uint8_t>(bucket), rows));
+    std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+    for (const auto& row : rows) SR_TRY(run->add(as_text(row.key), as_text(row.value)));
+  }
+  return shared_.store.ingest(std::move(run));
 }
 
 Result<v1::ImportState> recover_import(ImportShared& shared, const std::string& name,

@@ -24,7 +24,7 @@
 #include "strongroom/gateway/online_writer.h"
 #include "strongroom/gateway/prepared_rows.h"
 #include "strongroom/gateway/two_threads.h"
-#include "strongroom/index/lanes.h"
+#include "strongroom/index/lane_packer.h"
 #include "strongroom/store/store.h"
 #include "strongroom/v1/vault.pb.h"
 
@@ -33,8 +33,11 @@ namespace strongroom::gateway {
 struct ImportOptions {
   // Doubles with each chunk: lanes stay few, resuming stays near.
   uint64_t first_chunk_records = uint64_t{1} << 18;
-  uint64_t chunk_records_max = uint64_t{1} << 19;
+  uint64_t chunk_records_max = uint64_t{1} << 20;
   uint64_t online_records_max = 4096;  // A last chunk up to this goes through the online lane.
+  // Of a chunk's postings and unique rows; what is beyond goes to files in `spool_folder`. To that
+  // come some 110 bytes a record of the chunk, for its unique values.
+  index::PackerMemory memory;
 };
 
 class ImportSession;
@@ -92,6 +95,10 @@ class ImportSession {
     size_t prepared;
     RecordVersion old;
   };
+  struct UniqueRowBytes {
+    UniqueKey key;
+    ByteArray<index::kUniqueValueSize> value;
+  };
   struct Grant {
     RecordIndex first;
     Version u;
@@ -118,7 +125,8 @@ class ImportSession {
   Result<void> next_secret(size_t still_needed, const WriteSecret** secret, RecordVersion* version);
   OnlineWrite online_write(const PreparedRow& row, RecordVersion version) const;
   Result<void> start_packing();
-  void pack(OnlineWrite& write);
+  Result<void> pack(std::span<const OnlineWrite> writes);
+  Result<void> write_uniques();
   Result<void> commit();
   // Commits the chunk as it is, rows that wait left waiting; another import then sees in the store
   // what became of it.
@@ -152,7 +160,7 @@ class ImportSession {
   std::unique_ptr<index::LanePacker> packer_;  // From then on.
   LaneId lane_;
   std::unique_ptr<store::SortedRun> rows_;
-  std::vector<std::pair<std::string, std::string>> uniques_;
+  std::unique_ptr<index::Spool<UniqueRowBytes>> uniques_;
   std::vector<UniqueKey> claimed_;
   uint64_t chunk_records_ = 0;
   uint64_t chunk_target_;

@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <optional>
 #include <set>
-
-#include "strongroom/index/lanes.h"
-
 namespace strongroom::gateway {
 namespace {
 
@@ -54,7 +51,7 @@ class LaneReader {
     for (size_t i = 0; i < lists.size(); ++i) {
       if (values[2 * i]) {
         SR_ASSIGN(const uint64_t count, lists[i].cipher.open_head(as_bytes(*values[2 * i])));
-        if (count == 0 || count > index::kLanePostingsMax) return damaged();
+        if (count == 0 || count > index::kTermPostingsMax) return damaged();
         lists[i].packed = count;
         lists[i].blocks.resize(lists[i].blocks_count());
       } else if (values[2 * i + 1]) {

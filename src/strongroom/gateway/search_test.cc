@@ -8,6 +8,7 @@
 
 #include "strongroom/crypto/random.h"
 #include "strongroom/gateway/search_testing.h"
+#include "strongroom/index/lane_packer.h"
 #include "strongroom/index/lanes.h"
 
 namespace strongroom::gateway {
@@ -313,7 +314,7 @@ TEST_F(SearchTest, AHeadThatSaysAnotherNumberThanThereIsIsDataLoss) {
   index::TermCipher cipher(lanes_[0], token(0, 1));
   const std::string head(as_text(cipher.head_key()));
   for (const uint64_t said : {uint64_t{0}, uint64_t{99}, uint64_t{101}, uint64_t{112},
-                              uint64_t{50'000}, index::kLanePostingsMax + 1, ~uint64_t{0} >> 1}) {
+                              uint64_t{50'000}, index::kTermPostingsMax + 1, ~uint64_t{0} >> 1}) {
     put(head, std::string(as_text(cipher.seal_head(said))));
     const auto found = search_for({1});
     ASSERT_FALSE(found) << said;

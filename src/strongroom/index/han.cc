@@ -42,19 +42,20 @@ std::vector<icu::UnicodeString> transliterate_all(const char* id) {
 }
 
 // A reading: letters only, else none.
-std::string reading(const icu::UnicodeString& text) {
+Syllable reading(const icu::UnicodeString& text) {
   for (int32_t i = 0; i < text.length(); ++i) {
     if (text[i] >= kFirst && text[i] <= kLast) return {};
   }
-  std::string out;
-  text.toUTF8String(out);
+  Syllable out;
+  text.toUTF8String(out.tones);
+  out.plain = without_tone(out.tones);
   return out;
 }
 
 struct Tables {
   std::vector<char32_t> simple;
-  std::vector<std::string> pinyin;
-  std::vector<std::string> surname;
+  std::vector<Syllable> pinyin;
+  std::vector<Syllable> surname;
   std::vector<std::string> syllables;  // Without tone, ascending.
 
   Tables() {
@@ -64,8 +65,8 @@ struct Tables {
     for (const auto& line : transliterate_all("Han-Latin")) pinyin.push_back(reading(line));
     for (const auto& line : transliterate_all("Han-Latin/Names")) surname.push_back(reading(line));
     for (const auto* readings : {&pinyin, &surname}) {
-      for (const std::string& one : *readings) {
-        if (!one.empty()) syllables.push_back(without_tone(one));
+      for (const Syllable& one : *readings) {
+        if (!one.tones.empty()) syllables.push_back(one.plain);
       }
     }
     std::sort(syllables.begin(), syllables.end());
@@ -130,13 +131,13 @@ std::string simplified(std::string_view text) {
   return out;
 }
 
-const std::string& pinyin(char32_t c) {
-  static const std::string kNone;
+const Syllable& pinyin(char32_t c) {
+  static const Syllable kNone;
   return in_block(c) ? tables().pinyin[c - kFirst] : kNone;
 }
 
-const std::string& surname_pinyin(char32_t c) {
-  static const std::string kNone;
+const Syllable& surname_pinyin(char32_t c) {
+  static const Syllable kNone;
   return in_block(c) ? tables().surname[c - kFirst] : kNone;
 }
 

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "strongroom/base/check.h"
+#include "strongroom/index/lane_packer.h"
 #include "strongroom/index/lanes.h"
 #include "strongroom/index/normalise.h"
 #include "strongroom/index/terms.h"

@@ -11,4 +11,10 @@ namespace strongroom::index {
 // stop words, unless it has no others. A word of more than 64 bytes is cut there.
 std::vector<std::string> words_of(std::string_view text);
 
+// The same by ICU's break iterator alone, at a tenth of the speed.
+std::vector<std::string> words_by_icu(std::string_view text);
+
+// Reads the dictionary, which the first who needs it waits for otherwise.
+void prepare_words();
+
 }  // namespace strongroom::index
