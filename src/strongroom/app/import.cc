@@ -25,7 +25,8 @@ namespace {
 
 constexpr size_t kBatchRows = 2048;
 constexpr size_t kBatchBytes = size_t{2} << 20;
-constexpr size_t kBatchesAhead = 2;  // Read while the gateway works.
+constexpr size_t kBatchesAhead = 2;   // Read while the gateway works.
+constexpr size_t kBatchesInHand = 2;  // Sent, and not yet known what became of their rows.
 constexpr uint64_t kTicketLifetimeS = 600;
 constexpr uint64_t kTicketRenewUs = 300'000'000;
 constexpr size_t kRejectsShown = 5;
@@ -124,7 +125,7 @@ class Import {
   Result<void> begin();
   Result<void> send_all(Queue& queue, Progress& progress);
   Result<void> read_all(Queue& queue);
-  Result<void> note_rejects(const v1::ImportState& state, const Batch& batch);
+  Result<void> note_rejects(const v1::ImportState& state);
   Result<void> reject(uint64_t row, uint64_t line, const std::string& field,
                       const std::string& reason, const std::vector<std::string>& values);
   const v1::SignedTicket& ticket();
@@ -140,6 +141,7 @@ class Import {
   std::optional<RejectsFile> rejects_;
   std::mutex rejects_mutex_;  // Reader and sender both find some.
   std::vector<std::string> shown_;
+  std::deque<Batch> sent_;
   v1::ImportState state_;
   v1::ImportState before_;
   v1::SignedTicket ticket_;
@@ -224,15 +226,16 @@ Result<void> Import::reject(uint64_t row, uint64_t line, const std::string& fiel
   return rejects_->add(row, line, field, reason, values);
 }
 
-Result<void> Import::note_rejects(const v1::ImportState& state, const Batch& batch) {
+Result<void> Import::note_rejects(const v1::ImportState& state) {
   for (const auto& rejected : state.rejects()) {
-    const auto& rows = batch.request.rows();
-    const auto at = std::lower_bound(
-        rows.begin(), rows.end(), rejected.number(),
-        [](const v1::ImportRow& row, uint64_t number) { return row.number() < number; });
     std::vector<std::string> values;
     uint64_t line = 0;
-    if (at != rows.end() && at->number() == rejected.number()) {
+    for (const Batch& batch : sent_) {
+      const auto& rows = batch.request.rows();
+      const auto at = std::lower_bound(
+          rows.begin(), rows.end(), rejected.number(),
+          [](const v1::ImportRow& row, uint64_t number) { return row.number() < number; });
+      if (at == rows.end() || at->number() != rejected.number()) continue;
       values.assign(at->values().begin(), at->values().end());
       line = batch.lines[static_cast<size_t>(at - rows.begin())];
     }
@@ -276,19 +279,24 @@ Result<void> Import::read_all(Queue& queue) {
 }
 
 Result<void> Import::send_all(Queue& queue, Progress& progress) {
-  while (auto batch = queue.pop()) {
-    const auto position = batch->request.position();
-    if (batch->request.rows_size() > 0) {
-      batch->request.set_import_id(state_.import_id());
-      batch->request.set_request_id(fresh_id());
-      *batch->request.mutable_ticket() = ticket();
-      SR_ASSIGN(state_, (vault_->call<v1::ImportBatchRequest, v1::ImportState>("ImportBatch",
-                                                                               batch->request)));
-      SR_TRY(note_rejects(state_, *batch));
+  while (auto next = queue.pop()) {
+    const bool last = next->last;
+    const auto position = next->request.position();
+    if (next->request.rows_size() > 0) {
+      sent_.push_back(std::move(*next));
+      auto& request = sent_.back().request;
+      request.set_import_id(state_.import_id());
+      request.set_request_id(fresh_id());
+      request.set_ahead(true);
+      *request.mutable_ticket() = ticket();
+      SR_ASSIGN(state_,
+                (vault_->call<v1::ImportBatchRequest, v1::ImportState>("ImportBatch", request)));
+      SR_TRY(note_rejects(state_));
+      if (sent_.size() == kBatchesInHand) sent_.pop_front();
     }
     progress.update(position.byte_offset(), position.row(),
                     "safe up to " + format_count(state_.durable().row()));
-    if (batch->last) {
+    if (last) {
       v1::FinishImportRequest request;
       request.set_import_id(state_.import_id());
       request.set_request_id(fresh_id());
@@ -296,7 +304,7 @@ Result<void> Import::send_all(Queue& queue, Progress& progress) {
       *request.mutable_position() = position;
       SR_ASSIGN(state_,
                 (vault_->call<v1::FinishImportRequest, v1::ImportState>("FinishImport", request)));
-      return note_rejects(state_, *batch);
+      return note_rejects(state_);
     }
   }
   return {};

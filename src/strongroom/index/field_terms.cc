@@ -177,7 +177,14 @@ Result<void> value_terms(const FieldIndex& index, std::string_view norm,
   }
   if (index.fuzzy) name_terms(norm, out);
   if (index.words) {
-    for (auto& word : words_of(norm)) out.push_back({Kind::kWord, std::move(word)});
+    for_each_word(norm, [&](std::string_view word) {
+      out.push_back({Kind::kWord, std::string(word)});
+    });
+  }
+  if (out.size() - before > kValueTermsMax) {  // Perhaps words that come again.
+    const auto begin = out.begin() + static_cast<ptrdiff_t>(before);
+    std::sort(begin, out.end());
+    out.erase(std::unique(begin, out.end()), out.end());
   }
   if (out.size() - before > kValueTermsMax) {
     return refuse("a text of more than 4,000 different words; split it");

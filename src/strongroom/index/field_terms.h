@@ -38,7 +38,8 @@ struct FieldTerm {
   auto operator<=>(const FieldTerm&) const = default;
 };
 
-// The terms of one value of a record, from its normal form; appended, no repeats.
+// The terms of one value of a record, from its normal form; appended. A word that comes more than
+// once in a text may do so here.
 //   kInvalidArgument  A whole number outside its field's range; a text of too many words.
 Result<void> value_terms(const FieldIndex& index, std::string_view norm,
                          std::vector<FieldTerm>& out);

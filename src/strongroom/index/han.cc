@@ -61,6 +61,8 @@ struct Tables {
   Tables() {
     for (const auto& line : transliterate_all("Traditional-Simplified")) {
       simple.push_back(static_cast<char32_t>(line.char32At(0)));
+      SR_CHECK(simple.back() >= 0x800 && simple.back() <= 0xffff,
+               "three bytes, as simplified() has it");
     }
     for (const auto& line : transliterate_all("Han-Latin")) pinyin.push_back(reading(line));
     for (const auto& line : transliterate_all("Han-Latin/Names")) surname.push_back(reading(line));
@@ -125,9 +127,23 @@ char32_t simplified(char32_t c) {
 }
 
 std::string simplified(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char32_t c : to_code_points(text)) append_utf8(simplified(c), out);
+  // In place: of the block, a character and its simplified form are three bytes both.
+  std::string out(text);
+  const Tables& known = tables();
+  for (size_t i = 0; i + 2 < out.size(); ++i) {
+    const auto lead = static_cast<uint8_t>(out[i]);
+    if (lead < 0xe4 || lead > 0xe9) continue;
+    const char32_t c = (char32_t{lead} & 0x0f) << 12 |
+                       (static_cast<uint8_t>(out[i + 1]) & 0x3fu) << 6 |
+                       (static_cast<uint8_t>(out[i + 2]) & 0x3fu);
+    if (in_block(c) && known.simple[c - kFirst] != c) {
+      const char32_t simple = known.simple[c - kFirst];
+      out[i] = static_cast<char>(0xe0 | simple >> 12);
+      out[i + 1] = static_cast<char>(0x80 | (simple >> 6 & 0x3f));
+      out[i + 2] = static_cast<char>(0x80 | (simple & 0x3f));
+    }
+    i += 2;
+  }
   return out;
 }
 

@@ -16,12 +16,6 @@ constexpr size_t kLaneSize = 3;  // Of a key: the same in all rows of a lane.
 constexpr size_t kTokenBatch = 256;
 constexpr size_t kBuckets = Spool<char>::kBuckets;
 
-uint64_t load_be64(const uint8_t* in) {
-  uint64_t value;
-  memcpy(&value, in, sizeof(value));
-  return __builtin_bswap64(value);
-}
-
 // The order of memcmp, in two comparisons.
 bool less16(const ByteArray<16>& a, const ByteArray<16>& b) {
   const uint64_t a0 = load_be64(a.data());
@@ -65,7 +59,7 @@ class Terms {
       postings_[terms_[term_of_[i]].end++] = entries[i].posting();
     }
     std::sort(terms_.begin(), terms_.end(),
-              [](const Term& a, const Term& b) { return less16(a.h_w.bytes, b.h_w.bytes); });
+              [](const Term& a, const Term& b) { return a.h_w < b.h_w; });
   }
   std::span<const Term> terms() const { return terms_; }  // Ascending.
   std::span<const Posting> postings(const Term& term) {   // Ascending.

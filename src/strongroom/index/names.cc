@@ -305,9 +305,21 @@ void toned_alternatives(std::string_view name, std::vector<Alternative>& out) {
   if (marked) add(out, NameMatch::kSameTones, {{Kind::kNameTones, tones}});
 }
 
+// Few as they are, looking at each pair is sooner done than sorting them.
 void unique_terms(std::vector<FieldTerm>& out) {
-  std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
+  constexpr size_t kFew = 32;
+  if (out.size() > kFew) {
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return;
+  }
+  size_t kept = 0;
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (std::find(out.begin(), out.begin() + kept, out[i]) != out.begin() + kept) continue;
+    if (kept != i) out[kept] = std::move(out[i]);
+    ++kept;
+  }
+  out.resize(kept);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 #include <unordered_set>
 
 #include "strongroom/base/check.h"
@@ -42,13 +43,14 @@ struct Found {
     const bool stop = word.size() <= kStopWordBytesMax && stop_words().contains(word);
     (stop ? stops : words).push_back(cut(word));
   }
-  std::vector<std::string> take() {
-    std::vector<std::string_view>& all = words.empty() ? stops : words;
-    std::sort(all.begin(), all.end());
-    all.erase(std::unique(all.begin(), all.end()), all.end());
-    return {all.begin(), all.end()};
-  }
+  std::span<const std::string_view> all() const { return words.empty() ? stops : words; }
 };
+
+std::vector<std::string> distinct(std::vector<std::string> words) {
+  std::sort(words.begin(), words.end());
+  words.erase(std::unique(words.begin(), words.end()), words.end());
+  return words;
+}
 
 // All of a text through ICU. In UTF-16: over UTF-8 it takes twice the time.
 void find_by_icu(std::string_view text, Found& found) {
@@ -96,7 +98,7 @@ Sort sort_of(char32_t c) {
   if (c < 0x80) {
     const char a = static_cast<char>(c);
     return a < ' ' || a == '_' || a == '@' || a == 0x7f || is_alnum(a) || is_mid(a) ? Sort::kLatin
-                                                                        : Sort::kBreak;
+                                                                                    : Sort::kBreak;
   }
   if (HanSegmenter::covers(c)) return Sort::kHan;
   const bool sign = (c >= 0x3001 && c <= 0x3003) || (c >= 0x3008 && c <= 0x3011) || c == 0x2014 ||
@@ -155,23 +157,30 @@ bool find_by_pieces(std::string_view text, const HanSegmenter& segmenter, Found&
 
 }  // namespace
 
-std::vector<std::string> words_of(std::string_view value) {
-  const HanSegmenter* segmenter = HanSegmenter::instance();
-  if (segmenter == nullptr) return words_by_icu(value);
+void for_each_word(std::string_view value, const std::function<void(std::string_view)>& visit) {
   const std::string text = simplified(value);
-  Found found;
-  if (!find_by_pieces(text, *segmenter, found)) {
+  const HanSegmenter* segmenter = HanSegmenter::instance();
+  thread_local Found found;  // Views, no text.
+  found.words.clear();
+  found.stops.clear();
+  if (segmenter == nullptr || !find_by_pieces(text, *segmenter, found)) {
     found = {};
     find_by_icu(text, found);
   }
-  return found.take();
+  for (const std::string_view word : found.all()) visit(word);
+}
+
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> out;
+  for_each_word(text, [&](std::string_view word) { out.emplace_back(word); });
+  return distinct(std::move(out));
 }
 
 std::vector<std::string> words_by_icu(std::string_view value) {
   const std::string text = simplified(value);
   Found found;
   find_by_icu(text, found);
-  return found.take();
+  return distinct({found.all().begin(), found.all().end()});
 }
 
 void prepare_words() {
