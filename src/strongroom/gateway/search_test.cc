@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <random>
 #include <set>
@@ -165,6 +166,41 @@ TEST_F(SearchTest, SinglesAndBlocksOfManyLanesComeInOneOrder) {
   expect_found({1});
   expect_found({1, 2});
   expect_found({2, 1});
+}
+
+// Interpolation guesses by even spread; where it is wrong, it must only be slower.
+TEST_F(SearchTest, ProbesFindWhatIsThereHoweverRecordsAreSpread) {
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937_64 random(seed);
+  const std::vector<std::function<uint64_t(uint64_t)>> spreads = {
+      [](uint64_t i) { return 3 * i; }, [](uint64_t i) { return i * i * i; },
+      [](uint64_t i) { return i < 9000 ? i : RecordIndex::kMax - 10'000 + i; },
+      [&](uint64_t) { return random() % 20'000; },
+      [&](uint64_t) { return random() & RecordIndex::kMax; }};
+  int term = 1;
+  for (const auto& spread : spreads) {
+    std::map<uint64_t, Terms> lane;
+    for (uint64_t i = 0; i < 10'000; ++i) lane[spread(i)] = {term};
+    // A few of those, of their neighbours, and of anywhere.
+    for (int i = 0; i < 8; ++i) {
+      auto at = lane.lower_bound(spread(random() % 10'000));
+      if (at == lane.end()) at = lane.begin();
+      lane[at->first].push_back(term + 1);
+      lane[at->first + 1].push_back(term + 1);
+      lane[random() & RecordIndex::kMax].push_back(term + 1);
+    }
+    lane[0].push_back(term + 1);
+    lane[RecordIndex::kMax].push_back(term + 1);
+    for (auto& [idx, terms] : lane) {
+      std::sort(terms.begin(), terms.end());
+      terms.erase(std::unique(terms.begin(), terms.end()), terms.end());
+    }
+    add_packed(lane);
+    expect_found({term, term + 1});
+    EXPECT_LT(stats_.scanned, 1000u) << "the common term is not read whole";
+    term += 2;
+  }
 }
 
 TEST_F(SearchTest, ATermGivenTwiceChangesNothing) {
