@@ -1,7 +1,7 @@
 // Words in runs of Han characters, as ICU's CjkBreakEngine finds them: the cheapest way through
 // ICU's own dictionary (its costs are -log of frequencies), by dynamic programming.
 //
-// ICU asks its trie character by character through UText, some 0.4 us a character. Here the
+// ICU asks its trie character by character through UText. Here the
 // dictionary's first two characters are in a table that says "no word" at once, and only longer
 // words go on in the trie. A test holds it against ICU; without ICU's dictionary, or with one of
 // another format, there is none, and words_of() asks ICU.

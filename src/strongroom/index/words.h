@@ -14,7 +14,7 @@ std::vector<std::string> words_of(std::string_view text);
 // The same in any order, and perhaps more than once: `visit` gets a view, for the call.
 void for_each_word(std::string_view text, const std::function<void(std::string_view)>& visit);
 
-// As words_of(), by ICU's break iterator alone, at a tenth of the speed.
+// As words_of(), by ICU's break iterator alone: what the others are held against.
 std::vector<std::string> words_by_icu(std::string_view text);
 
 // Reads the dictionary, which the first who needs it waits for otherwise.
