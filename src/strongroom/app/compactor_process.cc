@@ -87,7 +87,10 @@ class GatewayStore : public compactor::StoreAccess {
 class CompactorProcess {
  public:
   explicit CompactorProcess(const ProcessOptions& options)
-      : options_(options), dir_(options.dir), credential_(read_credential(options.credential_fd)) {}
+      : options_(options), dir_(options.dir) {
+    auto credentials = read_credentials(options.credential_fd);
+    if (!credentials.empty()) credential_ = std::move(credentials.front());
+  }
 
   Result<void> start();
   void run() { loop_.run(); }

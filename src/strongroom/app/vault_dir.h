@@ -22,6 +22,8 @@ struct VaultDir {
   std::string term_key() const { return gateway() + "/term.key"; }  // K_q.
   std::string store() const { return root + "/store"; }  // Nothing in it is worth stealing.
   std::string credentials() const { return root + "/credentials"; }
+  std::string sinks() const { return root + "/sinks.yaml"; }  // Where alarms are sent; may be absent.
+  std::string sender() const { return root + "/sender.json"; }  // How far each sink has come.
   std::string run() const { return root + "/run"; }  // Sockets and certificates of this run.
   std::string socket() const { return run() + "/keyserver.sock"; }
   // The gateway's, for the compactor.

@@ -234,6 +234,7 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
   for (const TermHash& h : query->search.hashes) {
     tokens.add_h_w(as_text(h.bytes).data(), h.bytes.size());
   }
+  tokens.mutable_near()->Add(query->search.near.begin(), query->search.near.end());
   keys_.call(std::move(call), [this, query](Result<v1::Reply> reply) {
     if (!reply) return query->done(reply.error());
     auto& granted = *reply->mutable_tokens();
@@ -464,6 +465,7 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
   for (const TermHash& h : (*asked)->hashes) {
     tokens.add_h_w(as_text(h.bytes).data(), h.bytes.size());
   }
+  tokens.mutable_near()->Add((*asked)->near.begin(), (*asked)->near.end());
   const uint64_t started_us = clock_.monotonic_us();
   keys_.call(std::move(call), [this, collection, terms = *asked, started_us,
                                done = std::move(done)](Result<v1::Reply> reply) {

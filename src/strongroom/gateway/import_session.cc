@@ -282,6 +282,10 @@ Result<void> ImportSession::insert(std::span<const size_t> which) {
     const WriteSecret* secret = nullptr;
     SR_TRY(next_secret(which.size() - k, &secret, &writes[k].version));
     secrets.push_back(secret->clone());
+    if (!tell_places_) continue;
+    v1::PlacedRow& place = places_.emplace_back();
+    place.set_number(prepared_[which[k]].number);
+    place.set_record(writes[k].version.idx.value);
   }
   std::array<Result<void>, 2> sealed;
   shared_.two_threads.run(which.size(), [&](size_t from, size_t to, size_t half) {

@@ -79,6 +79,9 @@ class ImportSession {
                    const v1::SourcePosition& position);
   // Makes everything added durable.
   Result<void> finish(const v1::SignedTicket& ticket, const v1::SourcePosition& position);
+  // From now on notes which record each new row became.
+  void tell_places() { tell_places_ = true; }
+  std::vector<v1::PlacedRow> take_places() { return std::exchange(places_, {}); }
   // Rows refused since the last call.
   std::vector<v1::RejectedRow> take_rejects() { return std::exchange(rejects_, {}); }
 
@@ -145,6 +148,8 @@ class ImportSession {
   KeySet deferred_keys_;
   Grant grant_;
   std::vector<v1::RejectedRow> rejects_;
+  bool tell_places_ = false;
+  std::vector<v1::PlacedRow> places_;
   std::optional<Error> failed_;
 
   // The chunk.

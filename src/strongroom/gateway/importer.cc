@@ -112,6 +112,7 @@ v1::ImportState Importer::Worker::state_of(const std::string& import_id,
   v1::ImportState out = session.durable();
   out.set_import_id(import_id);
   for (auto& row : session.take_rejects()) *out.add_rejects() = std::move(row);
+  for (auto& row : session.take_places()) *out.add_placed() = std::move(row);
   return out;
 }
 
@@ -205,6 +206,7 @@ Result<v1::ImportState> Importer::Worker::begin(v1::BeginImportRequest& request)
   const std::string id = fresh_request_id();
   auto session = std::make_unique<ImportSession>(shared, collection, term_key, name,
                                                  std::move(columns), key_field, state);
+  if (request.tell_places()) session->tell_places();
   const auto& open = sessions.insert_or_assign(id, Open{std::move(session), clock.monotonic_us()});
   return state_of(id, *open.first->second.session);
 }

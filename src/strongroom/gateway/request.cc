@@ -180,6 +180,13 @@ Result<SearchTerms> hash_terms(const Collection& collection,
     out.hashes.push_back(hash);
     return static_cast<uint16_t>(out.hashes.size() - 1);
   };
+  const auto note_near = [&](size_t place, const Field& field, std::string_view norm) {
+    const std::string_view shared = index::neighbourhood_of(field.type, norm);
+    if (shared.empty()) return;
+    out.near.resize(std::max(out.near.size(), place + 1));
+    const TermHash hash = hasher(collection.id, field.id, index::Kind::kNear, shared);
+    out.near[place] = load_le<uint64_t>(hash.bytes.data());
+  };
   for (const Composite& composite : collection.composites) {
     std::vector<Condition*> parts;
     for (const auto& part : composite.parts) parts.push_back(asks_for(conditions, part));
@@ -204,6 +211,9 @@ Result<SearchTerms> hash_terms(const Collection& collection,
       for (const auto& term : alternative.all_of) {
         one.all_of.push_back(place_of(collection.fields[condition.field].id, term.kind, term.norm));
         distinct.insert(one.all_of.back());
+        if (term.kind == index::Kind::kExact) {
+          note_near(one.all_of.back(), collection.fields[condition.field], term.norm);
+        }
       }
     }
     const auto& known = out.plan.clauses;

@@ -37,6 +37,7 @@ uint32_t group_mask(std::span<const GroupId> groups);
 // What a search asks for, in terms.
 struct SearchTerms {
   std::vector<TermHash> hashes;  // No repeats.
+  std::vector<uint64_t> near;    // For each: of its neighbourhood, or 0.
   SearchPlan plan;               // Names terms by their place in `hashes`.
   struct Asked {                 // For each clause of the plan, to explain it.
     size_t field;                // Position in Collection::fields; of a composite, its first part.

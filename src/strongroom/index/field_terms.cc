@@ -227,4 +227,23 @@ Result<void> condition_terms(const FieldIndex& index, Op op, std::string_view va
   return {};
 }
 
+std::string_view neighbourhood_of(ValueType type, std::string_view norm) {
+  constexpr size_t kKeptMin = 4;
+  size_t dropped = 0;
+  switch (type) {
+    case ValueType::kPhone:
+    case ValueType::kInteger:
+    case ValueType::kCode:
+      dropped = 2;
+      break;
+    case ValueType::kNationalId:
+      dropped = 4;  // Sequence and check digit.
+      break;
+    default:
+      return {};
+  }
+  return norm.size() < dropped + kKeptMin ? std::string_view()
+                                          : norm.substr(0, norm.size() - dropped);
+}
+
 }  // namespace strongroom::index

@@ -66,4 +66,8 @@ Result<void> condition_terms(const FieldIndex& index, Op op, std::string_view va
 // code of its field's region); empty if it has fewer.
 std::string prefix_of(const FieldIndex& index, std::string_view norm, size_t count);
 
+// What a number, in its normal form, shares with the hundred or thousand numbers around it: all but
+// its last characters. Empty: no value of this type is walked through like that, or it is too short.
+std::string_view neighbourhood_of(ValueType type, std::string_view norm);
+
 }  // namespace strongroom::index

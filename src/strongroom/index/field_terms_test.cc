@@ -67,6 +67,15 @@ TEST(HanTest, TablesAreIcus) {
   EXPECT_EQ(pinyin(U'a'), "");
 }
 
+TEST(NeighbourhoodTest, NumbersShareAllButTheirLastCharacters) {
+  EXPECT_EQ(neighbourhood_of(ValueType::kPhone, "+8613800138000"), "+86138001380");
+  EXPECT_EQ(neighbourhood_of(ValueType::kNationalId, "411302198903301350"), "41130219890330");
+  EXPECT_EQ(neighbourhood_of(ValueType::kCode, "ab1234"), "ab12");
+  EXPECT_EQ(neighbourhood_of(ValueType::kCode, "ab123"), "") << "too short to be one of many";
+  EXPECT_EQ(neighbourhood_of(ValueType::kName, "wang xiaoming"), "");
+  EXPECT_EQ(neighbourhood_of(ValueType::kDate, "1980-01-01"), "");
+}
+
 TEST(NamesTest, OtherSpellingsOfOneHanName) {
   EXPECT_EQ(name_match("王小明", "王小明"), NameMatch::kSame);
   EXPECT_EQ(name_match("張偉國", "张伟国"), NameMatch::kSame) << "traditional";

@@ -54,16 +54,23 @@ v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch) {
   bool staged = false;
   for (int i = 0; i < count; ++i) {
     Pending& pending = pendings[static_cast<size_t>(i)];
+    admitted_ = nullptr;
     const auto decided = static_cast<size_t>(i) < kCallsMax
                              ? decide(batch.calls(i), now, pending)
                              : make_error(ErrorCode::kUnavailable, "Too many calls at once.");
     if (failed_) return refuse_all();
-    if (!decided) pending.error = decided.error();
+    if (!decided) {
+      pending.error = decided.error();
+      note_refused(*pending.error);
+    }
     staged = staged || pending.position.has_value();
   }
 
+  const auto refused = stage_refused(now);
+  if (!refused) return refuse_all();
+
   std::vector<DurableLeaf> leaves;
-  if (staged) {
+  if (staged || *refused) {
     auto committed = log_->commit();
     if (!committed) return refuse_all();
     leaves = *std::move(committed);
@@ -333,6 +340,8 @@ void KeyServer::answer_unlogged(const v1::Call& call, const Pending& pending,
     }
   } else if (call.has_check()) {
     reply.mutable_check()->set_revision(ledger_.revision());
+  } else if (call.has_alarms()) {
+    *reply.mutable_alarms() = ledger_.alarms().list(call.alarms().request(), log_->size());
   } else if (call.has_list_lanes()) {
     list_lanes(*reply.mutable_list_lanes());
   } else if (call.has_reset_lanes()) {

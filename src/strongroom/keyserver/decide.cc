@@ -96,6 +96,8 @@ Result<void> KeyServer::decide(const v1::Call& call, uint64_t now, Pending& pend
       return decide_begin_merge(call.begin_merge(), now, pending);
     case v1::Call::kFinishMerge:
       return decide_finish_merge(call.finish_merge(), now, pending);
+    case v1::Call::kAlarms:
+      return check_sender(call.alarms().credential());
     case v1::Call::kFreezeStore:
     case v1::Call::kMeasureLanes:
     case v1::Call::kIngestLane:
@@ -109,6 +111,7 @@ Result<TicketRecord*> KeyServer::admit(const v1::SignedTicket& ticket, Bytes req
                                        uint64_t now) {
   if (request_id.size() != kRequestIdSize) return invalid("A request id is 16 bytes.");
   SR_ASSIGN(TicketRecord * record, ledger_.tickets().admit(ticket, now));
+  admitted_ = record;
   if (ledger_.engine().is_emergency(record->ticket().purpose()) &&
       ledger_.history().review_overdue(record->ticket().principal(), now)) {
     return make_error(ErrorCode::kPermissionDenied,
@@ -130,6 +133,7 @@ Result<void> KeyServer::reserve_reply(size_t bytes) {
 
 Result<void> KeyServer::decide_check(const v1::CheckCall& call, uint64_t now) {
   SR_ASSIGN(const TicketRecord* record, ledger_.tickets().admit(call.ticket(), now));
+  admitted_ = record;
   if (ledger_.collection(record->collection()) == nullptr) return no_collection();
   return ledger_.engine().decide(ask_under(record->ticket(), call.action()), now);
 }
@@ -155,6 +159,7 @@ Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, 
   for (size_t i = 0; i < terms; ++i) {
     v1::TokenItem& item = *items[1 + i].mutable_token();
     item.set_h_w(call.h_w(static_cast<int>(i)));
+    if (static_cast<int>(i) < call.near_size()) item.set_near(call.near(static_cast<int>(i)));
     item.mutable_lanes()->Add(pending.lanes.begin(), pending.lanes.end());
   }
   pending.holder = ledger_.engine().holder(ask);
@@ -224,7 +229,7 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
   }
   pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kRelease, items, now));
-  return {};
+  return raise_canaries(log_->size() + *pending.position, record->ticket(), records, now);
 }
 
 Result<void> KeyServer::decide_grant(const v1::GrantCall& call, uint64_t now, Pending& pending) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "strongroom/watch/rules.h"
+
 namespace strongroom::policy {
 namespace {
 
@@ -247,6 +249,10 @@ Result<CompiledPolicy> compile_policy(const v1::Policy& policy,
     SR_ASSIGN(CompiledRole compiled, compile_role(role, out.purposes, collections, *offset_min,
                                                   "roles." + role.name(), problem));
     out.roles.emplace(role.name(), std::move(compiled));
+  }
+  std::string watch_path;
+  if (const auto rules = watch::compile_rules(policy.watch(), &watch_path); !rules) {
+    return fail(problem, rules.error().text, watch_path);
   }
   if (policy.ticket_lifetime_s_max() > kTicketLifetimeMaxS) {
     return fail(problem, "A ticket may live for a day at most (86400 seconds).",
