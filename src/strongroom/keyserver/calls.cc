@@ -27,13 +27,6 @@ TermHash to_term(const std::string& h_w) {
   return term;
 }
 
-std::vector<TermHash> to_terms(const google::protobuf::RepeatedPtrField<std::string>& h_w) {
-  std::vector<TermHash> terms;
-  terms.reserve(static_cast<size_t>(h_w.size()));
-  for (const std::string& bytes : h_w) terms.push_back(to_term(bytes));
-  return terms;
-}
-
 }  // namespace
 
 v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch) {
@@ -171,7 +164,9 @@ Result<void> KeyServer::derive(const v1::Call& call, const Pending& pending,
 
 Result<void> KeyServer::derive_tokens(const v1::TokensCall& call, const Pending& pending,
                                       const DurableLeaf& leaf, v1::TokensReply& reply) {
-  const std::vector<TermHash> terms = to_terms(call.h_w());
+  std::vector<TermHash> terms;
+  terms.reserve(static_cast<size_t>(call.terms_size()));
+  for (const v1::SearchTerm& term : call.terms()) terms.push_back(to_term(term.h_w()));
   const size_t lanes = pending.lanes.size();
   std::vector<TermToken> tokens(terms.size());
   std::string& out = *reply.mutable_tokens();
@@ -188,6 +183,7 @@ Result<void> KeyServer::derive_tokens(const v1::TokensCall& call, const Pending&
   reply.set_leaf(leaf.index().value);
   reply.set_revision(ledger_.revision());
   reply.set_generation(pending.generation);
+  reply.set_may_count(pending.may_count);
   reply.mutable_lanes()->Add(pending.lanes.begin(), pending.lanes.end());
   return {};
 }
@@ -256,7 +252,9 @@ Result<void> KeyServer::derive_unique_tokens(const v1::UniqueTokensCall& call,
     SR_CHECK(root != nullptr, "a unique root is stored before its tokens leave");
     it = unique_tokens_.emplace(pending.collection, crypto::LaneTokens(*root)).first;
   }
-  const std::vector<TermHash> terms = to_terms(call.h_w());
+  std::vector<TermHash> terms;
+  terms.reserve(static_cast<size_t>(call.h_w_size()));
+  for (const std::string& h_w : call.h_w()) terms.push_back(to_term(h_w));
   std::vector<TermToken> tokens(terms.size());
   it->second.tokens(terms, tokens);
   std::string& out = *reply.mutable_tokens();

@@ -229,7 +229,12 @@ inline v1::Call tokens_call(const v1::SignedTicket& ticket, const RequestId& req
   *tokens.mutable_ticket() = ticket;
   tokens.set_request_id(request.id);
   tokens.set_request_hash(request.hash);
-  for (std::string& term : h_w) *tokens.add_h_w() = std::move(term);
+  for (std::string& term : h_w) {  // Of the first field: names, in the group that clerks open.
+    auto& added = *tokens.add_terms();
+    added.set_h_w(std::move(term));
+    added.set_field(1);
+    added.set_kind(v1::EXACT);
+  }
   tokens.set_count_only(count_only);
   return call;
 }

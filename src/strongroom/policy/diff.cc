@@ -42,6 +42,7 @@ Lines flatten(const v1::Policy& policy) {
         const std::string to = path + "." + grant.collection() + "." + purpose + ".";
         lines[to + "actions"] = join(actions);
         lines[to + "groups"] = join(grant.groups());
+        lines[to + "search_hidden"] = join(grant.search_hidden());
         lines[to + "records_per_query"] = std::to_string(
             grant.records_per_query() != 0 ? grant.records_per_query() : kRecordsPerQueryDefault);
         lines[to + "records_per_hour"] = std::to_string(budget.records_per_hour());

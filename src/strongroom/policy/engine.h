@@ -28,7 +28,8 @@ struct Ask {
   std::string_view case_reference;
   CollectionId collection;
   v1::Action action = v1::ACTION_UNSPECIFIED;
-  uint32_t groups = 0;  // Bit g: group g is to be opened.
+  uint32_t groups = 0;               // Bit g: group g is to be opened.
+  std::span<const AskedTerm> terms;  // To be searched for.
   Amounts amounts;
   uint64_t records_before = 0;  // Opened before under the same request.
 };
@@ -65,6 +66,7 @@ class Engine {
   // Changes nothing that later answers depend on. The first rule that refuses gives the reason:
   //   kUnauthenticated   Unknown or disabled principal.
   //   kPermissionDenied  Role, purpose, case reference, action, groups, records per query.
+  //   kSearchDenied      A term goes by a field that the role may not search so: number is its id.
   //   kBudgetExhausted   retry_after_ms says when.
   Result<void> decide(const Ask& ask, uint64_t t_ms);
   // Counts what was decided, or what the log says. Names need not exist any more.

@@ -15,6 +15,7 @@ std::string at(const std::string& path, const char* list, int index) {
   return path + "." + list + "[" + std::to_string(index) + "]";
 }
 
+constexpr uint32_t kSearching = 1u << v1::FIND | 1u << v1::COUNT;
 constexpr uint32_t kReading = 1u << v1::FIND | 1u << v1::GET;
 
 Result<void> check_budget(const v1::Budget& budget, const std::string& path, Problem* problem) {
@@ -67,6 +68,10 @@ Result<CompiledGrant> compile_grant(const v1::Grant& grant, const v1::Collection
     return fail(problem,
                 "A grant to find or get must name the groups it opens, masked at the least.", path);
   }
+  if (!grant.search_hidden().empty() && (out.actions & kSearching) == 0) {
+    return fail(problem, "A grant that lists search_hidden must allow to find or to count.", path);
+  }
+  SR_ASSIGN(out.search, SearchRights::of(grant, out.groups, collection, path, problem));
   SR_TRY(check_budget(grant.budget(), path + ".budget", problem));
   out.budget = grant.budget();
   out.records_per_query =

@@ -11,6 +11,7 @@
 #include "strongroom/base/ids.h"
 #include "strongroom/base/result.h"
 #include "strongroom/policy/collection.h"
+#include "strongroom/policy/search_rights.h"
 #include "strongroom/v1/policy.pb.h"
 #include "strongroom/v1/schema.pb.h"
 
@@ -34,6 +35,7 @@ struct CompiledGrant {
   uint32_t actions = 0;  // Bit a: v1::Action a.
   uint64_t records_per_query = 0;
   v1::Budget budget;
+  SearchRights search;
 };
 
 struct CompiledRole {
