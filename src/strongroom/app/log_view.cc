@@ -60,6 +60,12 @@ std::string describe_entry(const v1::LogEntryView& entry) {
         parts.push_back("lane " + std::to_string(item.lane().lane()) + " " +
                         lane_change(item.lane().change()));
         break;
+      case v1::LogItem::kRefusal:
+        parts.push_back(plural(item.refusal().count(), "call", "calls") + " of " +
+                        (item.refusal().principal().empty() ? std::string("nobody known")
+                                                            : item.refusal().principal()) +
+                        " refused: " + item.refusal().reason());
+        break;
       case v1::LogItem::kStart:
         parts.push_back("started version " + item.start().version());
         break;

@@ -31,7 +31,9 @@ Result<void> check_public_key(const std::string& key) {
 
 Result<std::string> KeyServer::authenticate(std::string_view path, Bytes body_sha256,
                                             std::string_view authorization) {
-  return admin_auth_->authenticate(path, body_sha256, authorization, now_ms());
+  auto who = admin_auth_->authenticate(path, body_sha256, authorization, now_ms());
+  if (!who) refusals_.note({}, who.error().code, now_ms_);
+  return who;
 }
 
 std::string KeyServer::sign_reply(const AdminCall& call, const AdminReply& reply) const {
@@ -48,6 +50,7 @@ Result<void> KeyServer::require(const std::string& who,
                   [&](v1::Power power) { return ledger_.engine().has_power(who, power); })) {
     return {};
   }
+  refusals_.note(who, ErrorCode::kPermissionDenied, now_ms_);
   return make_error(ErrorCode::kPermissionDenied,
                     "Your role lacks the power to do this. Ask whoever keeps the policy.");
 }

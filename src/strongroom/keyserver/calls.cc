@@ -47,11 +47,15 @@ v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch) {
   bool staged = false;
   for (int i = 0; i < count; ++i) {
     Pending& pending = pendings[static_cast<size_t>(i)];
+    asking_.clear();
     const auto decided = static_cast<size_t>(i) < kCallsMax
                              ? decide(batch.calls(i), now, pending)
                              : make_error(ErrorCode::kUnavailable, "Too many calls at once.");
     if (failed_) return refuse_all();
-    if (!decided) pending.error = decided.error();
+    if (!decided) {
+      pending.error = decided.error();
+      refusals_.note(asking_, decided.error().code, now);
+    }
     staged = staged || pending.position.has_value();
   }
 

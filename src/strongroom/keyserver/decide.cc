@@ -104,8 +104,10 @@ Result<void> KeyServer::decide(const v1::Call& call, uint64_t now, Pending& pend
 
 Result<TicketRecord*> KeyServer::admit(const v1::SignedTicket& ticket, Bytes request_id,
                                        uint64_t now) {
+  SR_ASSIGN(TicketRecord* const record, ledger_.tickets().admit(ticket, now));
+  asking_ = record->ticket().principal();
   if (request_id.size() != kRequestIdSize) return invalid("A request id is 16 bytes.");
-  return ledger_.tickets().admit(ticket, now);
+  return record;
 }
 
 Result<void> KeyServer::reserve_reply(size_t bytes) {
@@ -120,6 +122,7 @@ Result<void> KeyServer::reserve_reply(size_t bytes) {
 
 Result<void> KeyServer::decide_check(const v1::CheckCall& call, uint64_t now) {
   SR_ASSIGN(const TicketRecord* record, ledger_.tickets().admit(call.ticket(), now));
+  asking_ = record->ticket().principal();
   if (ledger_.collection(record->collection()) == nullptr) return no_collection();
   return ledger_.engine().decide(ask_under(record->ticket(), call.action()), now);
 }

@@ -272,6 +272,7 @@ Result<void> KeyServer::tick() {
   if (failed_) return unavailable();
   const uint64_t now = now_ms();
   ledger_.tickets().evict(now);
+  if (refusals_.due(now)) SR_TRY(log_refusals(now));
   if (clock_.monotonic_us() - epoch_started_us_ >= kEpochMs * 1000) {
     const auto begun = state_->next_epoch(log_->size());
     if (!begun) {
@@ -281,6 +282,14 @@ Result<void> KeyServer::tick() {
     epoch_started_us_ = clock_.monotonic_us();
   }
   return log_->write_checkpoint();
+}
+
+Result<void> KeyServer::log_refusals(uint64_t now) {
+  SR_TRY(stage(EntryType::kRefusals, refusals_.take(), now));
+  const auto committed = log_->commit();
+  if (committed) return {};
+  failed_ = true;
+  return committed.error();
 }
 
 Error KeyServer::unavailable() {

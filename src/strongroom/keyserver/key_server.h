@@ -19,6 +19,7 @@
 #include "strongroom/env/files.h"
 #include "strongroom/keyserver/admin_auth.h"
 #include "strongroom/keyserver/ledger.h"
+#include "strongroom/keyserver/refusals.h"
 #include "strongroom/keyserver/state.h"
 #include "strongroom/tlog/release_log.h"
 #include "strongroom/v1/admin.pb.h"
@@ -78,8 +79,8 @@ class KeyServer {
   v1::ReplyBatch handle(v1::CallBatch&& batch);
   // The log or the state could not be written: every call is refused from now on. Stop the process.
   bool failed() const { return failed_; }
-  // Each second: writes the checkpoint, forgets expired tickets, begins a new epoch when an hour
-  // has passed.
+  // Each second: writes the checkpoint, forgets expired tickets, logs what was refused when a
+  // minute has passed, begins a new epoch when an hour has.
   Result<void> tick();
 
   const v1::VaultFile& vault_file() const { return vault_; }
@@ -133,6 +134,7 @@ class KeyServer {
   Result<size_t> stage(tlog::EntryType type, std::span<const v1::LogItem> items, uint64_t t_ms);
   // One entry of a change by the admin listener, durable; its leaf.
   Result<uint64_t> log_change(const std::string& author, v1::LogItem item);
+  Result<void> log_refusals(uint64_t now);
   Result<void> require(const std::string& who, std::initializer_list<v1::Power> any_of) const;
   static Error unavailable();
 
@@ -182,6 +184,8 @@ class KeyServer {
   Ledger ledger_;
   std::unique_ptr<tlog::ReleaseLog> log_;
   std::unique_ptr<AdminAuth> admin_auth_;
+  mutable Refusals refusals_;  // Of calls that change nothing else, too.
+  std::string asking_;  // Whose ticket the call being decided came with, once it is verified.
   std::unordered_map<LaneId, crypto::LaneTokens> lane_tokens_;
   std::unordered_map<CollectionId, crypto::LaneTokens> unique_tokens_;
   std::vector<std::string> serialized_;  // Reused from call to call.

@@ -226,6 +226,64 @@ TEST_F(KeyServerTest, TheLogSaysByWhichIndexATermWasAsked) {
   EXPECT_EQ(item.token().kind(), v1::EXACT);
 }
 
+TEST_F(KeyServerTest, RefusedCallsAreLoggedOnceAMinuteHoweverManyThereAre) {
+  const auto last = [&] {
+    v1::LogEntriesRequest request;
+    request.set_count(1000);
+    const auto logged = vault_.server().log_entries("officer", request);
+    return std::pair{logged->size(), logged->entries(logged->entries_size() - 1)};
+  };
+  const auto import_as_clerk = grant_call(vault_.ticket(), 1);
+  auto forged = vault_.ticket();
+  forged.mutable_signature()->back() ^= 1;
+  const uint64_t before = last().first;
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_EQ(code(vault_.call(import_as_clerk)), ErrorCode::kPermissionDenied);
+    EXPECT_EQ(code(vault_.call(grant_call(forged, 1))), ErrorCode::kUnauthenticated);
+  }
+  EXPECT_FALSE(vault_.server().authenticate("/path", {}, "nonsense"));
+  EXPECT_FALSE(vault_.server().log_entries("clerk", {}));
+  ASSERT_TRUE(vault_.server().tick());
+  EXPECT_EQ(last().first, before) << "not before the minute is over";
+  vault_.clock().advance_ms(60'000);
+  ASSERT_TRUE(vault_.server().tick());
+  const auto [size, entry] = last();
+  EXPECT_EQ(size, before + 1);
+  EXPECT_EQ(entry.type(), "refusals");
+  std::map<std::string, uint64_t> counts;
+  for (const auto& bytes : entry.items()) {
+    v1::LogItem item;
+    ASSERT_TRUE(item.ParseFromString(bytes));
+    counts[item.refusal().principal() + ":" + item.refusal().reason()] = item.refusal().count();
+    EXPECT_LE(item.refusal().first_ms(), item.refusal().last_ms());
+  }
+  EXPECT_EQ(counts, (std::map<std::string, uint64_t>{{"clerk:permission_denied", 301},
+                                                     {":unauthenticated", 301}}));
+  vault_.clock().advance_ms(600'000);
+  ASSERT_TRUE(vault_.server().tick());
+  EXPECT_EQ(last().first, before + 1) << "nothing was refused since";
+  ASSERT_TRUE(vault_.open()) << "and a start reads such entries";
+}
+
+TEST(RefusalsTest, WhoIsBeyondTheBoundIsCountedTogether) {
+  Refusals refusals;
+  EXPECT_FALSE(refusals.due(1'000'000));
+  for (size_t i = 0; i < kRefusalItemsMax + 10; ++i) {
+    refusals.note("p" + std::to_string(i), ErrorCode::kBudgetExhausted, 5);
+  }
+  refusals.note("p0", ErrorCode::kBudgetExhausted, 9);
+  refusals.note("p0", ErrorCode::kUnavailable, 9);  // Not the caller's doing.
+  EXPECT_FALSE(refusals.due(60'004));
+  EXPECT_TRUE(refusals.due(60'005));
+  const auto items = refusals.take();
+  ASSERT_EQ(items.size(), kRefusalItemsMax + 1);
+  EXPECT_EQ(items[0].refusal().principal(), "");
+  EXPECT_EQ(items[0].refusal().count(), 10u);
+  EXPECT_EQ(items[1].refusal().count(), 2u);
+  EXPECT_EQ(items[1].refusal().last_ms(), 9u);
+  EXPECT_FALSE(refusals.due(1'000'000));
+}
+
 TEST_F(KeyServerTest, SizesOfTheGatewayAreNotTrusted) {
   const auto [first, u] = grant(1);
   const auto ticket = vault_.ticket();

@@ -95,6 +95,11 @@ Result<void> Ledger::apply(EntryType type, uint64_t leaf, uint64_t t_ms,
         if (!applied) break;
       }
       break;
+    case EntryType::kRefusals:
+      for (const v1::LogItem& item : items) {
+        if (!item.has_refusal()) return foreign(leaf);
+      }
+      return {};
     case EntryType::kRelease:
       applied = apply_release(items, t_ms);
       break;

@@ -61,6 +61,8 @@ const char* entry_type_name(EntryType type) {
       return "erasure";
     case EntryType::kCounters:
       return "counters";
+    case EntryType::kRefusals:
+      return "refusals";
   }
   return "unknown";
 }
