@@ -43,7 +43,7 @@ std::string field_name(const v1::Collection& schema, int64_t id);
 
 // The call, answered; on a refusal that is about a field `about` says which.
 template <class Request, class Response>
-Result<Response> ask(OpenedQuery& query, std::string_view method, const Request& request,
+Result<Response> ask(OpenedQuery& query, const char* method, const Request& request,
                      std::string& about) {
   auto response = query.vault->call<Request, Response>(method, request);
   if (!response && response.error().code == ErrorCode::kSearchDenied) {

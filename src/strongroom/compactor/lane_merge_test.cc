@@ -70,7 +70,8 @@ class LaneMergeTest : public testing::Test {
     index::OnlineLane writer(LaneId{lane}, make_root(lane).clone());
     std::vector<index::SealedRow> postings, directory;
     for (uint64_t idx = from; idx < to; ++idx) {
-      writer.write({RecordIndex{idx}, u}, terms_of(idx), postings, directory);
+      writer.write({RecordIndex{idx}, u}, terms_of(idx), index::WritePadding::kWide, postings,
+                   directory);
     }
     for (auto& row : postings) put(Table::kPostings, row.key, row.value);
     for (auto& row : directory) put(Table::kDirectory, row.key, row.value);

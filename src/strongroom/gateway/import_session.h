@@ -1,5 +1,9 @@
 // One import under way: rows in, sealed chunks out.
 //
+// New rows are held, and get their record numbers only when their chunk is committed, in an order
+// drawn for it: numbers, which anybody sees who has the store, tell which chunk a row was in, and
+// nothing of its place there.
+//
 // A chunk is committed in this order, so that a crash between any two steps is repaired by its
 // checkpoint alone:
 //   checkpoint "pending" | postings and directory of a reserved lane | unique rows |
@@ -19,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "strongroom/gateway/held_rows.h"
 #include "strongroom/gateway/import_checkpoint.h"
 #include "strongroom/gateway/key_service.h"
 #include "strongroom/gateway/online_writer.h"
@@ -113,8 +118,9 @@ class ImportSession {
               bool held_back, RecordVersion* old) const;
   void defer(const v1::ImportRow& row, const PreparedRow& prepared);
   Result<void> process_deferred();
-  Result<void> insert(std::span<const size_t> which);
-  Result<void> update(std::span<const Update> updates);
+  Result<void> update(std::vector<Update> updates);
+  // The held rows sealed, into rows_ and packer_ or, without a packer, into `online`.
+  Result<void> seal_held(std::vector<OnlineWrite>& online);
   Result<void> next_secret(size_t still_needed, const WriteSecret** secret, RecordVersion* version);
   OnlineWrite online_write(const PreparedRow& row, RecordVersion version) const;
   Result<void> start_packing();
@@ -125,7 +131,7 @@ class ImportSession {
   void settle();
   Result<void> commit_chunk();
   Result<void> commit_packed();
-  Result<void> commit_online();
+  Result<void> commit_online(std::vector<OnlineWrite> writes);
   void reject(uint64_t number, const std::string& field, const char* reason);
   v1::ImportCheckpoint checkpoint_of(const v1::ImportState& state) const;
   Result<void> save_pending();
@@ -148,13 +154,12 @@ class ImportSession {
   std::optional<Error> failed_;
 
   // The chunk.
-  std::vector<OnlineWrite> small_;             // Until it outgrows the online lane.
-  std::unique_ptr<index::LanePacker> packer_;  // From then on.
+  HeldRows held_;
+  std::unique_ptr<index::LanePacker> packer_;  // While a chunk for a packed lane is committed.
   LaneId lane_;
   std::unique_ptr<store::SortedRun> rows_;
   std::vector<std::pair<std::string, std::string>> uniques_;
   std::vector<UniqueKey> claimed_;
-  uint64_t chunk_records_ = 0;
   uint64_t chunk_target_;
   RecordVersion last_;
   bool in_doubt_ = false;  // From "pending" to done only the checkpoint may decide about the chunk.

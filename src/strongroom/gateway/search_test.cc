@@ -43,7 +43,7 @@ class SearchTest : public testing::Test {
     index::OnlineLane lane(lanes_.back(), std::move(root));
     std::vector<index::SealedRow> rows, directory;
     for (const auto& [idx, terms] : records) {
-      lane.write(posting(idx), hashes(terms), rows, directory);
+      lane.write(posting(idx), hashes(terms), index::WritePadding::kNarrow, rows, directory);
       note(idx, terms);
     }
     std::vector<store::Put> puts;

@@ -17,23 +17,23 @@ namespace strongroom::index {
 inline constexpr uint64_t kLaneRecordsMax = uint64_t{1} << 20;
 inline constexpr uint64_t kLanePostingsMax = uint64_t{1} << 23;
 
-// An online lane, open in its writer. Each write is padded to a multiple of 8 rows with rows of no
-// term, which look like any other, so that a row count tells no more than that; its directory row
-// likewise. Not thread-safe.
+// An online lane, open in its writer. Each write is padded to a multiple of 8 or 32 rows with rows
+// of no term, which look like any other, so that a row count tells no more than that; its directory
+// row likewise. Not thread-safe.
 class OnlineLane {
  public:
   OnlineLane(LaneId lane, LaneRoot root);  // Wipes the root: what a writer needs is derived.
   LaneId id() const { return lane_; }
   bool full() const { return records_ >= kLaneRecordsMax || postings_ + 64 >= kLanePostingsMax; }
   // Postings of one write and its directory row, appended; 0..kTermsPerWriteMax terms.
-  void write(const Posting& posting, std::span<const TermHash> terms,
+  void write(const Posting& posting, std::span<const TermHash> terms, WritePadding padding,
              std::vector<SealedRow>& postings, std::vector<SealedRow>& directory);
-  // Posts an old version under the dead term.
+  // Posts an old version under the dead term: 8 rows, since the row tells of an update anyway.
   void write_dead(const Posting& superseded, const TermHash& dead, std::vector<SealedRow>& postings,
                   std::vector<SealedRow>& directory);
 
  private:
-  void post(const Posting& posting, std::span<const TermHash> terms,
+  void post(const Posting& posting, std::span<const TermHash> terms, WritePadding padding,
             std::vector<SealedRow>& postings, std::vector<SealedRow>& directory);
 
   LaneId lane_;

@@ -228,7 +228,7 @@ TEST(LanePackerTest, FirstErrorOfAnEmitEndsIt) {
   }
 }
 
-TEST(OnlineLaneTest, ReadsBackWritesInOrderAndPadsThemToEight) {
+TEST(OnlineLaneTest, ReadsBackWritesInOrderAndPadsThemToEightOrThirtyTwo) {
   std::mt19937_64 random(8);
   OnlineLane lane(kLane, root());
   EXPECT_EQ(lane.id(), kLane);
@@ -243,15 +243,18 @@ TEST(OnlineLaneTest, ReadsBackWritesInOrderAndPadsThemToEight) {
     for (uint64_t n = w % 18; n > 0; --n) terms.push_back(term(random() % 40));
     std::vector<SealedRow> out;
     std::vector<SealedRow> listed;
+    const auto padding = w % 3 == 0 ? WritePadding::kWide : WritePadding::kNarrow;
+    size_t step = static_cast<size_t>(padding);
     if (w % 5 == 4) {
+      step = 8;
       lane.write_dead(posting, dead, out, listed);
       terms = {dead};
     } else {
-      lane.write(posting, terms, out, listed);
+      lane.write(posting, terms, padding, out, listed);
     }
-    EXPECT_EQ(out.size(), (terms.size() + 7) / 8 * 8);
+    EXPECT_EQ(out.size(), (terms.size() + step - 1) / step * step);
     ASSERT_EQ(listed.size(), 1u);
-    EXPECT_EQ((listed[0].value.size() - 41) % 128, 0u)
+    EXPECT_EQ(listed[0].value.size() - 41, out.size() * 16)
         << "a directory row shows no more than the postings do";
     for (const TermHash& h_w : terms) model[h_w].push_back(posting);
     writes.emplace_back(posting, terms);
@@ -283,7 +286,9 @@ TEST(DirectoryTest, FlippedBitInKeyOrValueIsDataLoss) {
   const DirectoryReader reader(kLane, root());
   const TermHash terms[] = {term(1), term(2)};
   const TermCount counts[] = {{term(1), 1}, {term(3), 2}};
-  for (const SealedRow& row : {writer.write_row({{1}, 2}, terms), writer.terms_row(counts)}) {
+  for (const SealedRow& row :
+       {writer.write_row({{1}, 2}, terms, WritePadding::kNarrow),
+        writer.write_row({{1}, 2}, terms, WritePadding::kWide), writer.terms_row(counts)}) {
     ASSERT_TRUE(reader.open(as_bytes(row.key), as_bytes(row.value)));
     for (size_t bit = 0; bit < row.value.size() * 8; ++bit) {
       std::string flipped = row.value;
