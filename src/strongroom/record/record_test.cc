@@ -128,7 +128,7 @@ TEST(RecordTest, AnyValuesRoundTrip) {
         std::string& value = values[size_t{g} * 2 + f];
         value.resize(random() % 300);
         for (char& c : value) c = static_cast<char>(random() % 4 == 0 ? 0x80 : random() % 2);
-        group.values.push_back({FieldId{static_cast<uint16_t>(f * 0x8080)}, value});
+        group.values.push_back({FieldId{static_cast<uint16_t>(1 + f * 0x8080)}, value});
       }
       groups.push_back(std::move(group));
     }
@@ -138,7 +138,7 @@ TEST(RecordTest, AnyValuesRoundTrip) {
       ASSERT_TRUE(fields);
       ASSERT_EQ(fields->size(), 2u);
       for (size_t f = 0; f < 2; ++f) {
-        EXPECT_EQ((*fields)[f].field.value, f * 0x8080);
+        EXPECT_EQ((*fields)[f].field.value, 1 + f * 0x8080);
         EXPECT_EQ((*fields)[f].value.read(kRead), values[size_t{g} * 2 + f]);
       }
     }

@@ -69,7 +69,7 @@ const char* entry_type_name(EntryType type) {
 
 bool is_known_type(uint8_t type) {
   return type >= static_cast<uint8_t>(EntryType::kStart) &&
-         type <= static_cast<uint8_t>(EntryType::kCounters);
+         type <= static_cast<uint8_t>(EntryType::kRefusals);
 }
 
 uint32_t month_of(uint64_t t_ms) {
