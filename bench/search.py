@@ -1,13 +1,19 @@
 #!/usr/bin/env python3
 """Each kind of search beside PostgreSQL 15, with the indexes its users would make for it.
 
-    bench/search.py [--records 1000000] [--repeat 15] [--build DIR] [--work DIR]
+    bench/search.py [--records 1000000] [--steps 1] [--updates 0] [--repeat 15] [--build DIR] [--work DIR] [--out DIR]
 
 People and a third as many incidents, the same in both. A search is timed from the client over a kept TLS connection: ours
 with its ticket checked, metered, logged and durable, the first 20 records opened; PostgreSQL's first 20 rows, and nothing of
 the rest. Then the count of all matches, on both sides. Medians; "matches" are PostgreSQL's.
+
+With --steps the records come in so many parts, and everything is measured behind each: time per record and of each query
+against their number. With --updates there are so many rounds in which 5 % of the people get another address, and the
+queries are asked again. Lanes are merged in the background, as by default; queries wait for that to end. --out gets
+search.json and curves as SVG.
 """
 import argparse
+import csv
 import json
 import os
 import pathlib
@@ -22,6 +28,7 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "test/e2e")]
 import door  # noqa: E402
+import plot  # noqa: E402
 import peers  # noqa: E402
 import postgres  # noqa: E402
 import vault  # noqa: E402
@@ -112,48 +119,116 @@ class Psql:
         self.process.wait()
 
 
-def generate(program, collection, count, path):
-    with open(path, "w", encoding="utf-8") as out:
-        subprocess.run([program, "generate", collection, str(count)], stdout=out, check=True)
-    with open(path, encoding="utf-8") as f:
-        return f.readline().strip().split(",")
+def generate(program, collection, count, steps, folder):
+    """The columns, and a CSV file of each step."""
+    paths = [f"{folder}/{collection}-{step}.csv" for step in range(steps)]
+    with subprocess.Popen([program, "generate", collection, str(count)], stdout=subprocess.PIPE, text=True,
+                          encoding="utf-8") as made:
+        head = made.stdout.readline()
+        for step, path in enumerate(paths):
+            with open(path, "w", encoding="utf-8") as out:
+                out.write(head)
+                for _ in range(count * (step + 1) // steps - count * step // steps):
+                    out.write(made.stdout.readline())
+    return head.strip().split(","), paths
 
 
 def median_of(repeat, call):
     return statistics.median(call() for _ in range(repeat))
 
 
+SCHEMAS = (("person", PEOPLE), ("incident", INCIDENTS))
+
+
 def measure(options, folder):
     program = f"{options.build}/bin/strongroom"
-    people, incidents = f"{folder}/people.csv", f"{folder}/incidents.csv"
-    say(f"{options.records:,} people, {options.records // 3:,} incidents ...")
-    columns = {"person": generate(program, "person", options.records, people),
-               "incident": generate(program, "incident", options.records // 3, incidents)}
-    out = {"people": options.records, "machine": peers.machine(), "import_s": {}, "queries": []}
+    counts = {"person": options.records, "incident": options.records // 3}
+    say(f"{counts['person']:,} people, {counts['incident']:,} incidents ...")
+    made = {name: generate(program, name, counts[name], options.steps, folder) for name in counts}
+    out = {"people": options.records, "machine": peers.machine(), "steps": []}
     cluster = postgres.Cluster(f"{folder}/postgres")
     ours = vault.Vault(options.build, f"{folder}/vault", str(HERE / "policy.yaml"))
     try:
         cluster.start()
         ours.found()
-        for name, path, schema in (("person", people, PEOPLE), ("incident", incidents, INCIDENTS)):
+        for _, schema in SCHEMAS:
             cluster.sql(schema)
-            cluster.sql("CHECKPOINT")
-            theirs = peers.timed(lambda: cluster.sql(
-                f"COPY {name}({', '.join(columns[name])}) FROM '{path}' WITH (FORMAT csv, HEADER true)"))
-            cluster.sql(f"VACUUM ANALYZE {name}")
-            mine = peers.timed(lambda: ours._as("operator", "import", name, path))
-            out["import_s"][name] = {"postgres": theirs, "strongroom": mine}
-            say(f"import of {name}: PostgreSQL {theirs:.1f} s, strongroom {mine:.1f} s")
-        ours.settle()
+        for step in range(options.steps):
+            out["steps"].append(one_step(options, step, counts, made, ours, cluster))
+        if options.updates:
+            out["updates"] = update(options, made["person"], folder, ours, cluster)
+            settled(ours)
+            out["updated"] = [query(options, *one, ours, cluster) for one in QUERIES]
         out["gateway_peak_bytes"] = peers.memory_bytes(ours.pids["gateway"], "VmHWM")
-        out["bytes"] = {"postgres": {name: int(cluster.sql(f"SELECT pg_total_relation_size('{name}')"))
-                                     for name in columns},
-                        "strongroom": peers.allocated_bytes(f"{ours.folder}/store", (".log",))}
-        out["queries"] = [query(options, *one, ours, cluster) for one in QUERIES]
+        out["compactor_peak_bytes"] = peers.memory_bytes(ours.pids["compactor"], "VmHWM")
+        ours.stop()
+        out["bytes"] = {"postgres": {name: relation_bytes(cluster, name) for name in counts},
+                        "strongroom": ours.store_sizes()}
     finally:
         ours.stop()
         cluster.stop()
     return out
+
+
+def one_step(options, step, counts, made, ours, cluster):
+    done = {"people": counts["person"] * (step + 1) // options.steps, "import_us": {}}
+    for name, count in counts.items():
+        columns, paths = made[name]
+        rows = count * (step + 1) // options.steps - count * step // options.steps
+        cluster.sql("CHECKPOINT")
+        theirs = peers.timed(lambda: cluster.sql(
+            f"COPY {name}({', '.join(columns)}) FROM '{paths[step]}' WITH (FORMAT csv, HEADER true)"))
+        cluster.sql(f"VACUUM ANALYZE {name}")
+        mine = peers.timed(lambda: ours._as("operator", "import", name, paths[step]))
+        done["import_us"][name] = {"postgres": theirs / rows * 1e6, "strongroom": mine / rows * 1e6}
+        say(f"import of {rows:,} {name}: PostgreSQL {theirs:.1f} s, strongroom {mine:.1f} s")
+    say(f"merged within {settled(ours):.0f} s")
+    done["queries"] = [query(options, *one, ours, cluster) for one in QUERIES]
+    return done
+
+
+def settled(ours):
+    """Waits until nothing is merged any more. The compactor looks each 10 s, and paces itself."""
+    start = time.monotonic()
+    while True:
+        before = sum(map(peers.cpu_seconds, ours.pids.values()))
+        time.sleep(12)
+        if sum(map(peers.cpu_seconds, ours.pids.values())) - before < 0.2:
+            return time.monotonic() - start
+
+
+def update(options, people, folder, ours, cluster):
+    """Rounds in which a twentieth of the people move. Seconds of each, on both sides."""
+    columns, paths = people
+    at = columns.index("address")
+    rounds = []
+    for number in range(options.updates):
+        path = f"{folder}/moved.csv"
+        with open(path, "w", encoding="utf-8", newline="") as out:
+            writer = csv.writer(out, lineterminator="\n")
+            writer.writerow(columns)
+            for source in paths:
+                with open(source, encoding="utf-8", newline="") as f:
+                    for row, values in enumerate(csv.reader(f)):
+                        if row > 0 and row % 20 == number % 20:
+                            values[at] += f"{number + 1}号"
+                            writer.writerow(values)
+        theirs = peers.timed(lambda: cluster.sql(
+            f"CREATE TEMP TABLE moved(LIKE person); COPY moved({', '.join(columns)}) FROM '{path}' WITH (FORMAT csv, "
+            "HEADER true); UPDATE person SET address = moved.address FROM moved "
+            "WHERE person.national_id = moved.national_id"))
+        mine = peers.timed(lambda: ours._as("operator", "import", "person", path, "--key", "national_id"))
+        say(f"round {number + 1} of updates: PostgreSQL {theirs:.1f} s, strongroom {mine:.1f} s")
+        rounds.append({"postgres": theirs, "strongroom": mine})
+    cluster.sql("VACUUM ANALYZE person")
+    return rounds
+
+
+def relation_bytes(cluster, name):
+    rows = cluster.sql(f"SELECT indexrelid::regclass, pg_relation_size(indexrelid) FROM pg_index "
+                       f"WHERE indrelid = '{name}'::regclass").splitlines()
+    return {"heap": int(cluster.sql(f"SELECT pg_table_size('{name}')")),
+            **{index: int(size) for index, size in (row.split("|") for row in rows)}}
 
 
 def query(options, title, collection, terms, condition, ours, cluster):
@@ -188,21 +263,68 @@ def query(options, title, collection, terms, condition, ours, cluster):
     return row
 
 
-def table(result):
+def table(queries):
     lines = [f"{'query':34} {'matches':>9} {'ours':>9} {'first 20, ms':>14} {'PostgreSQL':>11} {'all, ms':>9} {'PostgreSQL':>11}"]
-    for row in result["queries"]:
+    for row in queries:
         theirs = [f"{row[k]:.2f}" if k in row else "-" for k in ("postgres_find_ms", "postgres_count_ms")]
         lines.append(f"{row['query']:34} {row.get('postgres_count', '-'):>9} {row['count']:>9} {row['find_ms']:>14.2f} "
                      f"{theirs[0]:>11} {row['count_ms']:>9.2f} {theirs[1]:>11}")
     return "\n".join(lines)
 
 
+def report(result):
+    steps = result["steps"]
+    said = ["", "import, us a record, by people in it:"]
+    for step in steps:
+        said.append(f"{step['people']:>12,}  " + "   ".join(
+            f"{name} {one['strongroom']:.1f}, PostgreSQL {one['postgres']:.1f} ({one['postgres'] / one['strongroom']:.1f}x)"
+            for name, one in step["import_us"].items()))
+    said += ["", table(steps[-1]["queries"])]
+    if "updated" in result:
+        said += ["", f"behind {len(result['updates'])} rounds of updates of 5 % each:", table(result["updated"])]
+        ratios = [f"{after['query']} {after[k] / before[k]:.2f}x" for before, after in
+                  zip(steps[-1]["queries"], result["updated"]) for k in ("find_ms",)]
+        said.append("find, behind them against before: " + ", ".join(ratios))
+    records = result["people"] + result["people"] // 3
+    ours = result["bytes"]["strongroom"]
+    theirs = {f"{table_name} {part}": size for table_name, parts in result["bytes"]["postgres"].items()
+              for part, size in parts.items()}
+    for who, sizes in (("strongroom", ours), ("PostgreSQL", theirs)):
+        said += ["", f"{who}: {sum(sizes.values()) / records:.0f} bytes a record (people and incidents)"]
+        said += [f"    {size / records:8.1f}  {part}" for part, size in sorted(sizes.items(), key=lambda one: -one[1])]
+    said.append(f"ratio {sum(ours.values()) / sum(theirs.values()):.2f}x; gateway's peak "
+                f"{result['gateway_peak_bytes'] >> 20} MiB, compactor's {result['compactor_peak_bytes'] >> 20} MiB")
+    return "\n".join(said)
+
+
+def curves(result, folder):
+    steps = result["steps"]
+    charts = {f"import-{name}": (f"Import of {name}: time per record", "us a record", {
+        f"{who}{'*' if who == 'postgres' else ''}": [(s["people"], s["import_us"][name][who]) for s in steps]
+        for who in ("strongroom", "postgres")}) for name, _ in SCHEMAS}
+    for what, title in (("find_ms", "First 20 records"), ("count_ms", "All matches, counted")):
+        for i, asked in enumerate(QUERIES):
+            series = {"strongroom": [(s["people"], s["queries"][i][what]) for s in steps]}
+            if f"postgres_{what}" in steps[0]["queries"][i]:
+                series["postgres*"] = [(s["people"], s["queries"][i][f"postgres_{what}"]) for s in steps]
+            charts[f"{what[:-3]}-{asked[0].replace(',', '').replace(' ', '-')}"] = (f"{title}: {asked[0]}", "ms", series)
+    os.makedirs(folder, exist_ok=True)
+    for name, (title, unit, series) in charts.items():
+        with open(f"{folder}/{name}.svg", "w", encoding="utf-8") as out:
+            out.write(plot.lines(title, "people in the collection", unit, series))
+    with open(f"{folder}/search.json", "w", encoding="utf-8") as out:
+        json.dump(result, out, indent=1)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--updates", type=int, default=0)
     parser.add_argument("--repeat", type=int, default=15)
     parser.add_argument("--build", default=str(HERE.parent / "build/release"))
     parser.add_argument("--work", default="/var/tmp")
+    parser.add_argument("--out", default=str(HERE / "results/search"))
     options = parser.parse_args()
     if lacking := postgres.missing():
         sys.exit(f"bench: {lacking}")
@@ -214,8 +336,8 @@ def main():
         sys.exit(f"bench: {failure}")
     finally:
         shutil.rmtree(folder)
-    print(table(result))
-    print(json.dumps({k: result[k] for k in ("import_s", "bytes", "gateway_peak_bytes", "machine")}, indent=1))
+    curves(result, options.out)
+    print(report(result))
 
 
 if __name__ == "__main__":

@@ -19,13 +19,16 @@ ALLOWED = {
     "keytree": CRYPTO,
     "tlog": CRYPTO,
     "index": CRYPTO,
-    "policy": {"base", "env", "proto"},
+    "watch": {"base", "proto"},
+    "policy": {"base", "env", "watch", "proto"},
     "store": {"base", "env"},
     "synth": CRYPTO,
     "drill": {"base", "store", "synth"},  # Attackers: no crypto, so that they cannot use a key.
     "intake": CRYPTO | {"proto"},
     "rpc": CRYPTO | {"proto"},
-    "keyserver": CRYPTO | {"policy", "tlog", "keytree", "proto"},
+    # Alone talks to the outside: it gets alarms and nothing else.
+    "sender": CRYPTO | {"rpc", "proto"},
+    "keyserver": CRYPTO | {"policy", "watch", "tlog", "keytree", "proto"},
     "gateway": CRYPTO | {"record", "index", "store", "proto"},
     "compactor": CRYPTO | {"record", "index", "store", "proto"},
     "leak": CRYPTO | {"record", "index", "store", "proto"},

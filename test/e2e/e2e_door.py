@@ -240,6 +240,7 @@ class Policy(DoorTest):
                                 "      - collection: person\n"
                                 "        purposes: [service]\n"
                                 "        groups: [identity]\n"
+                                "        search_hidden: [phone]\n"
                                 "        actions: [FIND]\n"
                                 "        budget: {records_per_hour: 10, records_per_day: 10, searches_per_hour: 100,\n"
                                 "                 searches_per_day: 100}\n", 1)
@@ -274,6 +275,20 @@ class Policy(DoorTest):
             outcome = self.vault.run("find", "person", "phone=13800130002", "--purpose", "service", *what,
                                      who=self.greeter)
             self.assert_command_refused(outcome, "may not open some of the fields")
+
+    def test_a_hidden_field_is_searched_by_whole_values_if_at_all(self):
+        for term, field in (("phone^138", "phone"), ("phone!=13800130001", None), (f"address={STREET}", "address"),
+                            ("address!=nowhere", "address")):
+            outcome = self.vault.run("find", "person", "name^测", term, "--purpose", "service", "--explain", "--limit", "1",
+                                     who=self.greeter)
+            if field is None:
+                self.assertEqual(outcome.status, 0, outcome)
+                self.assertNotIn("postings known", outcome.stderr)
+            else:
+                self.assert_command_refused(outcome, f"{field}: Your role may not open this field")
+        refused = self.vault.run("find", "person", f"address={STREET}", "--purpose", "service", "--json",
+                                 who=self.greeter)
+        self.assertEqual(json.loads(refused.stdout)["error"]["code"], "search_denied")
 
     def test_an_action_that_is_not_granted(self):
         outcome = self.vault.run("count", "person", "phone=13800130002", "--purpose", "service", who=self.greeter)

@@ -1,6 +1,7 @@
 """The drill of a stolen store, on 50,000 people: what a thief guesses is what anybody would; a blind index tells far more.
 
-And that the drill would notice: a file imported in the order of a column gives that order away.
+And a file imported in the order of a column does not give that order away, but for the order of its chunks. (That the attack reads an
+order where there is one, drill/frequency_test shows.)
 """
 
 import json
@@ -35,9 +36,8 @@ class Snapshot(unittest.TestCase):
             attribute = self.by_name[name]
             self.assertTrue(attribute["bounded"])
             self.assertLessEqual(attribute["ours"], attribute["modal"] + 0.01, name)
-        # Outside the bound, and said in docs/THREAT_MODEL.md: sizes of addresses. Not more than was said there.
-        province = self.by_name["province"]
-        self.assertLessEqual(province["ours"], province["modal"] + 0.04)
+        province = self.by_name["province"]  # Sizes of addresses told it, before groups had floors.
+        self.assertLessEqual(province["ours"], province["modal"] + 0.02)
 
     def test_the_same_attack_works_on_a_blind_index(self):
         surname, province = self.by_name["surname"], self.by_name["province"]
@@ -56,7 +56,7 @@ class Snapshot(unittest.TestCase):
         # The order of writes was there to be read, else the attack on it was none.
         self.assertGreater(seen["records_linked_to_postings"], RECORDS // 10)
         for rows, writes in seen["postings_per_write"]:
-            self.assertEqual(rows % 8, 0)
+            self.assertTrue(rows == 8 or rows % 32 == 0, rows)  # 8: an old version, posted as dead.
             self.assertGreater(writes, 0)
         self.assertEqual(sum(n for _, n in seen["size_classes"]), RECORDS)
 
@@ -71,14 +71,13 @@ class Snapshot(unittest.TestCase):
         self.assertGreater(live[-1]["queries_by_register"], 0)
 
 
-class Noticed(unittest.TestCase):
-    def test_a_file_in_the_order_of_a_column_fails(self):
-        status, said = drill("--records", "6000", "--queries", "0", "--sorted", "national_id")
-        self.assertEqual(status, 1)
-        self.assertFalse(said["pass"])
-        region = next(a for a in said["attributes"] if a["attribute"] == "region")
-        self.assertFalse(region["holds"])
-        self.assertIn("order of record numbers", region["tried"][0]["attack"])
+class Sorted(unittest.TestCase):
+    def test_a_file_in_the_order_of_a_column_does_not_give_it_away(self):
+        _, said = drill("--records", "6000", "--queries", "0", "--sorted", "national_id")
+        by_name = {a["attribute"]: a for a in said["attributes"]}
+        # Nine tenths are one chunk, and three small imports one each: 94 % and 20 % when numbers followed the file.
+        self.assertLess(by_name["province"]["ours"], by_name["province"]["modal"] + 0.2)
+        self.assertLess(by_name["region"]["ours"], by_name["region"]["modal"] + 0.03)
 
     def test_nothing_is_left_behind(self):
         with tempfile.TemporaryDirectory(prefix="strongroom-e2e-") as folder:

@@ -222,7 +222,8 @@ class FirstSteps(unittest.TestCase):
     def test_restarted_it_finds_what_it_found(self):
         row = self.people[50]
         before = self.vault.find("person", f"national_id={row['national_id']}")
-        self.assertEqual(self.vault.restart().keys(), {"gateway", "keyserver", "gateway_pid", "keyserver_pid", "compactor_pid"})
+        self.assertEqual(self.vault.restart().keys(), {"gateway", "keyserver", "gateway_pid", "keyserver_pid", "compactor_pid",
+                                                      "sender_pid"})
         after = self.vault.find("person", f"national_id={row['national_id']}")
         self.assertEqual(after["records"], before["records"])
         self.assertGreater(after["leaf"], before["leaf"])

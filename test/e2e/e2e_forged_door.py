@@ -234,6 +234,7 @@ def every_command():
     policy = vault.must("policy", "show", who="officer").stdout.replace("title: Clerk", "title: Clerks")
     person = vault.must("collection", "show", "person", who="operator").stdout.replace("title: People", "title: All")
     rows = vault.write("more.csv", "name,phone,dob,address\n试,13800130002,1981-01-31,x\n")
+    canaries = vault.write("canaries.csv", vault.generate("person", 50, 9))
     add = ("principal", "add", "mallory", "--role", "auditor", "--public-key", vault.path("mallory.key.pub"))
     return [
         STATUS, LIST, FIND,
@@ -247,6 +248,9 @@ def every_command():
         ("officer", "thaw", "purpose:none"),
         ("clerk", "me"),
         ("auditor", "principal", "review"),
+        ("auditor", "alarms"),
+        ("operator", "canary", "plant", "person", "--count", "2", "--into", canaries),
+        ("auditor", "canary", "test"),
         ("auditor", "review"),
         ("auditor", "review", "--accept"),
         ("officer", "policy", "show"),

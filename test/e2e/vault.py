@@ -134,8 +134,8 @@ class Vault:
         return self.ports
 
     def children(self):
-        """Process ids of the `serve` that runs, or ran last; the compactor's is 0 if there is none."""
-        pids = [self.ports[name + "_pid"] for name in ("gateway", "keyserver", "compactor")]
+        """Process ids of the `serve` that runs, or ran last; those of its helpers are 0 if there are none."""
+        pids = [self.ports[name + "_pid"] for name in ("gateway", "keyserver", "compactor", "sender")]
         return [pid for pid in pids if pid]
 
     def _first_line(self):

@@ -91,6 +91,11 @@ for number, plain in ((0, write_plain), (1, terms_plain)):
     rows += [(f"key_{number}", key), (f"value_{number}", b"\1" + NONCE + sealed)]
 write("directory_v1.hex", rows)
 
+key = LANE + bytes(5)
+plain = b"\2" + posting(IDX, U_LO) + (3).to_bytes(2, "little") + b"".join(words) + bytes(29 * 16)
+sealed = AESGCM(h(ROOT, b"sr1.dir")).encrypt(NONCE, plain, b"SR1D" + key)
+write("directory_wide_v1.hex", [("key", key), ("value", b"\1" + NONCE + sealed)])
+
 key = (7).to_bytes(4, "big") + f(T, blk(0x48, 0))[:11]
 check = h(T, b"sr1.check" + b"content")[:16]
 plain = IDX.to_bytes(5, "big") + (0x010203040506).to_bytes(6, "big") + check

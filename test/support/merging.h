@@ -56,7 +56,7 @@ struct Merging {
         keys(vault.keys()),
         access(vault.faulty_store()),
         pace(0, vault.clock(), [](uint64_t) {}),
-        compactor(keys, access, pace, vault.vault().compactor_credential(), {rules}),
+        compactor(keys, access, pace, vault.vault().compactor_credential(), {rules, {}}),
         sweeper(vault.faulty_store(), vault.keys(), vault.clock(), kDeadlineUs) {}
 
   // Until there is nothing left to merge.

@@ -49,6 +49,8 @@ void add_get(CLI::App&, Global&, int&);
 void add_count(CLI::App&, Global&, int&);
 void add_log(CLI::App&, Global&, int&);
 void add_witness(CLI::App&, Global&, int&);
+void add_alarms(CLI::App&, Global&, int&);
+void add_canary(CLI::App&, Global&, int&);
 void add_drill(CLI::App&, Global&, int&);
 void add_completion(CLI::App&, Global&, int&);
 

@@ -86,8 +86,10 @@ class GatewayStore : public compactor::StoreAccess {
 
 class CompactorProcess {
  public:
-  explicit CompactorProcess(const ProcessOptions& options)
-      : options_(options), dir_(options.dir), credential_(read_credential(options.credential_fd)) {}
+  explicit CompactorProcess(const ProcessOptions& options) : options_(options), dir_(options.dir) {
+    auto credentials = read_credentials(options.credential_fd);
+    if (!credentials.empty()) credential_ = std::move(credentials.front());
+  }
 
   Result<void> start();
   void run() { loop_.run(); }
@@ -129,8 +131,9 @@ void CompactorProcess::work() {
   LinkedKeys keys(*key_link_);
   GatewayStore store(*gateway_link_, dir_);
   compactor::Pace pace(options_.merge.postings_per_second, clock, sleep_us);
-  compactor::Compactor compactor(keys, store, pace, std::move(credential_),
-                                 {{options_.merge.lanes_max, 0}});
+  compactor::Compactor compactor(
+      keys, store, pace, std::move(credential_),
+      {{options_.merge.lanes_max, 0}, {dir_.merge_files(), options_.memory_bytes / 4}});
   uint64_t wait_ms = options_.merge.idle_ms;
   for (;;) {
     const uint64_t from_us = clock.monotonic_us();

@@ -9,7 +9,7 @@ struct Options : QueryOptions {
   std::vector<std::string> terms;
 };
 
-Result<void> run(const Global& global, const Options& options) {
+Result<void> run(const Global& global, const Options& options, std::string& about) {
   v1::CountRequest request;
   SR_ASSIGN(auto query, open_query(global, options, 0));
   for (const auto& text : options.terms) {
@@ -18,7 +18,7 @@ Result<void> run(const Global& global, const Options& options) {
   *request.mutable_ticket() = query.ticket;
   request.set_request_id(fresh_id());
   SR_ASSIGN(const auto response,
-            (query.vault->call<v1::CountRequest, v1::CountResponse>("Count", request)));
+            (ask<v1::CountRequest, v1::CountResponse>(query, "Count", request, about)));
   if (global.json) {
     std::cout << "{\"count\":" << response.count() << ",\"leaf\":" << response.leaf() << "}\n";
   } else {
@@ -38,7 +38,9 @@ void add_count(CLI::App& app, Global& global, int& status) {
   add_query_options(*command, *options, false);
   command->footer("Example:\n  strongroom count person dob=1980-01-31 --purpose service");
   command->callback([&global, &status, options] {
-    if (const auto done = run(global, *options); !done) status = fail_query(global, done.error());
+    std::string about;
+    const auto done = run(global, *options, about);
+    if (!done) status = fail_query(global, done.error(), about);
   });
 }
 

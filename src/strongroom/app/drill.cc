@@ -9,6 +9,7 @@
 
 #include "strongroom/app/cli.h"
 #include "strongroom/app/drill_live.h"
+#include "strongroom/app/drill_theft.h"
 #include "strongroom/app/drill_vault.h"
 #include "strongroom/crypto/hash.h"
 #include "strongroom/drill/frequency.h"
@@ -446,7 +447,9 @@ void print_text(const Options& options, const Outcome& outcome) {
 void add_drill(CLI::App& app, Global& global, int& status) {
   auto* command = app.add_subcommand("drill", "Attack a vault of its own, and say what came of it");
   command->require_subcommand(1);
-  command->footer("Example:\n  strongroom drill snapshot --records 50000");
+  command->footer(
+      "Example:\n  strongroom drill snapshot --records 50000\n  strongroom drill theft");
+  add_drill_theft(*command, global, status);
   auto options = std::make_shared<Options>();
   auto* snapshot = command->add_subcommand(
       "snapshot", "What a stolen copy of the store tells, and what watching it tells");

@@ -12,6 +12,7 @@
 
 #include "strongroom/app/cli.h"
 #include "strongroom/app/examples.h"
+#include "strongroom/app/import.h"
 #include "strongroom/app/vault_dir.h"
 #include "strongroom/env/files.h"
 #include "strongroom/rpc/yaml.h"
@@ -225,22 +226,49 @@ Result<void> DrillVault::apply_rules() {
   return run({"approve", "1", "--yes"}, "approver2");
 }
 
-Result<void> DrillVault::import(const std::vector<std::string>& columns,
-                                std::span<const drill::Person> people, const std::string& file,
-                                const char* expected) {
+// Which record each of `people` became, where they are new.
+Result<std::vector<uint64_t>> DrillVault::import(const std::vector<std::string>& columns,
+                                                 std::span<const drill::Person> people,
+                                                 const std::string& file) {
   std::string csv;
   synth::append_csv(columns, csv);
   for (const auto& person : people) synth::append_csv(person.values, csv);
   SR_TRY(env::real_files().write_atomic(file, as_bytes(csv)));
-  DrillChild child;
-  SR_TRY(child.start({"import", kDrillCollection, file, "--key", "national_id", "--json",
-                      "--credential", credential("operator")}));
-  SR_ASSIGN(const std::string said, child.finish());
-  const std::string all = "\"" + std::string(expected) + "\":" + std::to_string(people.size());
-  if (said.find(all + ",") == std::string::npos) {
-    return make_error(ErrorCode::kInternal, "an import of the drill did not take every row");
+  std::vector<uint64_t> records;
+  ImportJob job;
+  job.collection = kDrillCollection;
+  job.file = file;
+  job.key = "national_id";
+  job.report = false;
+  job.on_place = [&](uint64_t row, uint64_t record) {
+    records.resize(std::max<size_t>(records.size(), row), UINT64_MAX);
+    records[row - 1] = record;
+  };
+  std::string about;
+  Global global;
+  global.credential = credential("operator");
+  SR_TRY(run_import(global, job, &about));
+  SR_TRY(env::real_files().remove(file));
+  return records;
+}
+
+// The same, and the people are then in the order of their records: what is known of record n is
+// what is known of the n-th of them.
+Result<void> DrillVault::import_new(drill::Population& people, std::span<drill::Person> rows,
+                                    uint64_t first, const std::string& file) {
+  SR_ASSIGN(const auto records, import(people.columns(), rows, file));
+  std::vector<drill::Person> by_record(rows.size());
+  std::vector<bool> seen(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const uint64_t at = i < records.size() ? records[i] - first : rows.size();
+    if (at >= rows.size() || seen[at]) {
+      return make_error(ErrorCode::kInternal, "an import of the drill did not take every row");
+    }
+    seen[at] = true;
+    by_record[at] = std::move(rows[i]);
   }
-  return env::real_files().remove(file);
+  std::move(by_record.begin(), by_record.end(), rows.begin());
+  return {};
 }
 
 Result<void> DrillVault::fill(drill::Population& people, const DrillParts& parts,
@@ -249,10 +277,10 @@ Result<void> DrillVault::fill(drill::Population& people, const DrillParts& parts
   const std::string file = folder + "/people.csv";
   auto& all = people.people();
   const std::span<drill::Person> rows(all);
-  SR_TRY(import(people.columns(), rows.first(parts.bulk), file, "imported"));
+  SR_TRY(import_new(people, rows.first(parts.bulk), 0, file));
   for (uint64_t at = parts.bulk; at < rows.size(); at += parts.online) {
     const auto some = rows.subspan(at, std::min<uint64_t>(parts.online, rows.size() - at));
-    SR_TRY(import(people.columns(), some, file, "imported"));
+    SR_TRY(import_new(people, some, at, file));
   }
   // Spread over the whole register; each takes the flat of another.
   std::vector<drill::Person> moved;
@@ -262,7 +290,8 @@ Result<void> DrillVault::fill(drill::Population& people, const DrillParts& parts
         rows[(at * 7 + rows.size() / 2) % rows.size()].values[drill::kAddress] + "之二";
     moved.push_back(rows[at]);
   }
-  return import(people.columns(), moved, file, "updated");
+  SR_TRY(import(people.columns(), moved, file));
+  return {};
 }
 
 Result<void> DrillVault::steal(const std::string& to) const {

@@ -76,9 +76,11 @@ class DrillVault {
  private:
   Result<void> run(std::vector<std::string> arguments, const char* who) const;
   Result<void> apply_rules();
-  Result<void> import(const std::vector<std::string>& columns,
-                      std::span<const drill::Person> people, const std::string& file,
-                      const char* expected);
+  Result<std::vector<uint64_t>> import(const std::vector<std::string>& columns,
+                                       std::span<const drill::Person> people,
+                                       const std::string& file);
+  Result<void> import_new(drill::Population& people, std::span<drill::Person> rows, uint64_t first,
+                          const std::string& file);
 
   std::string path_;
   DrillChild server_;

@@ -8,7 +8,7 @@ struct Options : QueryOptions {
   std::string cursor;
 };
 
-Result<void> run(const Global& global, const Options& options) {
+Result<void> run(const Global& global, const Options& options, std::string& about) {
   v1::FindRequest request;
   SR_ASSIGN(auto query, open_query(global, options, options.limit));
   for (const auto& text : options.terms) {
@@ -25,7 +25,7 @@ Result<void> run(const Global& global, const Options& options) {
   request.set_limit(options.limit);
   request.set_explain(options.explain);
   SR_ASSIGN(const auto response,
-            (query.vault->call<v1::FindRequest, v1::FindResponse>("Find", request)));
+            (ask<v1::FindRequest, v1::FindResponse>(query, "Find", request, about)));
   show_records(global, query.schema, response, options.explain);
   return {};
 }
@@ -54,7 +54,9 @@ void add_find(CLI::App& app, Global& global, int& status) {
       "  strongroom find incident reporter_phone=13800138000 --purpose investigation --case "
       "A-2026-117 --json");
   command->callback([&global, &status, options] {
-    if (const auto done = run(global, *options); !done) status = fail_query(global, done.error());
+    std::string about;
+    const auto done = run(global, *options, about);
+    if (!done) status = fail_query(global, done.error(), about);
   });
 }
 

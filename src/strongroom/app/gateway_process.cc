@@ -44,6 +44,9 @@ class GatewayProcess {
         dir_(options.dir),
         deadline_ms_(options.merge.query_deadline_ms) {
     gateway_options_.query_deadline_us = deadline_ms_ * 1000;
+    // A quarter is for what grows with requests under way and for RocksDB's files being written.
+    cache_bytes_ = options.memory_bytes / 8 * 3;
+    gateway_options_.import.memory = {dir_.spool_files(), options.memory_bytes / 8 * 3};
     if (options.import_chunk != 0) {
       gateway_options_.import.first_chunk_records = options.import_chunk;
       gateway_options_.import.chunk_records_max = options.import_chunk;
@@ -68,6 +71,7 @@ class GatewayProcess {
   std::string listen_;
   VaultDir dir_;
   gateway::GatewayOptions gateway_options_;
+  size_t cache_bytes_ = 0;
   rpc::EventLoop loop_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<rpc::KeyServiceLink> link_;
@@ -106,7 +110,10 @@ Result<void> GatewayProcess::start() {
   auto& files = env::real_files();
   SR_TRY(env::harden_process());
   SR_ASSIGN(TermKey term_key, load_term_key(dir_));
-  SR_ASSIGN(store_, store::open_rocks_store(dir_.store(), {}));
+  SR_ASSIGN(store_, store::open_rocks_store(dir_.store(), {.block_cache_bytes = cache_bytes_}));
+  SR_TRY(files.make_dirs(dir_.spool_files()));
+  SR_ASSIGN(const auto spooled, files.list(dir_.spool_files()));
+  for (const auto& name : spooled) SR_TRY(files.remove(dir_.spool_files() + "/" + name));
   SR_ASSIGN(link_, rpc::KeyServiceLink::connect(loop_, dir_.socket()));
   keys_ = std::make_unique<LinkedKeyService>(*link_);
   gateway_ = std::make_unique<gateway::Gateway>(*store_, *keys_, loop_, env::real_clock(),

@@ -13,6 +13,7 @@
 
 #include "strongroom/app/cli.h"
 #include "strongroom/app/client.h"
+#include "strongroom/app/import.h"
 #include "strongroom/app/progress.h"
 #include "strongroom/app/rejects_file.h"
 #include "strongroom/crypto/hash.h"
@@ -25,25 +26,13 @@ namespace {
 
 constexpr size_t kBatchRows = 2048;
 constexpr size_t kBatchBytes = size_t{2} << 20;
-constexpr size_t kBatchesAhead = 2;  // Read while the gateway works.
+constexpr size_t kBatchesAhead = 2;   // Read while the gateway works.
+constexpr size_t kBatchesInHand = 2;  // Sent, and not yet known what became of their rows.
 constexpr uint64_t kTicketLifetimeS = 600;
 constexpr uint64_t kTicketRenewUs = 300'000'000;
 constexpr size_t kRejectsShown = 5;
 
 std::atomic<bool> interrupted{false};
-
-struct Options {
-  std::string collection;
-  std::string file;
-  std::string format;
-  std::string encoding = "auto";
-  std::string key;
-  std::string rejects;
-  std::string purpose = "import";
-  std::string case_reference;
-  bool empty_missing = false;
-  bool again = false;
-};
 
 struct Batch {
   v1::ImportBatchRequest request;
@@ -83,24 +72,16 @@ class Queue {
   bool closed_ = false;
 };
 
-Result<std::unique_ptr<intake::RowReader>> open_reader(const Options& options,
-                                                       const v1::Collection& schema, bool ndjson) {
-  SR_ASSIGN(auto source, intake::ByteSource::open(options.file));
-  SR_ASSIGN(const auto encoding, intake::parse_encoding(options.encoding));
-  const auto columns = intake::columns_of(schema);
-  return ndjson ? intake::make_ndjson_reader(std::move(source), encoding, columns)
-                : intake::make_csv_reader(std::move(source), encoding, columns);
-}
-
 // Which source this is: its beginning, and how it is read.
 std::string source_id(const intake::RowReader& reader, const v1::Collection& schema,
-                      const Options& options, bool ndjson) {
+                      const ImportJob& options) {
   std::string how = "SR1 import";
   append_be(how, schema.id());
-  how += ndjson ? 'j' : 'c';
+  how += is_ndjson(options) ? 'j' : 'c';
   how += static_cast<char>(reader.encoding());
   how += options.key;
   how += '\0';
+  how += options.salt;
   return std::string(as_text(crypto::sha256({as_bytes(how), reader.head()})));
 }
 
@@ -114,7 +95,7 @@ uint64_t file_size(const std::string& path) {
 // One import, from its first row not yet taken in to its last.
 class Import {
  public:
-  Import(const Global& global, const Options& options) : global_(global), options_(options) {}
+  Import(const Global& global, const ImportJob& options) : global_(global), options_(options) {}
   Result<void> run();
   const std::string& about() const {
     return about_;
@@ -124,22 +105,22 @@ class Import {
   Result<void> begin();
   Result<void> send_all(Queue& queue, Progress& progress);
   Result<void> read_all(Queue& queue);
-  Result<void> note_rejects(const v1::ImportState& state, const Batch& batch);
+  Result<void> note_rejects(const v1::ImportState& state);
   Result<void> reject(uint64_t row, uint64_t line, const std::string& field,
                       const std::string& reason, const std::vector<std::string>& values);
   const v1::SignedTicket& ticket();
   void report() const;
 
   const Global& global_;
-  const Options& options_;
+  const ImportJob& options_;
   std::optional<Credential> credential_;
   v1::Collection schema_;
   std::unique_ptr<VaultClient> vault_;
   std::unique_ptr<intake::RowReader> reader_;
-  bool ndjson_ = false;
   std::optional<RejectsFile> rejects_;
   std::mutex rejects_mutex_;  // Reader and sender both find some.
   std::vector<std::string> shown_;
+  std::deque<Batch> sent_;
   v1::ImportState state_;
   v1::ImportState before_;
   v1::SignedTicket ticket_;
@@ -166,21 +147,19 @@ Result<void> Import::begin() {
   SR_ASSIGN(credential_, load_credential(global_.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(*credential_));
   SR_ASSIGN(schema_, admin->collection(options_.collection));
-  ndjson_ = options_.format == "ndjson" ||
-            (options_.format.empty() &&
-             (options_.file.ends_with(".ndjson") || options_.file.ends_with(".jsonl")));
   about_ = options_.file;  // What can go wrong here is the file's doing.
-  SR_ASSIGN(reader_, open_reader(options_, schema_, ndjson_));
+  SR_ASSIGN(reader_, open_rows(options_, schema_));
   about_.clear();
   SR_ASSIGN(vault_, VaultClient::connect(*credential_));
   v1::BeginImportRequest request;
   *request.mutable_ticket() = ticket();
   request.set_request_id(fresh_id());
-  request.set_source_id(source_id(*reader_, schema_, options_, ndjson_));
+  request.set_source_id(source_id(*reader_, schema_, options_));
   for (const auto& column : reader_->columns()) request.add_columns(column);
   request.set_key_field(options_.key);
   request.set_again(options_.again);
   request.set_empties_missing(options_.empty_missing);
+  request.set_tell_places(options_.on_place != nullptr);
   const auto is_key = [&](const v1::Field& f) { return f.unique() && f.name() == options_.key; };
   if (std::any_of(schema_.fields().begin(), schema_.fields().end(), is_key) &&
       !options_.empty_missing) {
@@ -224,15 +203,17 @@ Result<void> Import::reject(uint64_t row, uint64_t line, const std::string& fiel
   return rejects_->add(row, line, field, reason, values);
 }
 
-Result<void> Import::note_rejects(const v1::ImportState& state, const Batch& batch) {
+Result<void> Import::note_rejects(const v1::ImportState& state) {
+  for (const auto& placed : state.placed()) options_.on_place(placed.number(), placed.record());
   for (const auto& rejected : state.rejects()) {
-    const auto& rows = batch.request.rows();
-    const auto at = std::lower_bound(
-        rows.begin(), rows.end(), rejected.number(),
-        [](const v1::ImportRow& row, uint64_t number) { return row.number() < number; });
     std::vector<std::string> values;
     uint64_t line = 0;
-    if (at != rows.end() && at->number() == rejected.number()) {
+    for (const Batch& batch : sent_) {
+      const auto& rows = batch.request.rows();
+      const auto at = std::lower_bound(
+          rows.begin(), rows.end(), rejected.number(),
+          [](const v1::ImportRow& row, uint64_t number) { return row.number() < number; });
+      if (at == rows.end() || at->number() != rejected.number()) continue;
       values.assign(at->values().begin(), at->values().end());
       line = batch.lines[static_cast<size_t>(at - rows.begin())];
     }
@@ -276,19 +257,24 @@ Result<void> Import::read_all(Queue& queue) {
 }
 
 Result<void> Import::send_all(Queue& queue, Progress& progress) {
-  while (auto batch = queue.pop()) {
-    const auto position = batch->request.position();
-    if (batch->request.rows_size() > 0) {
-      batch->request.set_import_id(state_.import_id());
-      batch->request.set_request_id(fresh_id());
-      *batch->request.mutable_ticket() = ticket();
-      SR_ASSIGN(state_, (vault_->call<v1::ImportBatchRequest, v1::ImportState>("ImportBatch",
-                                                                               batch->request)));
-      SR_TRY(note_rejects(state_, *batch));
+  while (auto next = queue.pop()) {
+    const bool last = next->last;
+    const auto position = next->request.position();
+    if (next->request.rows_size() > 0) {
+      sent_.push_back(std::move(*next));
+      auto& request = sent_.back().request;
+      request.set_import_id(state_.import_id());
+      request.set_request_id(fresh_id());
+      request.set_ahead(true);
+      *request.mutable_ticket() = ticket();
+      SR_ASSIGN(state_,
+                (vault_->call<v1::ImportBatchRequest, v1::ImportState>("ImportBatch", request)));
+      SR_TRY(note_rejects(state_));
+      if (sent_.size() == kBatchesInHand) sent_.pop_front();
     }
     progress.update(position.byte_offset(), position.row(),
                     "safe up to " + format_count(state_.durable().row()));
-    if (batch->last) {
+    if (last) {
       v1::FinishImportRequest request;
       request.set_import_id(state_.import_id());
       request.set_request_id(fresh_id());
@@ -296,7 +282,7 @@ Result<void> Import::send_all(Queue& queue, Progress& progress) {
       *request.mutable_position() = position;
       SR_ASSIGN(state_,
                 (vault_->call<v1::FinishImportRequest, v1::ImportState>("FinishImport", request)));
-      return note_rejects(state_, *batch);
+      return note_rejects(state_);
     }
   }
   return {};
@@ -336,7 +322,7 @@ Result<void> Import::run() {
                       "row named here",
                       static_cast<int64_t>(state_.durable().row()));
   }
-  report();
+  if (options_.report) report();
   return {};
 }
 
@@ -367,8 +353,29 @@ void Import::report() const {
 
 }  // namespace
 
+bool is_ndjson(const ImportJob& job) {
+  return job.format == "ndjson" ||
+         (job.format.empty() && (job.file.ends_with(".ndjson") || job.file.ends_with(".jsonl")));
+}
+
+Result<std::unique_ptr<intake::RowReader>> open_rows(const ImportJob& job,
+                                                     const v1::Collection& schema) {
+  SR_ASSIGN(auto source, job.source ? job.source(schema) : intake::ByteSource::open(job.file));
+  SR_ASSIGN(const auto encoding, intake::parse_encoding(job.encoding));
+  const auto columns = intake::columns_of(schema);
+  return is_ndjson(job) ? intake::make_ndjson_reader(std::move(source), encoding, columns)
+                        : intake::make_csv_reader(std::move(source), encoding, columns);
+}
+
+Result<void> run_import(const Global& global, const ImportJob& job, std::string* about) {
+  Import import(global, job);
+  const auto done = import.run();
+  *about = import.about();
+  return done;
+}
+
 void add_import(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ImportJob>();
   auto* command =
       app.add_subcommand("import", "Take records in from CSV or NDJSON; goes on where it stopped");
   command->add_option("COLLECTION", options->collection, "Such as person")->required();
@@ -392,8 +399,10 @@ void add_import(CLI::App& app, Global& global, int& status) {
       "  zcat people.csv.gz | strongroom import person - --encoding gb18030\n"
       "  strongroom import incident incidents.ndjson --rejects refused.csv --json");
   command->callback([&global, &status, options] {
-    Import import(global, *options);
-    if (const auto done = import.run(); !done) status = fail(global, done.error(), import.about());
+    std::string about;
+    if (const auto done = run_import(global, *options, &about); !done) {
+      status = fail(global, done.error(), about);
+    }
   });
 }
 

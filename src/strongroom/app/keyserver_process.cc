@@ -30,9 +30,12 @@ class KeyServerProcess {
  public:
   KeyServerProcess(const Global& global, const ProcessOptions& options)
       : global_(global), ready_fd_(options.ready_fd), listen_(options.listen), dir_(options.dir) {
-    std::string credential = read_credential(options.credential_fd);
-    if (!credential.empty()) compactor_credential_ = crypto::sha256(as_bytes(credential));
-    explicit_bzero(credential.data(), credential.size());
+    auto credentials = read_credentials(options.credential_fd);
+    std::optional<ByteArray<32>>* const hashes[] = {&compactor_credential_, &sender_credential_};
+    for (size_t i = 0; i < credentials.size() && i < std::size(hashes); ++i) {
+      *hashes[i] = crypto::sha256(as_bytes(credentials[i]));
+      explicit_bzero(credentials[i].data(), credentials[i].size());
+    }
   }
 
   Result<void> start();
@@ -58,7 +61,7 @@ class KeyServerProcess {
   VaultDir dir_;
   rpc::EventLoop loop_;
   v1::VaultFile vault_;
-  std::optional<ByteArray<32>> compactor_credential_;  // Its hash.
+  std::optional<ByteArray<32>> compactor_credential_, sender_credential_;  // Their hashes.
   bool locked_ = false;
   std::unique_ptr<KeyServer> server_;
   std::vector<crypto::Share> shares_;
@@ -120,9 +123,9 @@ int KeyServerProcess::run() {
 }
 
 Result<void> KeyServerProcess::open(const SealingKey& root) {
-  SR_ASSIGN(server_,
-            KeyServer::open({dir_.keyserver(), dir_.mirror(), kVersion, compactor_credential_},
-                            root, env::real_files(), env::real_clock()));
+  SR_ASSIGN(server_, KeyServer::open({dir_.keyserver(), dir_.mirror(), kVersion,
+                                      compactor_credential_, sender_credential_},
+                                     root, env::real_files(), env::real_clock()));
   return {};
 }
 
@@ -228,6 +231,9 @@ void KeyServerProcess::register_calls() {
   admin("LogCheckpoint", &KeyServer::log_checkpoint);
   admin("LogTile", &KeyServer::log_tile);
   admin("LogEntries", &KeyServer::log_entries);
+  admin("ListAlarms", &KeyServer::list_alarms);
+  admin("PlantCanaries", &KeyServer::plant_canaries);
+  admin("TestCanaries", &KeyServer::test_canaries);
   door_->unary<v1::UnsealRequest, v1::UnsealResponse>(
       "/strongroom.v1.AdminService/Unseal",
       [this](const rpc::CallContext&, v1::UnsealRequest request,

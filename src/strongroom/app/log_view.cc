@@ -6,6 +6,7 @@
 #include "strongroom/app/cli.h"
 #include "strongroom/base/bytes.h"
 #include "strongroom/v1/log.pb.h"
+#include "strongroom/watch/explain.h"
 
 namespace strongroom::app {
 namespace {
@@ -91,6 +92,20 @@ std::string describe_entry(const v1::LogEntryView& entry) {
       case v1::LogItem::kReview:
         parts.push_back(plural(static_cast<uint64_t>(item.review().leaves_size()),
                                "emergency use reviewed", "emergency uses reviewed"));
+        break;
+      case v1::LogItem::kAlarm:
+        parts.push_back("alarm: " + watch::explain(item.alarm()) + "; " +
+                        watch::consequence(item.alarm()));
+        break;
+      case v1::LogItem::kRefused:
+        parts.push_back(plural(item.refused().count(), "call", "calls") + " of " +
+                        (item.refused().principal().empty() ? "gateway " + item.refused().gateway()
+                                                            : item.refused().principal()) +
+                        " refused");
+        break;
+      case v1::LogItem::kCanaries:
+        parts.push_back(plural(item.canaries().count(), "canary", "canaries") +
+                        (item.canaries().lost() ? " lost in a crash" : " planted"));
         break;
       default:
         break;

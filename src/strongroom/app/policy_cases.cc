@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "strongroom/app/cli.h"
+#include "strongroom/app/policy_replay.h"
 #include "strongroom/app/yaml_file.h"
 #include "strongroom/policy/engine.h"
 #include "strongroom/v1/policycases.pb.h"
@@ -18,6 +19,7 @@ struct Options {
   std::string cases;
   std::string policy;
   std::vector<std::string> collections;
+  std::string replay;
 };
 
 // "mon 09:30" as milliseconds of a week, or nothing.
@@ -157,20 +159,41 @@ int run(const Global& global, const Options& options) {
   return failed == 0 ? kDone : kFailed;
 }
 
+int replay(const Global& global, const std::string& file) {
+  v1::Policy policy;
+  if (const int status = read_yaml_file(global, file, policy); status != kDone) return status;
+  const auto done = replay_watch(global, policy);
+  return done ? kDone : fail(global, done.error(), file);
+}
+
 }  // namespace
 
 void add_policy_test(CLI::App& policy, Global& global, int& status) {
   auto options = std::make_shared<Options>();
   auto* command = policy.add_subcommand("test", "Decide cases from a file, without a server");
-  command->add_option("CASES", options->cases, "YAML; examples/policies/cases.yaml is one")
-      ->required();
-  command->add_option("--policy", options->policy, "The policy's YAML")->required();
-  command->add_option("--collection", options->collections, "A collection's YAML; one for each")
-      ->required();
+  command->add_option("CASES", options->cases, "YAML; examples/policies/cases.yaml is one");
+  command->add_option("--policy", options->policy, "The policy's YAML");
+  command->add_option("--collection", options->collections, "A collection's YAML; one for each");
+  command->add_option(
+      "--replay", options->replay,
+      "In place of cases: what the watch rules of this policy's YAML would have said "
+      "to the log of a vault, beside what was said");
   command->footer(
       "Example:\n  strongroom policy test examples/policies/cases.yaml --policy "
-      "examples/policies/example.yaml \\\n    --collection examples/collections/person.yaml");
-  command->callback([&global, &status, options] { status = run(global, *options); });
+      "examples/policies/example.yaml \\\n    --collection examples/collections/person.yaml\n  "
+      "strongroom policy test "
+      "--replay policy.yaml --credential auditor.json");
+  command->callback([&global, &status, options] {
+    const bool cases =
+        !options->cases.empty() && !options->policy.empty() && !options->collections.empty();
+    if (cases == !options->replay.empty()) {
+      status = usage(
+          "either CASES with --policy and --collection, or --replay FILE; see "
+          "`strongroom policy test --help`");
+    } else {
+      status = cases ? run(global, *options) : replay(global, options->replay);
+    }
+  });
 }
 
 }  // namespace strongroom::app

@@ -23,9 +23,12 @@ struct ProcessOptions {
   std::string dir;
   std::string listen;  // HOST:PORT
   int ready_fd = -1;   // Gets "ready PORT\n".
-  uint64_t import_chunk =
-      0;  // Gateway: records committed together. 0: grows from 65,536 to 524,288.
-  // Key server and compactor: gives the 32 bytes by which the one knows the other. -1: none.
+  // Gateway: records committed together. 0: grows from 262,144 to 1,048,576.
+  uint64_t import_chunk = 0;
+  // What the gateway keeps to, about, beside some 110 B a record of an import's chunk; the
+  // compactor takes a quarter of it for itself, beside 4 B a record.
+  uint64_t memory_bytes = uint64_t{1} << 30;
+  // Key server and its helpers: gives the 32 bytes by which it knows each. -1: none.
   int credential_fd = -1;
   MergeOptions merge;
 };
@@ -38,6 +41,9 @@ int run_gateway(const Global& global, const ProcessOptions& options);
 // Holds roots of the lanes it merges.
 int run_compactor(const Global& global, const ProcessOptions& options);
 
+// Sends alarms on, to the sinks of DIR/sinks.yaml. Holds nothing but alarms and the sinks' secrets.
+int run_sender(const Global& global, const ProcessOptions& options);
+
 // Fresh certificates for the two doors, in DIR/run, for `hosts`.
 Result<void> make_certificates(const VaultDir& dir, const std::vector<std::string>& hosts);
 // K_q, from DIR/gateway.
@@ -46,8 +52,9 @@ Result<TermKey> load_term_key(const VaultDir& dir);
 // Hidden subcommands by which `serve` starts them.
 void add_processes(CLI::App&, Global&, int&);
 
-// What serve wrote into credential_fd; closes it. Empty: there is none.
-std::string read_credential(int credential_fd);
+// What serve wrote into credential_fd, 32 bytes each; closes it. The key server's: the compactor's,
+// the sender's.
+std::vector<std::string> read_credentials(int credential_fd);
 // Says so through ready_fd, and closes it.
 void report_ready(int ready_fd, uint16_t port);
 

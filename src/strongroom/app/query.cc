@@ -36,9 +36,10 @@ Result<OpenedQuery> open_query(const Global& global, const QueryOptions& options
   return OpenedQuery{std::move(credential), std::move(schema), std::move(ticket), std::move(vault)};
 }
 
-int fail_query(const Global& global, const Error& error) {
+int fail_query(const Global& global, const Error& error, std::string_view about) {
   std::string contact;
-  if (error.code == ErrorCode::kPermissionDenied || error.code == ErrorCode::kBudgetExhausted) {
+  if (error.code == ErrorCode::kPermissionDenied || error.code == ErrorCode::kSearchDenied ||
+      error.code == ErrorCode::kBudgetExhausted) {
     const auto known = [&]() -> Result<std::string> {
       SR_ASSIGN(const auto credential, load_credential(global.credential));
       SR_ASSIGN(auto admin, AdminClient::connect(credential));
@@ -48,7 +49,14 @@ int fail_query(const Global& global, const Error& error) {
     }();
     if (known) contact = *known;
   }
-  return fail(global, error, {}, contact);
+  return fail(global, error, about, contact);
+}
+
+std::string field_name(const v1::Collection& schema, int64_t id) {
+  for (const auto& field : schema.fields()) {
+    if (field.id() == id) return field.name();
+  }
+  return {};
 }
 
 void show_records(const Global& global, const v1::Collection& schema,
@@ -103,14 +111,20 @@ void show_records(const Global& global, const v1::Collection& schema,
   for (const auto& term : response.explain().terms()) {
     std::cerr << "  " << (term.negated() ? "not " : "") << v1::Term::Op_Name(term.op()) << " on "
               << term.field() << ": " << term.terms() << (term.terms() == 1 ? " term" : " terms")
-              << " of the index, " << term.postings() << " postings known or read in "
-              << term.lanes() << " lanes\n";
+              << " of the index, ";
+    if (term.has_postings()) std::cerr << term.postings() << " postings known or read ";
+    std::cerr << "in " << term.lanes() << " lanes\n";
   }
   const auto& e = response.explain();
-  std::cerr << "  " << e.candidates() << " matches by the index; " << e.store_reads()
-            << " store reads, " << e.round_trips() << " round trips to the key server; tokens "
-            << e.tokens_us() << " us, postings " << e.postings_us() << " us, release "
-            << e.release_us() << " us, opening " << e.open_us() << " us\n";
+  std::cerr << "  ";
+  if (e.has_candidates()) {
+    std::cerr << e.candidates() << " matches by the index; " << e.store_reads() << " store reads, ";
+  } else {
+    std::cerr << "how many match is for roles that may count; ";
+  }
+  std::cerr << e.round_trips() << " round trips to the key server; tokens " << e.tokens_us()
+            << " us, postings " << e.postings_us() << " us, release " << e.release_us()
+            << " us, opening " << e.open_us() << " us\n";
 }
 
 }  // namespace strongroom::app

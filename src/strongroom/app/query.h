@@ -39,8 +39,21 @@ Result<OpenedQuery> open_query(const Global& global, const QueryOptions& options
                                uint64_t records_max);
 
 // As fail(); of a refusal by the policy it also says whom to ask.
-int fail_query(const Global& global, const Error& error);
+int fail_query(const Global& global, const Error& error, std::string_view about = {});
 
+// Empty if there is none of this id.
+std::string field_name(const v1::Collection& schema, int64_t id);
+
+// The call, answered; on a refusal that is about a field `about` says which.
+template <class Request, class Response>
+Result<Response> ask(OpenedQuery& query, const char* method, const Request& request,
+                     std::string& about) {
+  auto response = query.vault->call<Request, Response>(method, request);
+  if (!response && response.error().code == ErrorCode::kSearchDenied) {
+    about = field_name(query.schema, response.error().number);
+  }
+  return response;
+}
 void show_records(const Global& global, const v1::Collection& schema,
                   const v1::FindResponse& response, bool explain);
 

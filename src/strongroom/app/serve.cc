@@ -39,12 +39,13 @@ struct Options {
   std::string listen = kDefaultListen;
   std::string keyserver_listen;
   uint64_t import_chunk = 0;
+  uint64_t memory_mib = 1024;
   bool no_compactor = false;
   MergeOptions merge;
 };
 
-constexpr int kCompactorRestartMs = 10'000;
-using CompactorCredential = Secret<32, struct CompactorCredentialTag>;
+constexpr int kHelperRestartMs = 10'000;
+using HelperCredential = Secret<32, struct HelperCredentialTag>;
 
 struct Address {
   std::string host;
@@ -110,17 +111,19 @@ namespace {
 class Child {
  public:
   // Starts this very program as `command`.
-  // `credential`: what it reads through its --credential-fd; nullptr: none.
+  // `credentials`: what it reads through its --credential-fd, one after the other.
   Result<void> start(const char* command, const Options& options, const std::string& listen,
-                     const CompactorCredential* credential = nullptr) {
+                     std::initializer_list<const HelperCredential*> credentials = {}) {
     int ends[2], secret[2] = {-1, -1};
     if (pipe2(ends, O_CLOEXEC) != 0)
       return make_error(ErrorCode::kUnavailable, "no pipe can be made");
-    if (credential != nullptr) {
-      const auto bytes = credential->read(SecretAccess{});
-      if (pipe2(secret, O_CLOEXEC) != 0 ||
-          write(secret[1], bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
+    if (credentials.size() != 0) {
+      if (pipe2(secret, O_CLOEXEC) != 0)
         return make_error(ErrorCode::kUnavailable, "no pipe can be made");
+      for (const auto* credential : credentials) {
+        const auto bytes = credential->read(SecretAccess{});
+        if (write(secret[1], bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+          return make_error(ErrorCode::kUnavailable, "a pipe could not be written to");
       }
       close(secret[1]);
     }
@@ -138,16 +141,17 @@ class Child {
       const int fd = dup(ends[1]);  // Without close-on-exec.
       const std::string ready = std::to_string(fd);
       const std::string chunk = std::to_string(options.import_chunk);
-      const std::string credential_fd = std::to_string(credential == nullptr ? -1 : dup(secret[0]));
+      const std::string memory = std::to_string(options.memory_mib << 20);
+      const std::string credential_fd = std::to_string(secret[0] < 0 ? -1 : dup(secret[0]));
       const std::string rate = std::to_string(options.merge.postings_per_second);
       const std::string idle = std::to_string(options.merge.idle_ms);
       const std::string lanes = std::to_string(options.merge.lanes_max);
       const std::string deadline = std::to_string(options.merge.query_deadline_ms);
       execl("/proc/self/exe", "strongroom", command, options.dir.c_str(), "--listen",
             listen.c_str(), "--ready-fd", ready.c_str(), "--import-chunk", chunk.c_str(),
-            "--credential-fd", credential_fd.c_str(), "--merge-rate", rate.c_str(),
-            "--merge-idle-ms", idle.c_str(), "--merge-lanes", lanes.c_str(), "--query-deadline-ms",
-            deadline.c_str(), nullptr);
+            "--memory", memory.c_str(), "--credential-fd", credential_fd.c_str(), "--merge-rate",
+            rate.c_str(), "--merge-idle-ms", idle.c_str(), "--merge-lanes", lanes.c_str(),
+            "--query-deadline-ms", deadline.c_str(), nullptr);
       _exit(127);
     }
     close(ends[1]);
@@ -212,6 +216,20 @@ class Child {
   uint16_t port_ = 0;
 };
 
+// A process without which the vault works all the same.
+struct Helper {
+  const char* command;
+  const char* what;
+  bool wanted;
+  bool gone = false;
+  Child child = {};
+  HelperCredential credential = crypto::random_secret<HelperCredential>();
+
+  Result<void> start(const Options& options) {
+    return child.start(command, options, "-", {&credential});
+  }
+};
+
 // Credentials that init left here follow the addresses in use.
 Result<void> point_credentials(const VaultDir& dir, const std::string& gateway_at,
                                const std::string& keyserver_at) {
@@ -272,16 +290,19 @@ Result<void> run(const Global& global, const Options& options, int& status) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   const int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
 
-  Child keyserver, gateway, compactor;
-  // Of this start: key server and compactor get it, the gateway does not.
-  const auto credential = crypto::random_secret<CompactorCredential>();
+  Child keyserver, gateway;
+  // Of this start: the key server gets both, each helper its own, the gateway none.
+  Helper compactor{"serve-compactor", "compactor", !options.no_compactor};
+  Helper sender{"serve-sender", "alarm sender", false};
+  SR_ASSIGN(sender.wanted, env::real_files().exists(dir.sinks()));
   const auto end_all = [&] {
-    compactor.end();
+    sender.child.end();
+    compactor.child.end();
     gateway.end();  // First: it may still be waiting for an answer.
     keyserver.end();
   };
   SR_TRY(keyserver.start("serve-keyserver", options, keyserver_address.text(keyserver_address.port),
-                         options.no_compactor ? nullptr : &credential));
+                         {&compactor.credential, &sender.credential}));
   if (!keyserver.wait_ready(signal_fd)) {
     end_all();
     status = kFailed;
@@ -296,16 +317,16 @@ Result<void> run(const Global& global, const Options& options, int& status) {
   const std::string gateway_at = gateway_address.text(gateway.port());
   const std::string keyserver_at = keyserver_address.text(keyserver.port());
   SR_TRY(point_credentials(dir, gateway_at, keyserver_at));
-  const auto start_compactor = [&] {
-    return compactor.start("serve-compactor", options, "-", &credential);
-  };
-  if (!options.no_compactor) SR_TRY(start_compactor());
+  for (Helper* helper : {&compactor, &sender}) {
+    if (helper->wanted) SR_TRY(helper->start(options));
+  }
 
   if (global.json) {
     std::cout << "{\"gateway\":" << json_string(gateway_at)
               << ",\"keyserver\":" << json_string(keyserver_at)
               << ",\"gateway_pid\":" << gateway.pid() << ",\"keyserver_pid\":" << keyserver.pid()
-              << ",\"compactor_pid\":" << std::max<pid_t>(compactor.pid(), 0) << "}" << std::endl;
+              << ",\"compactor_pid\":" << std::max<pid_t>(compactor.child.pid(), 0)
+              << ",\"sender_pid\":" << std::max<pid_t>(sender.child.pid(), 0) << "}" << std::endl;
   } else {
     std::cerr << "strongroom " << kVersion << " serves " << vault->name() << "\n"
               << "  gateway     https://" << gateway_at << "   (applications, clerks)\n"
@@ -318,21 +339,23 @@ Result<void> run(const Global& global, const Options& options, int& status) {
   }
 
   bool told = false;
-  bool compactor_gone = false;
   while (!told) {
-    // Without it nothing is wrong but the pace: it is started again, a while later.
+    // Without them nothing is lost: they are started again, a while later.
     pollfd ready = {signal_fd, POLLIN, 0};
-    if (poll(&ready, 1, compactor_gone ? kCompactorRestartMs : -1) == 0) {
-      compactor_gone = !start_compactor().has_value();
+    if (poll(&ready, 1, compactor.gone || sender.gone ? kHelperRestartMs : -1) == 0) {
+      for (Helper* helper : {&compactor, &sender}) {
+        if (helper->gone) helper->gone = !helper->start(options).has_value();
+      }
       continue;
     }
     signalfd_siginfo info;
     if (read(signal_fd, &info, sizeof info) != sizeof info) continue;
     told = info.ssi_signo != SIGCHLD;
-    if (!told && !options.no_compactor && !compactor_gone && compactor.gone()) {
-      compactor_gone = true;
-      std::cerr << "strongroom: the compactor ended by itself; nothing was lost, and it is started "
-                   "again\n";
+    for (Helper* helper : {&compactor, &sender}) {
+      if (told || !helper->wanted || helper->gone || !helper->child.gone()) continue;
+      helper->gone = true;
+      std::cerr << "strongroom: the " << helper->what
+                << " ended by itself; nothing was lost, and it is started again\n";
     }
     if (!told && (keyserver.gone() || gateway.gone())) {
       std::cerr << "strongroom: the " << (keyserver.gone() ? "key server" : "gateway")
@@ -354,11 +377,14 @@ void report_ready(int ready_fd, uint16_t port) {
   close(ready_fd);
 }
 
-std::string read_credential(int credential_fd) {
-  std::string out;
+std::vector<std::string> read_credentials(int credential_fd) {
+  std::vector<std::string> out;
   if (credential_fd < 0) return out;
-  out.resize(CompactorCredential::kSize);
-  if (read(credential_fd, out.data(), out.size()) != static_cast<ssize_t>(out.size())) out.clear();
+  std::string bytes(HelperCredential::kSize, '\0');
+  while (read(credential_fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size())) {
+    out.push_back(bytes);
+  }
+  explicit_bzero(bytes.data(), bytes.size());
   close(credential_fd);
   return out;
 }
@@ -373,8 +399,13 @@ void add_serve(CLI::App& app, Global& global, int& status) {
                       "Where the key server listens (the next port)");
   command
       ->add_option("--import-chunk", options->import_chunk,
-                   "Records an import commits together (grows from 65,536 to 524,288)")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 19));
+                   "Records an import commits together (grows from 262,144 to 1,048,576)")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 20));
+  command
+      ->add_option("--memory", options->memory_mib,
+                   "MiB for the gateway's cache, searches and imports, about (1,024); the "
+                   "compactor takes a quarter as much. Imports sort on the disk beyond that")
+      ->check(CLI::Range(uint64_t{128}, uint64_t{1} << 20));
   command->add_flag("--no-compactor", options->no_compactor,
                     "Do not merge lanes in the background: every import then slows searches down");
   command->add_option("--merge-rate", options->merge.postings_per_second,
@@ -410,6 +441,7 @@ void add_processes(CLI::App& app, Global& global, int& status) {
     command->add_option("--listen", options->listen)->required();
     command->add_option("--ready-fd", options->ready_fd)->required();
     command->add_option("--import-chunk", options->import_chunk);
+    command->add_option("--memory", options->memory_bytes);
     command->add_option("--credential-fd", options->credential_fd);
     command->add_option("--merge-rate", options->merge.postings_per_second);
     command->add_option("--merge-idle-ms", options->merge.idle_ms);
@@ -421,6 +453,7 @@ void add_processes(CLI::App& app, Global& global, int& status) {
   add("serve-keyserver", run_keyserver);
   add("serve-gateway", run_gateway);
   add("serve-compactor", run_compactor);
+  add("serve-sender", run_sender);
 }
 
 }  // namespace strongroom::app

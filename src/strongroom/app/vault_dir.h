@@ -22,10 +22,16 @@ struct VaultDir {
   std::string term_key() const { return gateway() + "/term.key"; }  // K_q.
   std::string store() const { return root + "/store"; }  // Nothing in it is worth stealing.
   std::string credentials() const { return root + "/credentials"; }
+  std::string sinks() const {
+    return root + "/sinks.yaml";
+  }  // Where alarms are sent; may be absent.
+  std::string sender() const { return root + "/sender.json"; }  // How far each sink has come.
   std::string run() const { return root + "/run"; }  // Sockets and certificates of this run.
   std::string socket() const { return run() + "/keyserver.sock"; }
   // The gateway's, for the compactor.
   std::string compactor_socket() const { return run() + "/compactor.sock"; }
+  // What an import sorts and has no room for in memory, sealed under a key of that import.
+  std::string spool_files() const { return store() + "/spool-tmp"; }
   // What the two share: the gateway's copy for reading, the compactor's files on their way.
   std::string merge_copy() const { return store() + "/merge-copy"; }
   std::string merge_files() const { return store() + "/merge-tmp"; }

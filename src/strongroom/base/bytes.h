@@ -40,6 +40,12 @@ inline T load_be(const uint8_t* in, size_t size = sizeof(T)) {
   for (size_t i = 0; i < size; ++i) value = static_cast<T>((value << 8) | in[i]);
   return value;
 }
+// The same of eight bytes, in one load.
+inline uint64_t load_be64(const uint8_t* in) {
+  uint64_t value;
+  std::memcpy(&value, in, sizeof(value));
+  return __builtin_bswap64(value);
+}
 template <class T>
 inline T load_le(const uint8_t* in, size_t size = sizeof(T)) {
   T value = 0;

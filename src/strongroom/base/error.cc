@@ -10,6 +10,8 @@ const char* error_code_name(ErrorCode code) noexcept {
       return "unauthenticated";
     case ErrorCode::kPermissionDenied:
       return "permission_denied";
+    case ErrorCode::kSearchDenied:
+      return "search_denied";
     case ErrorCode::kBudgetExhausted:
       return "budget_exhausted";
     case ErrorCode::kReplayed:

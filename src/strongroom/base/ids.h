@@ -50,7 +50,12 @@ struct RecordVersion {
 // sees it.
 struct TermHash {
   ByteArray<16> bytes{};
-  auto operator<=>(const TermHash&) const = default;
+  bool operator==(const TermHash&) const = default;
+  // The order of the bytes, by two words: imports sort many.
+  auto operator<=>(const TermHash& other) const {
+    const auto first = load_be64(bytes.data()) <=> load_be64(other.bytes.data());
+    return first != 0 ? first : load_be64(bytes.data() + 8) <=> load_be64(other.bytes.data() + 8);
+  }
 };
 
 }  // namespace strongroom

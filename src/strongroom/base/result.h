@@ -18,6 +18,7 @@ enum class ErrorCode : uint8_t {
   kInvalidArgument,     // The request can never succeed as it stands. Correct it.
   kUnauthenticated,     // No credential, a wrong one, or one that has expired.
   kPermissionDenied,    // A rule of the policy refuses this. Ask whoever keeps the policy.
+  kSearchDenied,        // The policy refuses a search by this field; `number` is the field's id.
   kBudgetExhausted,     // Metered out; retry_after_ms says when the window reopens.
   kReplayed,            // This request was already answered. Make a new one.
   kTooBroad,            // More candidates than may be scanned; `number` says how many. Add a term.

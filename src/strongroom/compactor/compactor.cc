@@ -2,7 +2,7 @@
 
 #include <string.h>  // explicit_bzero
 
-#include "strongroom/index/lanes.h"
+#include "strongroom/index/postings.h"
 
 namespace strongroom::compactor {
 namespace {
@@ -27,9 +27,10 @@ Compactor::Compactor(Keys& keys, StoreAccess& store, Pace& pace, std::string cre
       store_(store),
       pace_(pace),
       credential_(std::move(credential)),
-      options_(options) {
+      options_(std::move(options)) {
   auto& most = options_.rules.postings_max;
-  if (most == 0 || most > index::kLanePostingsMax) most = index::kLanePostingsMax;
+  // A term of a lane may have so many, and a lane might be of one term.
+  if (most == 0 || most > index::kTermPostingsMax) most = index::kTermPostingsMax;
 }
 
 Compactor::~Compactor() {
@@ -105,7 +106,8 @@ Result<void> Compactor::merge(const Work& work) {
     SR_ASSIGN(auto postings, store_.begin_run(store::Table::kPostings));
     SR_ASSIGN(auto directory, store_.begin_run(store::Table::kDirectory));
     SR_ASSIGN(last_, merge_lanes(*frozen, work.collection, sources, target, std::move(root),
-                                 options_.rules.postings_max, pace_, *postings, *directory));
+                                 options_.rules.postings_max, pace_, options_.memory, *postings,
+                                 *directory));
     for (const auto& [lane, count] : last_.postings) known_[lane] = count;
     if (last_.sources.size() < 2) return std::vector<LaneId>();
     SR_TRY(store_.ingest(target, std::move(postings), std::move(directory)));

@@ -45,7 +45,8 @@ class StoreAccess {
 };
 
 struct CompactorOptions {
-  ChoiceRules rules;  // postings_max 0: as many as a lane may have.
+  ChoiceRules rules;  // postings_max 0: as many as there are.
+  index::PackerMemory memory = {};
 };
 
 // Not thread-safe. Borrows all but the credential.

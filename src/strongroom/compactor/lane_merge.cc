@@ -4,19 +4,20 @@
 
 #include "strongroom/compactor/lane_reader.h"
 #include "strongroom/compactor/versions.h"
-#include "strongroom/index/lanes.h"
+#include "strongroom/index/lane_packer.h"
 
 namespace strongroom::compactor {
 namespace {
 
 constexpr uint64_t kPaceStep = 1024;
+constexpr size_t kSpoolStep = size_t{1} << 16;
 
 }  // namespace
 
 Result<Merged> merge_lanes(store::Store& store, CollectionId collection,
                            std::span<const MergeSource> sources, LaneId target, LaneRoot root,
-                           uint64_t postings_max, Pace& pace, store::SortedRun& postings,
-                           store::SortedRun& directory) {
+                           uint64_t postings_max, Pace& pace, const index::PackerMemory& memory,
+                           store::SortedRun& postings, store::SortedRun& directory) {
   Merged out;
   uint64_t sum = 0;
   for (const MergeSource& source : sources) {
@@ -26,17 +27,22 @@ Result<Merged> merge_lanes(store::Store& store, CollectionId collection,
     sum += count;
     out.sources.push_back(source.lane);
   }
-  index::LanePacker packer(target, std::move(root));
+  // Half for the target, half for the source that is being read.
+  const index::PackerMemory half{memory.folder, memory.bytes_max / 2};
+  index::LanePacker packer(target, std::move(root), half);
   packer.reserve(sum);
   Versions versions(store, collection);
   for (const MergeSource& source : sources) {
     if (std::find(out.sources.begin(), out.sources.end(), source.lane) == out.sources.end()) {
       continue;
     }
-    SR_TRY(LaneReader(store, source.lane, source.root, pace)
-               .read(versions, [&](const TermHash& term, const index::Posting& posting) {
-                 packer.add(term, posting);
-               }));
+    SR_TRY(LaneReader(store, source.lane, source.root, pace, half)
+               .read(versions,
+                     [&](const TermHash& term, const index::Posting& posting) -> Result<void> {
+                       packer.add(term, posting);
+                       return packer.size() % kSpoolStep == 0 ? packer.keep_within_limit()
+                                                              : Result<void>();
+                     }));
   }
   out.kept = packer.size();
   uint64_t unpaced = 0;

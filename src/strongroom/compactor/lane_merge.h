@@ -9,6 +9,7 @@
 #include "strongroom/base/result.h"
 #include "strongroom/base/secret.h"
 #include "strongroom/compactor/pace.h"
+#include "strongroom/index/lane_packer.h"
 #include "strongroom/store/store.h"
 
 namespace strongroom::compactor {
@@ -24,12 +25,12 @@ struct Merged {
   uint64_t kept = 0;
 };
 
-// Blocks. `postings` and `directory` are the target's runs, in ascending order of keys. Memory: 28
-// B a posting, some 60 B at the peak, and what LaneReader takes for one source.
+// Blocks. `postings` and `directory` are the target's runs, in ascending order of keys. To `memory`
+// come 4 B a record, and some 50 B a posting of the commonest term.
 //   kDataLoss  A source is damaged. Nothing of the runs should be used.
 Result<Merged> merge_lanes(store::Store& store, CollectionId collection,
                            std::span<const MergeSource> sources, LaneId target, LaneRoot root,
-                           uint64_t postings_max, Pace& pace, store::SortedRun& postings,
-                           store::SortedRun& directory);
+                           uint64_t postings_max, Pace& pace, const index::PackerMemory& memory,
+                           store::SortedRun& postings, store::SortedRun& directory);
 
 }  // namespace strongroom::compactor

@@ -8,8 +8,10 @@
 #include "strongroom/compactor/lane_reader.h"
 #include "strongroom/crypto/hash.h"
 #include "strongroom/crypto/random.h"
+#include "strongroom/index/lane_packer.h"
 #include "strongroom/index/lanes.h"
 #include "strongroom/record/record.h"
+#include "test/support/temp_folder.h"
 
 namespace strongroom::compactor {
 namespace {
@@ -70,7 +72,8 @@ class LaneMergeTest : public testing::Test {
     index::OnlineLane writer(LaneId{lane}, make_root(lane).clone());
     std::vector<index::SealedRow> postings, directory;
     for (uint64_t idx = from; idx < to; ++idx) {
-      writer.write({RecordIndex{idx}, u}, terms_of(idx), postings, directory);
+      writer.write({RecordIndex{idx}, u}, terms_of(idx), index::WritePadding::kWide, postings,
+                   directory);
     }
     for (auto& row : postings) put(Table::kPostings, row.key, row.value);
     for (auto& row : directory) put(Table::kDirectory, row.key, row.value);
@@ -78,8 +81,11 @@ class LaneMergeTest : public testing::Test {
   Result<Content> read(uint32_t lane) {
     Content out;
     Versions versions(*store_, kCollection);
-    LaneReader reader(*store_, LaneId{lane}, roots_.at(lane), pace_);
-    SR_TRY(reader.read(versions, [&](const TermHash& t, const Posting& p) { out.emplace(t, p); }));
+    LaneReader reader(*store_, LaneId{lane}, roots_.at(lane), pace_, memory_);
+    SR_TRY(reader.read(versions, [&](const TermHash& t, const Posting& p) -> Result<void> {
+      out.emplace(t, p);
+      return {};
+    }));
     return out;
   }
   static Content expected(uint64_t from, uint64_t to, uint32_t u) {
@@ -96,7 +102,7 @@ class LaneMergeTest : public testing::Test {
     auto directory = *store_->begin_run(Table::kDirectory);
     SR_ASSIGN(auto merged,
               merge_lanes(*store_, kCollection, sources, LaneId{target}, make_root(target).clone(),
-                          most, pace_, *postings, *directory));
+                          most, pace_, memory_, *postings, *directory));
     SR_TRY(store_->ingest(std::move(postings)));
     SR_TRY(store_->ingest(std::move(directory)));
     return merged;
@@ -117,6 +123,9 @@ class LaneMergeTest : public testing::Test {
   std::map<uint32_t, LaneRoot> roots_;
   env::ManualClock clock_;
   Pace pace_{0, clock_, [](uint64_t) {}};
+  // Little: much is sorted on the disk.
+  test::TempFolder folder_;
+  index::PackerMemory memory_{folder_.path(), 16384};
 };
 
 TEST_F(LaneMergeTest, ALaneIsReadWhole) {

@@ -2,9 +2,6 @@
 
 #include <algorithm>
 
-#include "strongroom/index/lanes.h"
-#include "strongroom/index/radix_sort.h"
-
 namespace strongroom::compactor {
 namespace {
 
@@ -15,7 +12,6 @@ using index::TermCount;
 
 constexpr size_t kLaneSize = 3;
 constexpr size_t kWritesAtOnce = 1024;
-constexpr size_t kTermsAtOnce = 256;
 constexpr uint64_t kPaceStep = 1024;
 
 Error damaged() {
@@ -47,12 +43,18 @@ struct LaneReader::Expected {
   static constexpr uint32_t kBlock = 0x80000000;  // | number of the block.
 
   PostingKey key;
-  uint32_t term;
+  TermCount term;
   uint32_t what;  // kHead, a block, or the number of a single.
 };
 
-LaneReader::LaneReader(store::Store& store, LaneId lane, const LaneRoot& root, Pace& pace)
-    : store_(store), lane_(lane), directory_(lane, root), tokens_(root), pace_(pace) {
+LaneReader::LaneReader(store::Store& store, LaneId lane, const LaneRoot& root, Pace& pace,
+                       index::PackerMemory memory)
+    : store_(store),
+      lane_(lane),
+      directory_(lane, root),
+      tokens_(root),
+      pace_(pace),
+      memory_(std::move(memory)) {
   std::tie(from_, to_) = lane_range(lane);
 }
 
@@ -85,7 +87,13 @@ Result<uint64_t> LaneReader::count() {
 }
 
 Result<void> LaneReader::read(Versions& versions, const Visit& visit) {
-  std::vector<TermCount> packed;
+  std::unique_ptr<index::SpoolFile> file;
+  if (!memory_.folder.empty()) {
+    file = std::make_unique<index::SpoolFile>(
+        env::real_files(), memory_.folder + "/lane-" + std::to_string(lane_.value) + "-rows.spool");
+  }
+  index::Spool<Expected> expected(std::move(file), memory_.bytes_max / 2);
+  TermHash last{};
   std::vector<std::pair<Posting, std::vector<TermCount>>> writes;
   std::vector<Posting> postings;
   std::vector<bool> current;
@@ -97,7 +105,9 @@ Result<void> LaneReader::read(Versions& versions, const Visit& visit) {
     for (size_t i = 0; i < writes.size(); ++i) {
       spent += writes[i].second.size() + 1;
       if (!current[i]) continue;
-      for (const TermCount& term : writes[i].second) visit(term.h_w, writes[i].first);
+      for (const TermCount& term : writes[i].second) {
+        SR_TRY(visit(term.h_w, writes[i].first));
+      }
     }
     writes.clear();
     pace_.spend(spent);
@@ -109,69 +119,69 @@ Result<void> LaneReader::read(Versions& versions, const Visit& visit) {
       return writes.size() < kWritesAtOnce ? Result<void>() : flush();
     }
     // Over the rows too: of a term that is there twice, one would hide the other.
-    if (!packed.empty() && row.terms.front().h_w <= packed.back().h_w) return damaged();
-    packed.insert(packed.end(), row.terms.begin(), row.terms.end());
-    return {};
+    if (expected.size() > 0 && row.terms.front().h_w <= last) return damaged();
+    last = row.terms.back().h_w;
+    return expect_rows(row.terms, expected);
   }));
   SR_TRY(flush());
-  if (packed.empty()) return {};
-  return read_packed(std::move(packed), versions, visit);
+  return expected.size() == 0 ? Result<void>() : read_packed(expected, versions, visit);
 }
 
-Result<void> LaneReader::expect_rows(std::span<const TermCount> terms, std::vector<Expected>& out) {
-  size_t rows = 0;
-  for (const TermCount& term : terms) {
-    if (term.count > index::kLanePostingsMax) return damaged();
-    rows += term.count < index::kPackedMin ? term.count : 1 + blocks_of(term.count);
-  }
-  out.reserve(rows);
+Result<void> LaneReader::expect_rows(std::span<const TermCount> terms,
+                                     index::Spool<Expected>& out) {
   TermCipher cipher(lane_, TermToken());
   std::vector<TermHash> hashes;
-  std::vector<TermToken> tokens(kTermsAtOnce);
+  std::vector<TermToken> tokens(terms.size());
   std::vector<PostingKey> keys;
-  for (size_t from = 0; from < terms.size(); from += kTermsAtOnce) {
-    const auto part = terms.subspan(from, std::min(kTermsAtOnce, terms.size() - from));
-    hashes.clear();
-    for (const TermCount& term : part) hashes.push_back(term.h_w);
-    tokens_.tokens(hashes, std::span<TermToken>(tokens).first(part.size()));
-    for (size_t t = 0; t < part.size(); ++t) {
-      const auto term = static_cast<uint32_t>(from + t);
-      cipher.rekey(lane_, tokens[t]);
-      const bool packed = part[t].count >= index::kPackedMin;
-      keys.resize(packed ? blocks_of(part[t].count) : part[t].count);
-      if (packed) {
-        out.push_back({cipher.head_key(), term, Expected::kHead});
-        cipher.packed_keys(0, keys);
-      } else {
-        cipher.single_keys(0, keys);
-      }
-      for (uint32_t k = 0; k < keys.size(); ++k) {
-        out.push_back({keys[k], term, packed ? Expected::kBlock | k : k});
-      }
+  for (const TermCount& term : terms) hashes.push_back(term.h_w);
+  tokens_.tokens(hashes, tokens);
+  const auto add = [&](const PostingKey& key, const TermCount& term, uint32_t what) {
+    out.add(key[kLaneSize], {key, term, what});
+  };
+  for (size_t t = 0; t < terms.size(); ++t) {
+    const TermCount& term = terms[t];
+    if (term.count > index::kTermPostingsMax) return damaged();
+    cipher.rekey(lane_, tokens[t]);
+    const bool packed = term.count >= index::kPackedMin;
+    keys.resize(packed ? blocks_of(term.count) : term.count);
+    if (packed) {
+      add(cipher.head_key(), term, Expected::kHead);
+      cipher.packed_keys(0, keys);
+    } else {
+      cipher.single_keys(0, keys);
+    }
+    for (uint32_t k = 0; k < keys.size(); ++k) {
+      add(keys[k], term, packed ? Expected::kBlock | k : k);
     }
   }
-  return {};
+  return out.keep_within_limit();
 }
 
-Result<void> LaneReader::read_packed(std::vector<TermCount> terms, Versions& versions,
+Result<void> LaneReader::read_packed(index::Spool<Expected>& expected, Versions& versions,
                                      const Visit& visit) {
-  std::vector<Expected> expected;
-  SR_TRY(expect_rows(terms, expected));
-  index::radix_sort(
-      std::span<Expected>(expected), 0, 8,
-      [](const Expected& row, size_t n) { return row.key[kLaneSize + n]; },
-      [](const Expected& a, const Expected& b) { return a.key < b.key; });
-
-  auto next = expected.begin();
+  std::vector<Expected> rows;  // Of labels with one first byte, ascending.
+  auto next = rows.cbegin();
+  size_t buckets = 0;  // Taken so far.
+  const auto take_bucket = [&]() -> Result<void> {
+    if (next != rows.cend()) return damaged();  // The store has fewer.
+    rows.clear();
+    SR_TRY(expected.take(static_cast<uint8_t>(buckets++), rows));
+    std::sort(rows.begin(), rows.end(),
+              [](const Expected& a, const Expected& b) { return a.key < b.key; });
+    next = rows.cbegin();
+    return {};
+  };
   TermCipher cipher(lane_, TermToken());
   TermToken token;
   std::vector<Posting> postings;
   uint64_t unpaced = 0;
   const auto take = [&](std::string_view key, std::string_view value) -> Result<void> {
     // Nothing missing, nothing more.
-    if (next == expected.end() || key != as_text(next->key)) return damaged();
+    if (key.size() != index::kPostingKeySize) return damaged();
+    while (buckets <= static_cast<uint8_t>(key[kLaneSize])) SR_TRY(take_bucket());
+    if (next == rows.cend() || key != as_text(next->key)) return damaged();
     const Expected& row = *next++;
-    const TermCount& term = terms[row.term];
+    const TermCount& term = row.term;
     token = tokens_.token(term.h_w);
     cipher.rekey(lane_, token);
     postings.clear();
@@ -189,7 +199,7 @@ Result<void> LaneReader::read_packed(std::vector<TermCount> terms, Versions& ver
     }
     for (const Posting& posting : postings) {
       SR_ASSIGN(const bool current, versions.current(posting));
-      if (current) visit(term.h_w, posting);
+      if (current) SR_TRY(visit(term.h_w, posting));
     }
     unpaced += postings.size();
     if (unpaced >= kPaceStep) pace_.spend(std::exchange(unpaced, 0));
@@ -202,8 +212,8 @@ Result<void> LaneReader::read_packed(std::vector<TermCount> terms, Versions& ver
                        return outcome.has_value();
                      }));
   SR_TRY(outcome);
-  if (next != expected.end()) return damaged();
-  return {};
+  while (buckets < index::Spool<Expected>::kBuckets) SR_TRY(take_bucket());
+  return next == rows.cend() ? Result<void>() : damaged();
 }
 
 }  // namespace strongroom::compactor

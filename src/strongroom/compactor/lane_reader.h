@@ -12,6 +12,7 @@
 #include "strongroom/compactor/versions.h"
 #include "strongroom/crypto/derive.h"
 #include "strongroom/index/directory.h"
+#include "strongroom/index/lane_packer.h"
 #include "strongroom/index/postings.h"
 #include "strongroom/store/store.h"
 
@@ -26,19 +27,21 @@ std::pair<std::string, std::string> lane_range(LaneId lane);
 // missing, forged or damaged, or there is one too many, and nothing of the lane should be used.
 class LaneReader {
  public:
-  LaneReader(store::Store& store, LaneId lane, const LaneRoot& root, Pace& pace);
+  LaneReader(store::Store& store, LaneId lane, const LaneRoot& root, Pace& pace,
+             index::PackerMemory memory = {});
 
   // How many postings the lane has. Reads the directory.
   Result<uint64_t> count();
-  // Calls visit for those that are current. Memory: 44 B a term and row of a packed lane.
-  using Visit = std::function<void(const TermHash& term, const index::Posting& posting)>;
+  // Calls visit for those that are current, until one fails. Of a packed lane, 40 B a row are kept:
+  // half of the memory it was given, and beyond that in a file.
+  using Visit = std::function<Result<void>(const TermHash& term, const index::Posting& posting)>;
   Result<void> read(Versions& versions, const Visit& visit);
 
  private:
   struct Expected;
   Result<void> for_each_row(const std::function<Result<void>(index::DirectoryRow&&)>& visit);
-  Result<void> expect_rows(std::span<const index::TermCount> terms, std::vector<Expected>& out);
-  Result<void> read_packed(std::vector<index::TermCount> terms, Versions& versions,
+  Result<void> expect_rows(std::span<const index::TermCount> terms, index::Spool<Expected>& out);
+  Result<void> read_packed(index::Spool<Expected>& expected, Versions& versions,
                            const Visit& visit);
 
   store::Store& store_;
@@ -47,6 +50,7 @@ class LaneReader {
   index::DirectoryReader directory_;
   crypto::LaneTokens tokens_;
   Pace& pace_;
+  index::PackerMemory memory_;
 };
 
 }  // namespace strongroom::compactor

@@ -110,7 +110,7 @@ TEST_F(RocksMergeTest, LanesAreMergedThroughACopyAndFiles) {
   vault_.restart();
   test::LocalKeys keys(vault_.keys());
   Pace pace(0, vault_.clock(), [](uint64_t) {});
-  Compactor compactor(keys, access_, pace, vault_.vault().compactor_credential(), {{1, 0}});
+  Compactor compactor(keys, access_, pace, vault_.vault().compactor_credential(), {{1, 0}, {}});
   const auto merged = compactor.run_once();
   ASSERT_TRUE(merged) << merged.error().text;
   EXPECT_TRUE(*merged);

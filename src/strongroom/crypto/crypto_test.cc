@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -236,6 +238,19 @@ TEST(RandomTest, ForkedChildDoesNotRepeatItsParentsNonces) {
   close(ends[0]);
   close(ends[1]);
   EXPECT_NE(parent, child);
+}
+
+TEST(RandomTest, OrdersAreDrawnEvenly) {
+  std::map<std::string, int> drawn;
+  for (int i = 0; i < 6000; ++i) {
+    std::array<uint32_t, 3> order{};
+    random_order(order);
+    ++drawn[std::to_string(order[0]) + std::to_string(order[1]) + std::to_string(order[2])];
+  }
+  ASSERT_EQ(drawn.size(), 6u);
+  // 1000 each is expected, with a standard deviation of 29: ten of them is once in 10^22.
+  for (const auto& [order, times] : drawn) EXPECT_NEAR(times, 1000, 290) << order;
+  random_order({});
 }
 
 TEST(RandomTest, SecretsAndLongNoncesAreFilled) {

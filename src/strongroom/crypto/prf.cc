@@ -12,7 +12,8 @@ CipherContext new_context() {
   SR_CHECK(kCipher != nullptr && context != nullptr, "OpenSSL offers no AES-256-ECB");
   SR_CHECK(EVP_EncryptInit_ex2(context.get(), kCipher, nullptr, nullptr, nullptr) == 1,
            "AES-256-ECB did not start");
-  EVP_CIPHER_CTX_set_padding(context.get(), 0);
+  // Padding would come with EVP_EncryptFinal only, which is never called. Turning it off costs a
+  // quarter of each new key, since OpenSSL then tells the cipher again.
   return context;
 }
 

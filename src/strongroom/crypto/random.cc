@@ -19,6 +19,17 @@ struct NonceBuffer {
   unsigned forks = 0;
 };
 
+// Even among 0 to bound - 1: draws above the largest multiple of `bound` are drawn again.
+uint32_t below(uint32_t bound) {
+  const uint32_t skip = (0 - bound) % bound;  // 2^32 mod bound.
+  for (;;) {
+    ByteArray<4> drawn;
+    random_nonce(drawn);
+    const uint32_t value = load_le<uint32_t>(drawn.data());
+    if (value >= skip) return value % bound;
+  }
+}
+
 bool start() {
   SR_CHECK(sodium_init() >= 0, "libsodium cannot start");
   SR_CHECK(pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1); }) == 0,
@@ -49,6 +60,17 @@ void random_nonce(MutableBytes out) {
   }
   memcpy(out.data(), buffer.bytes.data() + buffer.used, out.size());
   buffer.used += out.size();
+}
+
+// Fisher and Yates' shuffle (Knuth, TAOCP 2, 3.4.2 P).
+void random_order(std::span<uint32_t> order) {
+  SR_CHECK(order.size() <= UINT32_MAX, "an order of at most 2^32 numbers");
+  init();
+  for (uint32_t i = 0; i < order.size(); ++i) {
+    const uint32_t at = below(i + 1);
+    order[i] = order[at];
+    order[at] = i;
+  }
 }
 
 }  // namespace strongroom::crypto

@@ -20,9 +20,9 @@ class AppendFile {
   // Writes all of `bytes` behind what was written before. After an error an unknown part was
   // written; size() has not moved, and an append that follows writes over that part.
   virtual Result<void> append(Bytes bytes) = 0;
-  // Takes the space that the next `bytes` appended will need, so that a disk which fills up does not
-  // stop them (but on a file system that writes each change to a new place). kNoSpace: there is not
-  // so much; nothing was lost, and it may be asked again.
+  // Takes the space that the next `bytes` appended will need, so that a disk which fills up does
+  // not stop them (but on a file system that writes each change to a new place). kNoSpace: there is
+  // not so much; nothing was lost, and it may be asked again.
   virtual Result<void> reserve(uint64_t bytes) = 0;
   // fdatasync. After an error the file must not be synced again: what is on disk is unknown. This
   // object then refuses every append and sync.

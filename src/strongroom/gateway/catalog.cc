@@ -91,6 +91,7 @@ std::shared_ptr<const Collection> compile(const v1::Collection& schema) {
     f.mask = field.mask();
     f.region = field.region();
     f.max_bytes = field.max_bytes() == 0 ? kDefaultFieldBytes : field.max_bytes();
+    if (f.index.fuzzy || f.index.words) out->write_padding = index::WritePadding::kWide;
     any_mask = any_mask || f.mask != v1::MASK_UNSPECIFIED;
     out->fields.push_back(std::move(f));
   }
@@ -103,10 +104,11 @@ std::shared_ptr<const Collection> compile(const v1::Collection& schema) {
   for (const auto& composite : schema.composites()) {
     out->composites.push_back(composite_of(composite, *out));
   }
-  if (any_mask) out->groups.push_back(kMaskedGroup);
+  if (any_mask) out->groups.push_back({kMaskedGroup});
   for (const auto& group : schema.groups())
-    out->groups.push_back(GroupId{static_cast<uint8_t>(group.id())});
-  std::sort(out->groups.begin(), out->groups.end());
+    out->groups.push_back({GroupId{static_cast<uint8_t>(group.id())}, group.min_bytes()});
+  std::sort(out->groups.begin(), out->groups.end(),
+            [](const auto& a, const auto& b) { return a.id < b.id; });
   return out;
 }
 

@@ -12,6 +12,7 @@
 
 #include "strongroom/base/ids.h"
 #include "strongroom/base/result.h"
+#include "strongroom/index/directory.h"
 #include "strongroom/index/field_terms.h"
 #include "strongroom/v1/keyservice.pb.h"
 
@@ -49,7 +50,13 @@ struct Collection {
   std::vector<Field> fields;          // Ascending by id.
   std::vector<size_t> unique_fields;  // Positions in `fields`.
   std::vector<Composite> composites;
-  std::vector<GroupId> groups;  // Ascending; the masked group first where any field has a mask.
+  struct Group {
+    GroupId id;
+    size_t bytes_min = 0;
+    bool operator==(const Group&) const = default;
+  };
+  std::vector<Group> groups;  // Ascending; the masked group first where any field has a mask.
+  index::WritePadding write_padding = index::WritePadding::kNarrow;
 
   // Position in `fields`, or nullopt.
   std::optional<size_t> find(std::string_view field_name) const;

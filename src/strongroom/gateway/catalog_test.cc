@@ -18,6 +18,7 @@ v1::SyncReply sync_reply() {
     auto& group = *collection.add_groups();
     group.set_id(static_cast<uint32_t>(id));
     group.set_name(name);
+    if (id == 2) group.set_min_bytes(64);
   }
   const auto field = [&](uint32_t id, const char* name, const char* group) -> v1::Field& {
     auto& out = *collection.add_fields();
@@ -64,7 +65,8 @@ TEST(CatalogTest, FieldsAscendByIdAndGroupsByNumber) {
   EXPECT_EQ(person->fields[1].name, "number");
   EXPECT_EQ(person->fields[2].name, "phone");
   EXPECT_EQ(person->unique_fields, (std::vector<size_t>{1, 2}));
-  EXPECT_EQ(person->groups, (std::vector<GroupId>{kMaskedGroup, GroupId{2}, GroupId{9}}));
+  EXPECT_EQ(person->groups,
+            (std::vector<Collection::Group>{{kMaskedGroup}, {GroupId{2}, 64}, {GroupId{9}}}));
   EXPECT_EQ(person->find("number"), std::optional<size_t>(1));
   EXPECT_EQ(person->find("Number"), std::nullopt);
   EXPECT_TRUE(person->fields[1].index.exact);
@@ -78,7 +80,7 @@ TEST(CatalogTest, WithoutAMaskThereIsNoMaskedGroup) {
   sync.mutable_collections(0)->mutable_fields(1)->clear_mask();
   const Catalog catalog(sync);
   EXPECT_EQ(catalog.collection(CollectionId{4})->groups,
-            (std::vector<GroupId>{GroupId{2}, GroupId{9}}));
+            (std::vector<Collection::Group>{{GroupId{2}, 64}, {GroupId{9}}}));
 }
 
 TEST(CatalogTest, AnUnknownCollectionIsNoCollection) {

@@ -4,6 +4,7 @@
 
 #include "strongroom/crypto/hash.h"
 #include "strongroom/index/han.h"
+#include "strongroom/index/words.h"
 #include "strongroom/record/record.h"
 
 namespace strongroom::gateway {
@@ -67,6 +68,7 @@ struct Gateway::Query {
   ChosenFields chosen;
   bool is_get = false;
   bool explain = false;
+  bool may_count = false;  // Else nothing but the records themselves says how many match.
   size_t limit = 0;
 
   std::vector<LaneId> lanes;
@@ -90,11 +92,11 @@ Gateway::Gateway(store::Store& store, KeyService& keys, env::Executor& loop, env
       loop_(loop),
       clock_(clock),
       term_key_(std::move(term_key)),
-      options_(options),
+      options_(std::move(options)),
       hasher_(term_key_),
       cursors_(term_key_),
       background_("search"),
-      importer_(std::make_unique<Importer>(store, keys, loop, clock, term_key_, options.import)) {}
+      importer_(std::make_unique<Importer>(store, keys, loop, clock, term_key_, options_.import)) {}
 
 Gateway::~Gateway() = default;
 
@@ -112,7 +114,12 @@ void Gateway::start(Done<bool> done) {
       return std::any_of(one->fields.begin(), one->fields.end(),
                          [](const Field& field) { return field.index.fuzzy || field.index.words; });
     });
-    if (names) background_.post([] { index::prepare_han(); });
+    if (names) {
+      background_.post([] {
+        index::prepare_han();
+        index::prepare_words();
+      });
+    }
     done(true);
   });
 }
@@ -231,15 +238,15 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
   *tokens.mutable_ticket() = query->ticket;
   tokens.set_request_id(query->request_id);
   tokens.set_request_hash(query->request_hash);
-  for (const TermHash& h : query->search.hashes) {
-    tokens.add_h_w(as_text(h.bytes).data(), h.bytes.size());
-  }
+  *tokens.mutable_terms() = query->search.terms;
+  tokens.mutable_near()->Add(query->search.near.begin(), query->search.near.end());
   keys_.call(std::move(call), [this, query](Result<v1::Reply> reply) {
     if (!reply) return query->done(reply.error());
     auto& granted = *reply->mutable_tokens();
     refresh_if_changed(granted.revision());
     query->response.set_leaf(granted.leaf());
-    if (auto taken = take_tokens(granted, query->search.hashes.size(), query->lanes, query->tokens);
+    query->may_count = granted.may_count();
+    if (auto taken = take_tokens(granted, query->search.terms_count(), query->lanes, query->tokens);
         !taken) {
       return query->done(taken.error());
     }
@@ -258,10 +265,10 @@ Result<void> Gateway::check_deadline(uint64_t started_us) const {
 Result<void> Gateway::collect_hits(Query& query, const SearchLimits& limits) {
   const uint64_t from_us = clock_.monotonic_us();
   const SearchPlan& plan = query.search.plan;
-  SR_ASSIGN(auto candidates, search(store_, query.lanes, query.tokens, query.search.hashes.size(),
+  SR_ASSIGN(auto candidates, search(store_, query.lanes, query.tokens, query.search.terms_count(),
                                     plan, limits, query.stats));
   SR_TRY(check_deadline(query.started_us));
-  query.response.mutable_explain()->set_candidates(candidates.size());
+  if (query.may_count) query.response.mutable_explain()->set_candidates(candidates.size());
   if (query.after) {
     std::erase_if(candidates, [&](const Match& match) {
       // By record: one that was updated since is not shown twice.
@@ -287,7 +294,11 @@ Result<void> Gateway::collect_hits(Query& query, const SearchLimits& limits) {
 void Gateway::run_find(const std::shared_ptr<Query>& query) {
   const auto then = [this, query](const Result<void>& read) {
     query->tokens.clear();
-    if (!read) return query->done(read.error());
+    if (!read) {
+      Error error = read.error();
+      if (error.code == ErrorCode::kTooBroad && !query->may_count) error.number = -1;
+      return query->done(error);
+    }
     release(query);
   };
   const bool few = query->tokens.size() <= kInlineTokens;
@@ -314,10 +325,10 @@ void Gateway::release(const std::shared_ptr<Query>& query) {
       row.set_op(asked[c].op);
       row.set_terms(static_cast<uint32_t>(asked[c].terms));
       row.set_negated(query->search.plan.clauses[c].negated);
-      row.set_postings(c < query->stats.postings.size() ? query->stats.postings[c] : 0);
+      if (query->may_count) row.set_postings(query->stats.postings[c]);
       row.set_lanes(static_cast<uint32_t>(query->lanes.size()));
     }
-    explain.set_store_reads(query->stats.store_reads);
+    if (query->may_count) explain.set_store_reads(query->stats.store_reads);
     explain.set_round_trips((query->is_get ? 0 : 1) + (query->hits.empty() ? 0 : 1));
     if (!query->explain) query->response.clear_explain();
     query->done(std::move(query->response));
@@ -461,9 +472,8 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
   tokens.set_request_id(request.request_id());
   *tokens.mutable_ticket() = std::move(*request.mutable_ticket());
   tokens.set_count_only(true);
-  for (const TermHash& h : (*asked)->hashes) {
-    tokens.add_h_w(as_text(h.bytes).data(), h.bytes.size());
-  }
+  *tokens.mutable_terms() = (*asked)->terms;
+  tokens.mutable_near()->Add((*asked)->near.begin(), (*asked)->near.end());
   const uint64_t started_us = clock_.monotonic_us();
   keys_.call(std::move(call), [this, collection, terms = *asked, started_us,
                                done = std::move(done)](Result<v1::Reply> reply) {
@@ -472,13 +482,13 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
     refresh_if_changed(granted.revision());
     auto lanes = std::make_shared<std::vector<LaneId>>();
     auto held = std::make_shared<std::vector<TermToken>>();
-    if (auto taken = take_tokens(granted, terms->hashes.size(), *lanes, *held); !taken)
+    if (auto taken = take_tokens(granted, terms->terms_count(), *lanes, *held); !taken)
       return done(taken.error());
     const uint64_t leaf = granted.leaf();
     background_.post([this, collection, terms, lanes, held, leaf, started_us, done] {
       const auto answer = [&]() -> Result<v1::CountResponse> {
         SearchStats stats;
-        SR_ASSIGN(const auto candidates, search(store_, *lanes, *held, terms->hashes.size(),
+        SR_ASSIGN(const auto candidates, search(store_, *lanes, *held, terms->terms_count(),
                                                 terms->plan, options_.search, stats));
         SR_TRY(check_deadline(started_us));
         v1::CountResponse response;

@@ -28,6 +28,17 @@ Source town() {
   return source;
 }
 
+// Gives the clerk's only grant another shape.
+void change_policy_of(GatewayVault& vault, const std::function<void(v1::Policy&)>& change) {
+  v1::ApplyPolicyRequest request;
+  *request.mutable_policy() = vault.vault().founding().policy;
+  change(*request.mutable_policy());
+  request.mutable_policy()->clear_version();
+  const auto done = vault.vault().server().apply_policy("officer", request);
+  ASSERT_TRUE(done) << done.error().text;
+  if (done->request() != 0) vault.vault().approve(done->request());
+}
+
 class GatewayTest : public testing::Test {
  protected:
   GatewayTest() { SR_CHECK(vault_.import(town()).has_value(), "an import"); }
@@ -39,15 +50,8 @@ class GatewayTest : public testing::Test {
   std::map<std::string, std::string> fields(const v1::Record& record) {
     return {record.fields().begin(), record.fields().end()};
   }
-  // Gives the clerk's only grant another shape.
   void change_policy(const std::function<void(v1::Policy&)>& change) {
-    v1::ApplyPolicyRequest request;
-    *request.mutable_policy() = vault_.vault().founding().policy;
-    change(*request.mutable_policy());
-    request.mutable_policy()->clear_version();
-    const auto done = vault_.vault().server().apply_policy("officer", request);
-    ASSERT_TRUE(done) << done.error().text;
-    if (done->request() != 0) vault_.vault().approve(done->request());
+    change_policy_of(vault_, change);
   }
 
   GatewayVault vault_;
@@ -174,6 +178,7 @@ TEST_F(GatewayTest, FieldsOutsideTheRolesGroupsAreNotShown) {
     auto& grant = *policy.mutable_roles(0)->mutable_grants(0);
     grant.clear_groups();
     grant.add_groups("identity");
+    grant.add_search_hidden("city");
   });
   ASSERT_TRUE(vault_.start());
   auto found = vault_.find({{"city", "Xian"}, {"number", "n-1007"}});
@@ -191,10 +196,53 @@ TEST_F(GatewayTest, FieldsOutsideTheRolesGroupsAreNotShown) {
     grant.clear_groups();
     grant.clear_actions();
     grant.add_actions(v1::COUNT);
+    grant.add_search_hidden("city");
+    grant.add_search_hidden("number");
   });
   ASSERT_TRUE(vault_.start());
   EXPECT_EQ(code(vault_.find({{"number", "n-1007"}})), ErrorCode::kPermissionDenied);
   EXPECT_EQ(vault_.count({{"city", "Xian"}})->count(), 20u);
+}
+
+TEST_F(GatewayTest, HiddenFieldsAreNotSearchedNotEvenByWhatTheyAreNot) {
+  change_policy([](v1::Policy& policy) {
+    auto& grant = *policy.mutable_roles(0)->mutable_grants(0);
+    grant.clear_groups();
+    grant.add_groups("identity");
+  });
+  ASSERT_TRUE(vault_.start());
+  const auto refused = [&](const Result<v1::FindResponse>& found) {
+    return !found && found.error().code == ErrorCode::kSearchDenied && found.error().number == 4;
+  };
+  EXPECT_TRUE(refused(vault_.find({{"city", "Xian"}})));
+  EXPECT_TRUE(refused(vault_.find({{"number", "n-1007"}, {"city", "Xian"}})));
+  auto request = vault_.find_request({{"number", "n-1007"}, {"city", "Xian"}});
+  request.mutable_terms(1)->set_negated(true);
+  EXPECT_TRUE(refused(vault_.find(request)));
+  request = vault_.find_request({{"number", "n-1007"}, {"city", "nowhere"}});
+  request.mutable_terms(1)->add_or_values("Xian");
+  EXPECT_TRUE(refused(vault_.find(request)));
+  EXPECT_EQ(code(vault_.count({{"city", "Xian"}})), ErrorCode::kSearchDenied);
+  EXPECT_TRUE(vault_.find({{"number", "n-1007"}}));
+}
+
+TEST_F(GatewayTest, HowManyMatchIsForRolesThatMayCount) {
+  change_policy([](v1::Policy& policy) {
+    auto& grant = *policy.mutable_roles(0)->mutable_grants(0);
+    grant.clear_actions();
+    grant.add_actions(v1::FIND);
+  });
+  ASSERT_TRUE(vault_.start());
+  auto request = vault_.find_request({{"city", "Wuhan"}, {"name", "Resident 4"}});
+  request.set_explain(true);
+  const auto found = vault_.find(request);
+  ASSERT_TRUE(found) << found.error().text;
+  EXPECT_EQ(found->records_size(), 1);
+  const auto& explain = found->explain();
+  EXPECT_EQ(explain.terms_size(), 2);
+  EXPECT_FALSE(explain.terms(0).has_postings());
+  EXPECT_FALSE(explain.has_candidates());
+  EXPECT_FALSE(explain.has_store_reads());
 }
 
 TEST_F(GatewayTest, ARequestThatCannotSucceedIsRefusedBeforeTokensAreAsked) {
@@ -315,6 +363,15 @@ TEST(GatewayBroadTest, TooBroadASearchIsRefusedAndABroadOneRunsAsideTheLoop) {
   const auto count = vault.count({{"city", "Wuhan"}});
   ASSERT_FALSE(count);
   EXPECT_EQ(count.error().code, ErrorCode::kTooBroad);
+  change_policy_of(vault, [](v1::Policy& policy) {
+    auto& grant = *policy.mutable_roles(0)->mutable_grants(0);
+    grant.clear_actions();
+    grant.add_actions(v1::FIND);
+  });
+  const auto uncounted = vault.find({{"city", "Wuhan"}});
+  ASSERT_FALSE(uncounted);
+  EXPECT_EQ(uncounted.error().code, ErrorCode::kTooBroad);
+  EXPECT_EQ(uncounted.error().number, -1) << "the role may not count";
 }
 
 // As the key server is while it is sealed.
@@ -393,22 +450,28 @@ TEST_F(GatewayTest, AFieldAddedWhileServingIsTakenInAndFoundAndOldRecordsLackIt)
 }
 
 TEST_F(GatewayTest, ADamagedRecordIsDataLossAndNothingOfTheAnswerIsShown) {
+  const auto in_xian = vault_.find({{"city", "Xian"}});
+  ASSERT_TRUE(in_xian);
   std::vector<store::Put> rows;
-  ASSERT_TRUE(vault_.store().scan(
-      store::Table::kRecords, {}, {}, [&](std::string_view key, std::string_view value) {
-        rows.push_back({store::Table::kRecords, std::string(key), std::string(value)});
-        return true;
-      }));
-  for (const size_t at : {size_t{0}, size_t{1}, rows[9].value.size() - 1}) {
+  for (const auto& record : in_xian->records()) {
+    rows.push_back(
+        {store::Table::kRecords,
+         record::row_key(CollectionId{keyserver::kPerson}, *parse_record_id(record.id())),
+         {}});
+    std::vector<std::optional<std::string>> found;
+    ASSERT_TRUE(vault_.store().get(store::Table::kRecords, std::vector{rows.back().key}, found));
+    rows.back().value = *found[0];
+  }
+  for (const size_t at : {size_t{0}, size_t{1}, rows[0].value.size() - 1}) {
     auto bad = rows;
-    bad[9].value[at] = static_cast<char>(bad[9].value[at] ^ 1);
+    bad[0].value[at] = static_cast<char>(bad[0].value[at] ^ 1);
     ASSERT_TRUE(vault_.store().put(bad, store::Durability::kSynced));
     const auto found = vault_.find({{"city", "Xian"}});
     EXPECT_EQ(code(found), ErrorCode::kDataLoss) << at;
     EXPECT_EQ(vault_.find({{"city", "Wuhan"}})->records_size(), 20) << "who does not need it";
   }
   auto swapped = rows;
-  std::swap(swapped[11].value, swapped[13].value);
+  std::swap(swapped[1].value, swapped[2].value);
   ASSERT_TRUE(vault_.store().put(swapped, store::Durability::kSynced));
   EXPECT_EQ(code(vault_.find({{"city", "Xian"}})), ErrorCode::kDataLoss) << "a row moved";
 }

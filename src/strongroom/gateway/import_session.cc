@@ -2,13 +2,17 @@
 
 #include <algorithm>
 
+#include "strongroom/crypto/random.h"
+
 namespace strongroom::gateway {
 namespace {
 
-// At 60 bytes each while they are sealed, beside the store's cache: an import stays under a GiB.
-constexpr uint64_t kChunkPostingsMax = index::kLanePostingsMax / 2;
+// Held until a chunk is committed: 16 bytes a posting, and values in plaintext.
+constexpr size_t kChunkPostingsMax = size_t{1} << 23;
+constexpr size_t kChunkBytesMax = size_t{1} << 27;
 
 constexpr size_t kWaveRows = 1024;
+constexpr size_t kSealWaveRows = 2048;
 
 Result<void> change_lane(KeyService& keys, LaneId lane, v1::PublishLaneCall::Change change) {
   v1::Call call;
@@ -51,11 +55,10 @@ ImportSession::~ImportSession() {
 void ImportSession::forget_chunk() {
   for (const auto& key : claimed_) shared_.pending.erase(key);
   claimed_.clear();
-  uniques_.clear();
-  small_.clear();
+  uniques_.reset();
+  held_.clear();
   packer_.reset();
   rows_.reset();
-  chunk_records_ = 0;
 }
 
 void ImportSession::reject(uint64_t number, const std::string& field, const char* reason) {
@@ -72,8 +75,8 @@ Result<void> ImportSession::add(const v1::SignedTicket& ticket, const Rows& rows
   ticket_ = ticket;
   SR_TRY(process(rows, false));
   *now_.mutable_durable() = position;
-  if (chunk_records_ >= chunk_target_ || deferred_.size() > shared_.options.online_records_max ||
-      (packer_ != nullptr && packer_->size() >= kChunkPostingsMax)) {
+  if (held_.size() >= chunk_target_ || deferred_.size() > shared_.options.online_records_max ||
+      held_.terms() >= kChunkPostingsMax || held_.bytes() >= kChunkBytesMax) {
     SR_TRY(commit());
   }
   return {};
@@ -195,7 +198,6 @@ Result<void> ImportSession::process(const Rows& rows, bool held_back) {
   settle_others(prepared);
   SR_ASSIGN(const Holders holders, find_holders(shared_.store, collection_->id, prepared));
 
-  std::vector<size_t> inserts;
   std::vector<Update> updates;
   Changing changing;
   for (size_t i = 0; i < prepared.size(); ++i) {
@@ -225,12 +227,12 @@ Result<void> ImportSession::process(const Rows& rows, bool held_back) {
           shared_.pending.insert_or_assign(*row.unique_keys[f], PendingUnique{this, row.checks[f]});
           claimed_.push_back(*row.unique_keys[f]);
         }
-        inserts.push_back(i);
+        held_.add(row);
+        now_.set_imported(now_.imported() + 1);
         break;
     }
   }
-  SR_TRY(update(updates));
-  return insert(inserts);
+  return update(std::move(updates));
 }
 
 Result<void> ImportSession::next_secret(size_t still_needed, const WriteSecret** secret,
@@ -274,36 +276,40 @@ OnlineWrite ImportSession::online_write(const PreparedRow& row, RecordVersion ve
   return write;
 }
 
-Result<void> ImportSession::insert(std::span<const size_t> which) {
-  std::vector<OnlineWrite> writes(which.size());
+Result<void> ImportSession::seal_held(std::vector<OnlineWrite>& online) {
+  held_.shuffle();
+  std::vector<OnlineWrite> writes;
   std::vector<WriteSecret> secrets;
-  secrets.reserve(which.size());
-  for (size_t k = 0; k < which.size(); ++k) {
-    const WriteSecret* secret = nullptr;
-    SR_TRY(next_secret(which.size() - k, &secret, &writes[k].version));
-    secrets.push_back(secret->clone());
-  }
-  std::array<Result<void>, 2> sealed;
-  shared_.two_threads.run(which.size(), [&](size_t from, size_t to, size_t half) {
-    for (size_t k = from; k < to && sealed[half]; ++k) {
-      const PreparedRow& row = prepared_[which[k]];
-      writes[k] = online_write(row, writes[k].version);
-      sealed[half] = record::seal(collection_->id, writes[k].version, secrets[k], row.built.groups,
-                                  writes[k].row);
+  for (size_t done = 0; done < held_.size(); done += writes.size()) {
+    writes.resize(std::min(kSealWaveRows, held_.size() - done));
+    secrets.clear();
+    for (size_t k = 0; k < writes.size(); ++k) {
+      const WriteSecret* secret = nullptr;
+      SR_TRY(next_secret(held_.size() - done - k, &secret, &writes[k].version));
+      secrets.push_back(secret->clone());
+      if (!tell_places_) continue;
+      v1::PlacedRow& place = places_.emplace_back();
+      place.set_number(held_.number(done + k));
+      place.set_record(writes[k].version.idx.value);
     }
-  });
-  for (const auto& half : sealed) SR_TRY(half);
-  for (OnlineWrite& write : writes) {
-    last_ = write.version;
-    ++chunk_records_;
-    now_.set_imported(now_.imported() + 1);
-    if (packer_ == nullptr) {
-      small_.push_back(std::move(write));
-      if (small_.size() > shared_.options.online_records_max) SR_TRY(start_packing());
-      continue;
+    std::array<Result<void>, 2> sealed;
+    shared_.two_threads.run(writes.size(), [&](size_t from, size_t to, size_t half) {
+      for (size_t k = from; k < to && sealed[half]; ++k) {
+        auto write = held_.seal(done + k, collection_->id, writes[k].version, secrets[k]);
+        if (write) {
+          writes[k] = std::move(*write);
+        } else {
+          sealed[half] = write.error();
+        }
+      }
+    });
+    for (const auto& half : sealed) SR_TRY(half);
+    last_ = writes.back().version;
+    if (packer_ != nullptr) {
+      SR_TRY(pack(writes));
+    } else {
+      std::move(writes.begin(), writes.end(), std::back_inserter(online));
     }
-    SR_TRY(rows_->add(record::row_key(collection_->id, write.version.idx), write.row));
-    pack(write);
   }
   return {};
 }
@@ -320,28 +326,60 @@ Result<void> ImportSession::start_packing() {
   LaneRoot root(as_bytes(opened.root()).first<32>());
   wipe(opened.mutable_root());
   lane_ = LaneId{opened.lane()};
-  packer_ = std::make_unique<index::LanePacker>(lane_, std::move(root));
-  packer_->reserve(std::min<size_t>(
-      chunk_target_ * std::max<size_t>(1, small_.front().terms.size()), kChunkPostingsMax));
-  SR_ASSIGN(rows_, shared_.store.begin_run(store::Table::kRecords));
-  for (auto& write : small_) {
-    SR_TRY(rows_->add(record::row_key(collection_->id, write.version.idx), write.row));
-    pack(write);
+  auto memory = shared_.options.memory;
+  memory.bytes_max -= memory.bytes_max / 8;
+  packer_ = std::make_unique<index::LanePacker>(lane_, std::move(root), memory);
+  packer_->reserve(held_.terms());
+  std::unique_ptr<index::SpoolFile> file;
+  if (!memory.folder.empty()) {
+    file = std::make_unique<index::SpoolFile>(
+        env::real_files(),
+        memory.folder + "/lane-" + std::to_string(lane_.value) + "-unique.spool");
   }
-  small_.clear();
+  uniques_ = std::make_unique<index::Spool<UniqueRowBytes>>(std::move(file),
+                                                            shared_.options.memory.bytes_max / 8);
+  SR_ASSIGN(rows_, shared_.store.begin_run(store::Table::kRecords));
   return {};
 }
 
-void ImportSession::pack(OnlineWrite& write) {
-  const index::Posting posting{write.version.idx, static_cast<uint32_t>(write.version.u.value)};
-  for (const TermHash& term : write.terms) packer_->add(term, posting);
-  for (auto& put : write.unique) uniques_.emplace_back(std::move(put.key), std::move(put.value));
+Result<void> ImportSession::pack(std::span<const OnlineWrite> writes) {
+  std::array<Result<void>, 2> done;
+  shared_.two_threads.both([&](size_t half) {
+    done[half] = [&]() -> Result<void> {
+      if (half == 1) {
+        for (const OnlineWrite& write : writes) {
+          SR_TRY(rows_->add(record::row_key(collection_->id, write.version.idx), write.row));
+        }
+        return {};
+      }
+      for (const OnlineWrite& write : writes) {
+        const index::Posting posting{write.version.idx,
+                                     static_cast<uint32_t>(write.version.u.value)};
+        for (const TermHash& term : write.terms) packer_->add(term, posting);
+        for (const auto& put : write.unique) {
+          UniqueRowBytes row;
+          std::copy(put.key.begin(), put.key.end(), row.key.begin());
+          std::copy(put.value.begin(), put.value.end(), row.value.begin());
+          uniques_->add(row.key[sizeof(collection_->id.value)], row);
+        }
+      }
+      SR_TRY(packer_->keep_within_limit());
+      return uniques_->keep_within_limit();
+    }();
+  });
+  for (const auto& one : done) SR_TRY(one);
+  return {};
 }
 
-Result<void> ImportSession::update(std::span<const Update> updates) {
+Result<void> ImportSession::update(std::vector<Update> updates) {
+  // Versions count up: they shall not tell the order of the file either, as far as that can be.
+  std::vector<uint32_t> order(updates.size());
+  crypto::random_order(order);
+  std::vector<Update> given = updates;
+  for (size_t i = 0; i < order.size(); ++i) updates[i] = given[order[i]];
   for (size_t from = 0; from < updates.size(); from += RecordIndex::kPerBlock) {
-    const auto part =
-        updates.subspan(from, std::min<size_t>(RecordIndex::kPerBlock, updates.size() - from));
+    const auto part = std::span<const Update>(updates).subspan(
+        from, std::min<size_t>(RecordIndex::kPerBlock, updates.size() - from));
     v1::Call call;
     auto& ask = *call.mutable_update_grant();
     *ask.mutable_ticket() = ticket_;
@@ -369,7 +407,8 @@ Result<void> ImportSession::update(std::span<const Update> updates) {
       writes.push_back(std::move(write));
     }
     wipe(granted.mutable_secrets());
-    SR_TRY(shared_.online.write(collection_->id, ticket_, std::move(writes)));
+    SR_TRY(shared_.online.write(collection_->id, collection_->write_padding, ticket_,
+                                std::move(writes)));
     now_.set_updated(now_.updated() + part.size());
   }
   return {};
@@ -420,12 +459,12 @@ void ImportSession::settle() {
 }
 
 Result<void> ImportSession::commit_chunk() {
-  if (packer_ != nullptr) {
-    SR_TRY(commit_packed());
-  } else if (!small_.empty()) {
-    SR_TRY(commit_online());
-  }
-  if (chunk_records_ > 0) {
+  if (!held_.empty()) {
+    std::vector<OnlineWrite> online;
+    if (held_.size() > shared_.options.online_records_max) SR_TRY(start_packing());
+    SR_TRY(seal_held(online));
+    held_.clear();
+    SR_TRY(packer_ != nullptr ? commit_packed() : commit_online(std::move(online)));
     chunk_target_ = std::min(chunk_target_ * 2, shared_.options.chunk_records_max);
   }
   forget_chunk();
@@ -455,27 +494,41 @@ Result<void> ImportSession::save_pending() {
   return shared_.checkpoints.save(checkpoint_name_, checkpoint);
 }
 
-Result<void> ImportSession::commit_online() {
+Result<void> ImportSession::commit_online(std::vector<OnlineWrite> writes) {
   SR_TRY(save_pending());
-  return shared_.online.write(collection_->id, ticket_, std::exchange(small_, {}));
+  return shared_.online.write(collection_->id, collection_->write_padding, ticket_,
+                              std::move(writes));
 }
 
 Result<void> ImportSession::commit_packed() {
   SR_TRY(save_pending());
-  SR_ASSIGN(auto postings, shared_.store.begin_run(store::Table::kPostings));
+  std::array<std::unique_ptr<store::SortedRun>, 2> postings;
+  for (auto& run : postings) {
+    SR_ASSIGN(run, shared_.store.begin_run(store::Table::kPostings));
+  }
   SR_ASSIGN(auto directory, shared_.store.begin_run(store::Table::kDirectory));
-  SR_TRY(packer_->finish(
-      [&](std::string_view key, std::string_view value) { return postings->add(key, value); },
-      [&](std::string_view key, std::string_view value) { return directory->add(key, value); }));
-  SR_TRY(shared_.store.ingest(std::move(postings)));
+  const auto into = [](store::SortedRun& run) -> index::LanePacker::Emit {
+    return [&run](std::string_view key, std::string_view value) { return run.add(key, value); };
+  };
+  SR_TRY(packer_->finish({into(*postings[0]), into(*postings[1])}, into(*directory),
+                         [&](const auto& work) { shared_.two_threads.both(work); }));
+  for (auto& run : postings) SR_TRY(shared_.store.ingest(std::move(run)));
   SR_TRY(shared_.store.ingest(std::move(directory)));
-
-  std::sort(uniques_.begin(), uniques_.end());
-  SR_ASSIGN(auto uniques, shared_.store.begin_run(store::Table::kUnique));
-  for (const auto& [key, value] : uniques_) SR_TRY(uniques->add(key, value));
-  SR_TRY(shared_.store.ingest(std::move(uniques)));
+  SR_TRY(write_uniques());
   SR_TRY(shared_.store.ingest(std::move(rows_)));
   return change_lane(shared_.keys, lane_, v1::PublishLaneCall::PUBLISH);
+}
+
+Result<void> ImportSession::write_uniques() {
+  SR_ASSIGN(auto run, shared_.store.begin_run(store::Table::kUnique));
+  std::vector<UniqueRowBytes> rows;
+  for (size_t bucket = 0; bucket < index::Spool<UniqueRowBytes>::kBuckets; ++bucket) {
+    rows.clear();
+    SR_TRY(uniques_->take(static_cast<uint8_t>(bucket), rows));
+    std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+    for (const auto& row : rows) SR_TRY(run->add(as_text(row.key), as_text(row.value)));
+  }
+  return shared_.store.ingest(std::move(run));
 }
 
 Result<v1::ImportState> recover_import(ImportShared& shared, const std::string& name,

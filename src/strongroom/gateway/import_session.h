@@ -1,5 +1,9 @@
 // One import under way: rows in, sealed chunks out.
 //
+// New rows are held, and get their record numbers only when their chunk is committed, in an order
+// drawn for it: numbers, which anybody sees who has the store, tell which chunk a row was in, and
+// nothing of its place there.
+//
 // A chunk is committed in this order, so that a crash between any two steps is repaired by its
 // checkpoint alone:
 //   checkpoint "pending" | postings and directory of a reserved lane | unique rows |
@@ -19,12 +23,13 @@
 #include <utility>
 #include <vector>
 
+#include "strongroom/gateway/held_rows.h"
 #include "strongroom/gateway/import_checkpoint.h"
 #include "strongroom/gateway/key_service.h"
 #include "strongroom/gateway/online_writer.h"
 #include "strongroom/gateway/prepared_rows.h"
 #include "strongroom/gateway/two_threads.h"
-#include "strongroom/index/lanes.h"
+#include "strongroom/index/lane_packer.h"
 #include "strongroom/store/store.h"
 #include "strongroom/v1/vault.pb.h"
 
@@ -33,8 +38,11 @@ namespace strongroom::gateway {
 struct ImportOptions {
   // Doubles with each chunk: lanes stay few, resuming stays near.
   uint64_t first_chunk_records = uint64_t{1} << 18;
-  uint64_t chunk_records_max = uint64_t{1} << 19;
+  uint64_t chunk_records_max = uint64_t{1} << 20;
   uint64_t online_records_max = 4096;  // A last chunk up to this goes through the online lane.
+  // Of a chunk's postings and unique rows; what is beyond goes to files in `spool_folder`. To that
+  // come some 110 bytes a record of the chunk, for its unique values.
+  index::PackerMemory memory;
 };
 
 class ImportSession;
@@ -79,6 +87,9 @@ class ImportSession {
                    const v1::SourcePosition& position);
   // Makes everything added durable.
   Result<void> finish(const v1::SignedTicket& ticket, const v1::SourcePosition& position);
+  // From now on notes which record each new row became.
+  void tell_places() { tell_places_ = true; }
+  std::vector<v1::PlacedRow> take_places() { return std::exchange(places_, {}); }
   // Rows refused since the last call.
   std::vector<v1::RejectedRow> take_rejects() { return std::exchange(rejects_, {}); }
 
@@ -91,6 +102,10 @@ class ImportSession {
   struct Update {
     size_t prepared;
     RecordVersion old;
+  };
+  struct UniqueRowBytes {
+    UniqueKey key;
+    ByteArray<index::kUniqueValueSize> value;
   };
   struct Grant {
     RecordIndex first;
@@ -113,19 +128,21 @@ class ImportSession {
               bool held_back, RecordVersion* old) const;
   void defer(const v1::ImportRow& row, const PreparedRow& prepared);
   Result<void> process_deferred();
-  Result<void> insert(std::span<const size_t> which);
-  Result<void> update(std::span<const Update> updates);
+  Result<void> update(std::vector<Update> updates);
+  // The held rows sealed, into rows_ and packer_ or, without a packer, into `online`.
+  Result<void> seal_held(std::vector<OnlineWrite>& online);
   Result<void> next_secret(size_t still_needed, const WriteSecret** secret, RecordVersion* version);
   OnlineWrite online_write(const PreparedRow& row, RecordVersion version) const;
   Result<void> start_packing();
-  void pack(OnlineWrite& write);
+  Result<void> pack(std::span<const OnlineWrite> writes);
+  Result<void> write_uniques();
   Result<void> commit();
   // Commits the chunk as it is, rows that wait left waiting; another import then sees in the store
   // what became of it.
   void settle();
   Result<void> commit_chunk();
   Result<void> commit_packed();
-  Result<void> commit_online();
+  Result<void> commit_online(std::vector<OnlineWrite> writes);
   void reject(uint64_t number, const std::string& field, const char* reason);
   v1::ImportCheckpoint checkpoint_of(const v1::ImportState& state) const;
   Result<void> save_pending();
@@ -145,16 +162,17 @@ class ImportSession {
   KeySet deferred_keys_;
   Grant grant_;
   std::vector<v1::RejectedRow> rejects_;
+  bool tell_places_ = false;
+  std::vector<v1::PlacedRow> places_;
   std::optional<Error> failed_;
 
   // The chunk.
-  std::vector<OnlineWrite> small_;             // Until it outgrows the online lane.
-  std::unique_ptr<index::LanePacker> packer_;  // From then on.
+  HeldRows held_;
+  std::unique_ptr<index::LanePacker> packer_;  // While a chunk for a packed lane is committed.
   LaneId lane_;
   std::unique_ptr<store::SortedRun> rows_;
-  std::vector<std::pair<std::string, std::string>> uniques_;
+  std::unique_ptr<index::Spool<UniqueRowBytes>> uniques_;
   std::vector<UniqueKey> claimed_;
-  uint64_t chunk_records_ = 0;
   uint64_t chunk_target_;
   RecordVersion last_;
   bool in_doubt_ = false;  // From "pending" to done only the checkpoint may decide about the chunk.

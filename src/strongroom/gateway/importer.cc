@@ -25,6 +25,8 @@ struct Importer::Worker {
   struct Open {
     std::unique_ptr<ImportSession> session;
     uint64_t last_used_us;
+    std::optional<Error> failed =
+        std::nullopt;  // Behind an answer that was given ahead; no session.
   };
 
   Worker(store::Store& store, KeyService& key_service, env::Executor& event_loop, env::Clock& time,
@@ -34,7 +36,7 @@ struct Importer::Worker {
         term_key(key.clone()),
         checkpoints(store, key),
         online(store, key_service, time, key),
-        shared{store, key_service, online, checkpoints, {}, options, {}},
+        shared{store, key_service, online, checkpoints, {}, std::move(options), {}},
         thread(std::make_unique<env::WorkerThread>("import")) {}
   ~Worker() {
     // First: what was posted still uses the rest, and sessions drop their lanes by blocking calls.
@@ -44,7 +46,7 @@ struct Importer::Worker {
 
   Result<void> recover();
   Result<v1::ImportState> begin(v1::BeginImportRequest& request);
-  Result<v1::ImportState> batch(v1::ImportBatchRequest& request);
+  void batch(v1::ImportBatchRequest& request, const Done& done);
   Result<v1::ImportState> finish(v1::FinishImportRequest& request);
   Result<Open*> find(const std::string& import_id, const v1::SignedTicket& ticket);
   v1::ImportState state_of(const std::string& import_id, ImportSession& session) const;
@@ -71,7 +73,7 @@ struct Importer::Worker {
 
 Importer::Importer(store::Store& store, KeyService& keys, env::Executor& loop, env::Clock& clock,
                    const TermKey& term_key, ImportOptions options)
-    : worker_(std::make_unique<Worker>(store, keys, loop, clock, term_key, options)) {}
+    : worker_(std::make_unique<Worker>(store, keys, loop, clock, term_key, std::move(options))) {}
 Importer::~Importer() = default;
 
 void Importer::set_catalog(std::shared_ptr<const Catalog> catalog) {
@@ -84,7 +86,12 @@ void Importer::begin(v1::BeginImportRequest request, Done done) {
   worker_->post(std::move(request), std::move(done), &Worker::begin);
 }
 void Importer::batch(v1::ImportBatchRequest request, Done done) {
-  worker_->post(std::move(request), std::move(done), &Worker::batch);
+  worker_->thread->post(
+      [w = worker_.get(), request = std::move(request), done = std::move(done)]() mutable {
+        w->batch(request, [w, done](Result<v1::ImportState> state) {
+          w->loop.post([done, state = std::move(state)]() mutable { done(std::move(state)); });
+        });
+      });
 }
 void Importer::finish(v1::FinishImportRequest request, Done done) {
   worker_->post(std::move(request), std::move(done), &Worker::finish);
@@ -112,6 +119,7 @@ v1::ImportState Importer::Worker::state_of(const std::string& import_id,
   v1::ImportState out = session.durable();
   out.set_import_id(import_id);
   for (auto& row : session.take_rejects()) *out.add_rejects() = std::move(row);
+  for (auto& row : session.take_places()) *out.add_placed() = std::move(row);
   return out;
 }
 
@@ -185,8 +193,10 @@ Result<v1::ImportState> Importer::Worker::begin(v1::BeginImportRequest& request)
   }
 
   const std::string name = checkpoints.name(collection->id, as_bytes(request.source_id()));
-  std::erase_if(sessions,
-                [&](const auto& entry) { return entry.second.session->checkpoint_name() == name; });
+  std::erase_if(sessions, [&](const auto& entry) {
+    const auto& session = entry.second.session;
+    return session != nullptr && session->checkpoint_name() == name;
+  });
   if (sessions.size() >= kSessionsMax) {
     return make_error(ErrorCode::kUnavailable,
                       "sixteen imports are open already; wait for one to end");
@@ -205,6 +215,7 @@ Result<v1::ImportState> Importer::Worker::begin(v1::BeginImportRequest& request)
   const std::string id = fresh_request_id();
   auto session = std::make_unique<ImportSession>(shared, collection, term_key, name,
                                                  std::move(columns), key_field, state);
+  if (request.tell_places()) session->tell_places();
   const auto& open = sessions.insert_or_assign(id, Open{std::move(session), clock.monotonic_us()});
   return state_of(id, *open.first->second.session);
 }
@@ -213,6 +224,11 @@ Result<Importer::Worker::Open*> Importer::Worker::find(const std::string& import
                                                        const v1::SignedTicket& ticket) {
   const auto it = sessions.find(import_id);
   if (it == sessions.end()) return no_such_import();
+  if (it->second.failed) {
+    const Error failed = *it->second.failed;
+    sessions.erase(it);
+    return failed;
+  }
   // What is granted under another collection's ticket must not be sealed into this one.
   SR_ASSIGN(const TicketView view, peek(ticket));
   if (view.collection != it->second.session->collection()) {
@@ -223,20 +239,31 @@ Result<Importer::Worker::Open*> Importer::Worker::find(const std::string& import
   return &it->second;
 }
 
-Result<v1::ImportState> Importer::Worker::batch(v1::ImportBatchRequest& request) {
-  SR_ASSIGN(Open * open, find(request.import_id(), request.ticket()));
+void Importer::Worker::batch(v1::ImportBatchRequest& request, const Done& done) {
+  const auto open = find(request.import_id(), request.ticket());
+  if (!open) return done(open.error());
   if (request.rows_size() > static_cast<int>(kBatchRowsMax)) {
-    return make_error(ErrorCode::kInvalidArgument, "more than 4096 rows in one batch");
+    return done(make_error(ErrorCode::kInvalidArgument, "more than 4096 rows in one batch"));
   }
-  const auto added = open->session->add(request.ticket(), request.rows(), request.position());
+  // The client sends the next one meanwhile. One more at most: that is answered behind this.
+  const bool ahead = request.ahead();
+  if (ahead) done(state_of(request.import_id(), *(*open)->session));
+  const auto added = (*open)->session->add(request.ticket(), request.rows(), request.position());
   for (auto& row : *request.mutable_rows()) {
     for (auto& value : *row.mutable_values()) explicit_bzero(value.data(), value.size());
   }
-  if (!added) {
-    sessions.erase(request.import_id());  // Its chunk is in doubt; the checkpoint is not.
-    return added.error();
+  if (added) {
+    if (!ahead) done(state_of(request.import_id(), *(*open)->session));
+    return;
   }
-  return state_of(request.import_id(), *open->session);
+  // Its chunk is in doubt; the checkpoint is not.
+  if (ahead) {
+    (*open)->session.reset();
+    (*open)->failed = added.error();
+  } else {
+    sessions.erase(request.import_id());
+    done(added.error());
+  }
 }
 
 Result<v1::ImportState> Importer::Worker::finish(v1::FinishImportRequest& request) {

@@ -54,8 +54,8 @@ Result<index::OnlineLane*> OnlineWriter::lane(CollectionId collection,
   return &it->second.lane;
 }
 
-Result<void> OnlineWriter::write(CollectionId collection, const v1::SignedTicket& ticket,
-                                 std::vector<OnlineWrite> writes) {
+Result<void> OnlineWriter::write(CollectionId collection, index::WritePadding padding,
+                                 const v1::SignedTicket& ticket, std::vector<OnlineWrite> writes) {
   if (writes.empty()) return {};
   const TermHash dead = hasher_.dead(collection);
   std::vector<index::SealedRow> postings, directory;
@@ -63,7 +63,8 @@ Result<void> OnlineWriter::write(CollectionId collection, const v1::SignedTicket
   for (auto& write : writes) {
     SR_ASSIGN(index::OnlineLane * lane, this->lane(collection, ticket));
     const auto u_lo = [](Version u) { return static_cast<uint32_t>(u.value); };
-    lane->write({write.version.idx, u_lo(write.version.u)}, write.terms, postings, directory);
+    lane->write({write.version.idx, u_lo(write.version.u)}, write.terms, padding, postings,
+                directory);
     if (write.superseded)
       lane->write_dead({write.version.idx, u_lo(*write.superseded)}, dead, postings, directory);
     for (auto& put : write.unique) first.push_back(std::move(put));

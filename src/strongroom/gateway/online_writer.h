@@ -29,8 +29,8 @@ class OnlineWriter {
 
   // Durable when it returns. In order: postings and unique rows, then the records' rows, which are
   // the commit point. An error means that none of the rows, or all of them, are in.
-  Result<void> write(CollectionId collection, const v1::SignedTicket& ticket,
-                     std::vector<OnlineWrite> writes);
+  Result<void> write(CollectionId collection, index::WritePadding padding,
+                     const v1::SignedTicket& ticket, std::vector<OnlineWrite> writes);
 
  private:
   struct OpenLane {

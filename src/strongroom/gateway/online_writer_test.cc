@@ -31,7 +31,8 @@ class OnlineWriterTest : public testing::Test {
     writer_ = std::make_unique<OnlineWriter>(store_, keys_, vault_.clock(), term_key_);
   }
   Result<void> write(std::vector<OnlineWrite> writes) {
-    return writer_->write(kCollection, vault_.import_ticket(), std::move(writes));
+    return writer_->write(kCollection, index::WritePadding::kNarrow, vault_.import_ticket(),
+                          std::move(writes));
   }
   static OnlineWrite record(uint64_t idx, uint64_t u, std::vector<TermHash> terms) {
     return {{RecordIndex{idx}, Version{u}},

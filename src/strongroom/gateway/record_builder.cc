@@ -115,7 +115,8 @@ bool RecordBuilder::build(const Columns& columns, std::span<const std::string_vi
 
   out.groups.resize(collection_->groups.size());
   for (size_t g = 0; g < out.groups.size(); ++g) {
-    out.groups[g].group = collection_->groups[g];
+    out.groups[g].group = collection_->groups[g].id;
+    out.groups[g].bytes_min = collection_->groups[g].bytes_min;
     out.groups[g].values.clear();
     size_t bytes = 1;
     const bool is_masked = out.groups[g].group == kMaskedGroup;

@@ -89,6 +89,38 @@ index::Op op_of(v1::Term::Op op) {
   }
 }
 
+// The index that a kind of term is of: what a role is allowed to search by.
+v1::IndexKind index_of(index::Kind kind) {
+  switch (kind) {
+    case index::Kind::kPrefix:
+      return v1::PREFIX;
+    case index::Kind::kDateNode:
+    case index::Kind::kIntegerNode:
+      return v1::RANGE;
+    case index::Kind::kNameWhole:
+    case index::Kind::kNameTones:
+    case index::Kind::kNamePinyin:
+    case index::Kind::kNameCharacter:
+    case index::Kind::kNameSyllable:
+    case index::Kind::kNamePair:
+    case index::Kind::kNamePart:
+    case index::Kind::kNameSound:
+    case index::Kind::kNameLost:
+      return v1::FUZZY;
+    case index::Kind::kWord:
+      return v1::WORDS;
+    case index::Kind::kExact:
+      return v1::EXACT;
+    case index::Kind::kDead:
+    case index::Kind::kNear:
+    case index::Kind::kUnique:
+    case index::Kind::kComposite:
+      break;
+  }
+  SR_CHECK(false, "a search asks by an index");
+  return v1::INDEX_KIND_UNSPECIFIED;
+}
+
 // One condition of a request, still in words.
 struct Condition : index::Condition {
   size_t field = 0;
@@ -173,12 +205,27 @@ Result<SearchTerms> hash_terms(const Collection& collection,
   SearchTerms out;
   const auto place_of = [&](FieldId field, index::Kind kind, std::string_view norm) {
     const TermHash hash = hasher(collection.id, field, kind, norm);
-    const auto known = std::find(out.hashes.begin(), out.hashes.end(), hash);
-    if (known != out.hashes.end()) {
-      return static_cast<uint16_t>(known - out.hashes.begin());
+    const std::string_view h_w = as_text(hash.bytes);
+    const auto known = std::find_if(out.terms.begin(), out.terms.end(),
+                                    [&](const v1::SearchTerm& term) { return term.h_w() == h_w; });
+    const auto place = static_cast<uint16_t>(known - out.terms.begin());
+    if (known != out.terms.end()) return place;
+    v1::SearchTerm& term = *out.terms.Add();
+    term.set_h_w(std::string(h_w));
+    if (kind == index::Kind::kComposite) {
+      term.set_composite(field.value);
+    } else {
+      term.set_field(field.value);
+      term.set_kind(index_of(kind));
     }
-    out.hashes.push_back(hash);
-    return static_cast<uint16_t>(out.hashes.size() - 1);
+    return place;
+  };
+  const auto note_near = [&](size_t place, const Field& field, std::string_view norm) {
+    const std::string_view shared = index::neighbourhood_of(field.type, norm);
+    if (shared.empty()) return;
+    out.near.resize(std::max(out.near.size(), place + 1));
+    const TermHash hash = hasher(collection.id, field.id, index::Kind::kNear, shared);
+    out.near[place] = load_le<uint64_t>(hash.bytes.data());
   };
   for (const Composite& composite : collection.composites) {
     std::vector<Condition*> parts;
@@ -204,6 +251,9 @@ Result<SearchTerms> hash_terms(const Collection& collection,
       for (const auto& term : alternative.all_of) {
         one.all_of.push_back(place_of(collection.fields[condition.field].id, term.kind, term.norm));
         distinct.insert(one.all_of.back());
+        if (term.kind == index::Kind::kExact) {
+          note_near(one.all_of.back(), collection.fields[condition.field], term.norm);
+        }
       }
     }
     const auto& known = out.plan.clauses;
@@ -211,11 +261,11 @@ Result<SearchTerms> hash_terms(const Collection& collection,
     out.asked.push_back({condition.field, condition.op, distinct.size()});
     out.plan.clauses.push_back(std::move(clause));
   }
-  if (out.hashes.size() > kHashesMax) {
+  if (out.terms.size() > static_cast<int>(kSearchTermsMax)) {
     return make_error(ErrorCode::kTooBroad,
                       "this search takes more than 256 terms of the index; ask for less at once, "
                       "such as a shorter range or fewer names",
-                      static_cast<int64_t>(out.hashes.size()));
+                      out.terms.size());
   }
   return out;
 }

@@ -9,6 +9,7 @@
 #include "strongroom/gateway/catalog.h"
 #include "strongroom/gateway/search.h"
 #include "strongroom/index/terms.h"
+#include "strongroom/v1/keyservice.pb.h"
 #include "strongroom/v1/vault.pb.h"
 
 namespace strongroom::gateway {
@@ -36,22 +37,25 @@ uint32_t group_mask(std::span<const GroupId> groups);
 
 // What a search asks for, in terms.
 struct SearchTerms {
-  std::vector<TermHash> hashes;  // No repeats.
-  SearchPlan plan;               // Names terms by their place in `hashes`.
-  struct Asked {                 // For each clause of the plan, to explain it.
-    size_t field;                // Position in Collection::fields; of a composite, its first part.
+  google::protobuf::RepeatedPtrField<v1::SearchTerm> terms;  // No repeats.
+  std::vector<uint64_t> near;  // For each: of its neighbourhood, or 0.
+  SearchPlan plan;             // Names terms by their place in `terms`.
+  struct Asked {               // For each clause of the plan, to explain it.
+    size_t field;              // Position in Collection::fields; of a composite, its first part.
     v1::Term::Op op;
     size_t terms;
   };
   std::vector<Asked> asked;
+
+  size_t terms_count() const { return static_cast<size_t>(terms.size()); }
 };
 //   kInvalidArgument  No term or too many, a field that is unknown or not indexed so, a value its
 //                     type refuses, or nothing but terms that are negated.
-//   kTooBroad         More than kHashesMax terms of the index; number: how many.
+//   kTooBroad         More than kSearchTermsMax terms of the index; number: how many.
 Result<SearchTerms> hash_terms(const Collection& collection,
                                const google::protobuf::RepeatedPtrField<v1::Term>& terms,
                                index::TermHasher& hasher);
-inline constexpr size_t kHashesMax = 256;
+inline constexpr size_t kSearchTermsMax = 256;
 
 // Record ids as people and programs see them: ten hex digits.
 std::string record_id(RecordIndex idx);

@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <optional>
 #include <set>
-
-#include "strongroom/index/lanes.h"
-
 namespace strongroom::gateway {
 namespace {
 
 using index::Posting;
 using index::TermCipher;
+
+// Fewer blocks than this for each candidate are read whole instead: a probe takes two or three.
+constexpr size_t kBlocksPerProbe = 2;
 
 constexpr const char* kTooBroadText =
     "too many records match the rarest of these terms; add a term to narrow the search";
@@ -54,7 +54,7 @@ class LaneReader {
     for (size_t i = 0; i < lists.size(); ++i) {
       if (values[2 * i]) {
         SR_ASSIGN(const uint64_t count, lists[i].cipher.open_head(as_bytes(*values[2 * i])));
-        if (count == 0 || count > index::kLanePostingsMax) return damaged();
+        if (count == 0 || count > index::kTermPostingsMax) return damaged();
         lists[i].packed = count;
         lists[i].blocks.resize(lists[i].blocks_count());
       } else if (values[2 * i + 1]) {
@@ -105,36 +105,13 @@ class LaneReader {
 
   // Keeps of `candidates` (ascending) what the list holds too.
   Result<void> intersect(TermList& list, std::vector<Posting>& candidates) {
-    const bool probe = !list.all && list.packed && candidates.size() * 4 < list.blocks_count();
-    if (!probe) {
-      std::vector<Posting> both;
+    std::vector<Posting> both;
+    if (!list.all && list.packed && candidates.size() * kBlocksPerProbe < list.blocks_count()) {
+      SR_TRY(probe(list, candidates, both));
+    } else {
       SR_ASSIGN(const auto* all, read_all(list));
       std::set_intersection(candidates.begin(), candidates.end(), all->begin(), all->end(),
                             std::back_inserter(both));
-      candidates = std::move(both);
-      return {};
-    }
-    std::vector<Posting> both;
-    for (const Posting& candidate : candidates) {
-      uint64_t low = 0,
-               high = list.blocks_count();  // The block that would hold it is in [low, high).
-      while (low < high) {
-        const uint64_t middle = low + (high - low) / 2;
-        if (!list.blocks[middle]) {
-          SR_TRY(charge(1));  // A block by itself costs what a single does.
-          SR_TRY(read_blocks(list, middle, middle + 1));
-        }
-        const auto& block = *list.blocks[middle];
-        if (block.empty()) return damaged();
-        if (candidate < block.front()) {
-          high = middle;
-        } else if (block.back() < candidate) {
-          low = middle + 1;
-        } else {
-          if (std::binary_search(block.begin(), block.end(), candidate)) both.push_back(candidate);
-          break;
-        }
-      }
     }
     candidates = std::move(both);
     return {};
@@ -156,6 +133,61 @@ class LaneReader {
     return {};
   }
 
+  // Appends to `both` what the list holds of `candidates`, by the few blocks that could. All
+  // candidates at once, a guess each round: a term's records are spread evenly, more or less, so
+  // interpolation finds the block in two or three.
+  Result<void> probe(TermList& list, std::span<const Posting> candidates,
+                     std::vector<Posting>& both) {
+    struct Range {  // The block is one of [low, high), whose postings are of [low_idx, high_idx].
+      const Posting* candidate;
+      uint64_t low, high;
+      uint64_t low_idx, high_idx;
+      uint64_t guess() const {
+        if (candidate->idx.value <= low_idx) return low;
+        if (candidate->idx.value >= high_idx) return high - 1;
+        const double share = static_cast<double>(candidate->idx.value - low_idx) /
+                             static_cast<double>(high_idx - low_idx);
+        return std::min(high - 1,
+                        low + static_cast<uint64_t>(share * static_cast<double>(high - low)));
+      }
+    };
+    const uint64_t last = list.blocks_count() - 1;
+    SR_TRY(read_some(list, {0, last}));
+    const uint64_t low_idx = list.blocks[0]->front().idx.value;
+    const uint64_t high_idx = list.blocks[last]->back().idx.value;
+    std::vector<Range> open;
+    for (const Posting& candidate : candidates) {
+      open.push_back({&candidate, 0, last + 1, low_idx, high_idx});
+    }
+    std::vector<uint64_t> wanted;
+    while (!open.empty()) {
+      wanted.clear();
+      for (const Range& range : open) wanted.push_back(range.guess());
+      SR_TRY(read_some(list, wanted));
+      std::vector<Range> left;
+      for (Range range : open) {
+        const uint64_t at = range.guess();
+        const auto& block = *list.blocks[at];
+        if (*range.candidate < block.front()) {
+          range.high = at;
+          range.high_idx = block.front().idx.value;
+        } else if (block.back() < *range.candidate) {
+          range.low = at + 1;
+          range.low_idx = block.back().idx.value;
+        } else {
+          if (std::binary_search(block.begin(), block.end(), *range.candidate)) {
+            both.push_back(*range.candidate);
+          }
+          continue;
+        }
+        if (range.low < range.high) left.push_back(range);
+      }
+      open = std::move(left);
+    }
+    std::sort(both.begin(), both.end());
+    return {};
+  }
+
   Result<void> fetch(std::vector<std::string>& keys,
                      std::vector<std::optional<std::string>>& values) {
     ++stats_.store_reads;
@@ -163,20 +195,33 @@ class LaneReader {
   }
 
   Result<void> read_blocks(TermList& list, uint64_t from, uint64_t to) {
-    std::vector<std::string> keys;
     std::vector<uint64_t> numbers;
     for (uint64_t j = from; j < to; ++j) {
-      if (list.blocks[j]) continue;
-      keys.push_back(key_of(list.cipher.packed_key(j)));
-      numbers.push_back(j);
+      if (!list.blocks[j]) numbers.push_back(j);
     }
-    if (keys.empty()) return {};
+    return read_new(list, numbers);
+  }
+
+  // Those of `numbers` that have not been read.
+  Result<void> read_some(TermList& list, std::vector<uint64_t> numbers) {
+    std::sort(numbers.begin(), numbers.end());
+    numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+    std::erase_if(numbers, [&](uint64_t j) { return list.blocks[j].has_value(); });
+    SR_TRY(charge(numbers.size()));  // A block by itself costs what a single does.
+    return read_new(list, numbers);
+  }
+
+  Result<void> read_new(TermList& list, std::span<const uint64_t> numbers) {
+    if (numbers.empty()) return {};
+    std::vector<std::string> keys;
+    for (const uint64_t j : numbers) keys.push_back(key_of(list.cipher.packed_key(j)));
     std::vector<std::optional<std::string>> values;
     SR_TRY(fetch(keys, values));
     for (size_t i = 0; i < keys.size(); ++i) {
       if (!values[i]) return damaged();
       auto& block = list.blocks[numbers[i]].emplace();
       SR_TRY(list.cipher.open_packed(numbers[i], as_bytes(*values[i]), block));
+      if (block.empty() || !std::is_sorted(block.begin(), block.end())) return damaged();
     }
     return {};
   }

@@ -8,6 +8,7 @@
 #include "strongroom/crypto/random.h"
 #include "strongroom/gateway/search.h"
 #include "strongroom/gateway/search_testing.h"
+#include "strongroom/index/lane_packer.h"
 #include "strongroom/index/lanes.h"
 
 using namespace strongroom;

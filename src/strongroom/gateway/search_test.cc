@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <random>
 #include <set>
 
 #include "strongroom/crypto/random.h"
 #include "strongroom/gateway/search_testing.h"
+#include "strongroom/index/lane_packer.h"
 #include "strongroom/index/lanes.h"
 
 namespace strongroom::gateway {
@@ -43,7 +45,7 @@ class SearchTest : public testing::Test {
     index::OnlineLane lane(lanes_.back(), std::move(root));
     std::vector<index::SealedRow> rows, directory;
     for (const auto& [idx, terms] : records) {
-      lane.write(posting(idx), hashes(terms), rows, directory);
+      lane.write(posting(idx), hashes(terms), index::WritePadding::kNarrow, rows, directory);
       note(idx, terms);
     }
     std::vector<store::Put> puts;
@@ -164,6 +166,41 @@ TEST_F(SearchTest, SinglesAndBlocksOfManyLanesComeInOneOrder) {
   expect_found({1});
   expect_found({1, 2});
   expect_found({2, 1});
+}
+
+// Interpolation guesses by even spread; where it is wrong, it must only be slower.
+TEST_F(SearchTest, ProbesFindWhatIsThereHoweverRecordsAreSpread) {
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937_64 random(seed);
+  const std::vector<std::function<uint64_t(uint64_t)>> spreads = {
+      [](uint64_t i) { return 3 * i; }, [](uint64_t i) { return i * i * i; },
+      [](uint64_t i) { return i < 9000 ? i : RecordIndex::kMax - 10'000 + i; },
+      [&](uint64_t) { return random() % 20'000; },
+      [&](uint64_t) { return random() & RecordIndex::kMax; }};
+  int term = 1;
+  for (const auto& spread : spreads) {
+    std::map<uint64_t, Terms> lane;
+    for (uint64_t i = 0; i < 10'000; ++i) lane[spread(i)] = {term};
+    // A few of those, of their neighbours, and of anywhere.
+    for (int i = 0; i < 8; ++i) {
+      auto at = lane.lower_bound(spread(random() % 10'000));
+      if (at == lane.end()) at = lane.begin();
+      lane[at->first].push_back(term + 1);
+      lane[at->first + 1].push_back(term + 1);
+      lane[random() & RecordIndex::kMax].push_back(term + 1);
+    }
+    lane[0].push_back(term + 1);
+    lane[RecordIndex::kMax].push_back(term + 1);
+    for (auto& [idx, terms] : lane) {
+      std::sort(terms.begin(), terms.end());
+      terms.erase(std::unique(terms.begin(), terms.end()), terms.end());
+    }
+    add_packed(lane);
+    expect_found({term, term + 1});
+    EXPECT_LT(stats_.scanned, 1000u) << "the common term is not read whole";
+    term += 2;
+  }
 }
 
 TEST_F(SearchTest, ATermGivenTwiceChangesNothing) {
@@ -313,7 +350,7 @@ TEST_F(SearchTest, AHeadThatSaysAnotherNumberThanThereIsIsDataLoss) {
   index::TermCipher cipher(lanes_[0], token(0, 1));
   const std::string head(as_text(cipher.head_key()));
   for (const uint64_t said : {uint64_t{0}, uint64_t{99}, uint64_t{101}, uint64_t{112},
-                              uint64_t{50'000}, index::kLanePostingsMax + 1, ~uint64_t{0} >> 1}) {
+                              uint64_t{50'000}, index::kTermPostingsMax + 1, ~uint64_t{0} >> 1}) {
     put(head, std::string(as_text(cipher.seal_head(said))));
     const auto found = search_for({1});
     ASSERT_FALSE(found) << said;

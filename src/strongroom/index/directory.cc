@@ -13,6 +13,7 @@ namespace {
 constexpr uint8_t kVersion = 1;
 constexpr uint8_t kKindWrite = 0;
 constexpr uint8_t kKindTerms = 1;
+constexpr uint8_t kKindWideWrite = 2;
 constexpr size_t kLaneSize = 3;
 constexpr size_t kNumberSize = 5;
 constexpr uint64_t kNumberMax = (uint64_t{1} << 40) - 1;
@@ -26,8 +27,9 @@ static_assert(kTermsHead + DirectoryWriter::kTermsPerRow * kTermCountSize <= kVa
 
 using Ad = ByteArray<4 + kDirectoryKeySize>;
 
-size_t padded_terms(size_t count) {
-  return (count + kWritePadding - 1) / kWritePadding * kWritePadding;
+size_t padded_terms(size_t count, WritePadding padding) {
+  const auto step = static_cast<size_t>(padding);
+  return (count + step - 1) / step * step;
 }
 
 SealingKey directory_key(const LaneRoot& root) {
@@ -56,13 +58,14 @@ TermHash take_hash(ByteReader& in) {
   return h_w;
 }
 
-Result<DirectoryRow> parse_write(ByteReader in) {
+Result<DirectoryRow> parse_write(ByteReader in, WritePadding padding) {
   DirectoryRow row;
   Posting posting;
   posting.idx.value = in.le(5);
   posting.u_lo = static_cast<uint32_t>(in.le(4));
   const size_t count = in.le(2);
-  if (!in.ok() || count > kTermsPerWriteMax || in.remaining() != padded_terms(count) * kHashSize) {
+  if (!in.ok() || count > kTermsPerWriteMax ||
+      in.remaining() != padded_terms(count, padding) * kHashSize) {
     return damaged();
   }
   row.write = posting;
@@ -111,12 +114,13 @@ SealedRow DirectoryWriter::seal(Bytes plaintext) {
   return row;
 }
 
-SealedRow DirectoryWriter::write_row(const Posting& posting, std::span<const TermHash> terms) {
+SealedRow DirectoryWriter::write_row(const Posting& posting, std::span<const TermHash> terms,
+                                     WritePadding padding) {
   SR_CHECK(terms.size() <= kTermsPerWriteMax, "a write has at most 4096 terms");
   std::string plain;
-  const size_t size = kWriteHead + padded_terms(terms.size()) * kHashSize;
+  const size_t size = kWriteHead + padded_terms(terms.size(), padding) * kHashSize;
   plain.reserve(size);
-  append_le(plain, kKindWrite);
+  append_le(plain, padding == WritePadding::kWide ? kKindWideWrite : kKindWrite);
   append_le(plain, posting.idx.value, 5);
   append_le(plain, posting.u_lo);
   append_le(plain, static_cast<uint16_t>(terms.size()));
@@ -153,7 +157,8 @@ Result<DirectoryRow> DirectoryReader::open(Bytes key, Bytes value) const {
                           {reinterpret_cast<uint8_t*>(plain.data()), plain.size()}));
   ByteReader in(as_bytes(plain));
   const uint64_t kind = in.be(1);
-  if (kind == kKindWrite) return parse_write(in);
+  if (kind == kKindWrite) return parse_write(in, WritePadding::kNarrow);
+  if (kind == kKindWideWrite) return parse_write(in, WritePadding::kWide);
   if (kind == kKindTerms) return parse_terms(in);
   return damaged();
 }

@@ -4,8 +4,8 @@
 //   key    lane u24be | number u40be, counted from 0 in each lane
 //   value  ver u8 | nonce 12 | GCM(key H(R_l,"sr1.dir"), AD "SR1D" | row key, plaintext)
 //   plaintext
-//     of a write            00h | idx u40le | u_lo u32le | n u16le | n x h_w |
-//                           zeros, up to a multiple of 8 h_w
+//     of a write            00h or 02h | idx u40le | u_lo u32le | n u16le | n x h_w |
+//                           zeros, up to a multiple of 8 h_w, of 32 behind 02h
 //     of a lane's terms     01h | n u16le | n x (h_w | count u32le), ascending over the lane
 #pragma once
 
@@ -22,8 +22,9 @@ namespace strongroom::index {
 
 inline constexpr size_t kDirectoryKeySize = 8;
 inline constexpr size_t kTermsPerWriteMax = 4096;
-// What one write shows: postings and directory terms come in multiples of this.
-inline constexpr size_t kWritePadding = 8;
+// What one write shows: postings and directory terms come in multiples of this. Of names and texts
+// the number of terms tells something, so they take the wide one.
+enum class WritePadding : uint8_t { kNarrow = 8, kWide = 32 };
 
 struct SealedRow {
   std::string key;
@@ -42,8 +43,8 @@ class DirectoryWriter {
   static constexpr size_t kTermsPerRow = 192;
 
   DirectoryWriter(LaneId lane, const LaneRoot& root);
-  SealedRow write_row(const Posting& posting,
-                      std::span<const TermHash> terms);   // 0..kTermsPerWriteMax
+  SealedRow write_row(const Posting& posting, std::span<const TermHash> terms,
+                      WritePadding padding);              // 0..kTermsPerWriteMax
   SealedRow terms_row(std::span<const TermCount> terms);  // 1..kTermsPerRow
 
  private:
@@ -55,7 +56,7 @@ class DirectoryWriter {
 };
 
 struct DirectoryRow {
-  std::optional<Posting> write;  // Kind 0: terms have count 1 each.
+  std::optional<Posting> write;  // Of a write: terms have count 1 each.
   std::vector<TermCount> terms;
 };
 // One row at a time; for many of one lane, DirectoryReader.

@@ -177,7 +177,14 @@ Result<void> value_terms(const FieldIndex& index, std::string_view norm,
   }
   if (index.fuzzy) name_terms(norm, out);
   if (index.words) {
-    for (auto& word : words_of(norm)) out.push_back({Kind::kWord, std::move(word)});
+    for_each_word(norm, [&](std::string_view word) {
+      out.push_back({Kind::kWord, std::string(word)});
+    });
+  }
+  if (out.size() - before > kValueTermsMax) {  // Perhaps words that come again.
+    const auto begin = out.begin() + static_cast<ptrdiff_t>(before);
+    std::sort(begin, out.end());
+    out.erase(std::unique(begin, out.end()), out.end());
   }
   if (out.size() - before > kValueTermsMax) {
     return refuse("a text of more than 4,000 different words; split it");
@@ -225,6 +232,25 @@ Result<void> condition_terms(const FieldIndex& index, Op op, std::string_view va
     }
   }
   return {};
+}
+
+std::string_view neighbourhood_of(ValueType type, std::string_view norm) {
+  constexpr size_t kKeptMin = 4;
+  size_t dropped = 0;
+  switch (type) {
+    case ValueType::kPhone:
+    case ValueType::kInteger:
+    case ValueType::kCode:
+      dropped = 2;
+      break;
+    case ValueType::kNationalId:
+      dropped = 4;  // Sequence and check digit.
+      break;
+    default:
+      return {};
+  }
+  return norm.size() < dropped + kKeptMin ? std::string_view()
+                                          : norm.substr(0, norm.size() - dropped);
 }
 
 }  // namespace strongroom::index

@@ -38,7 +38,8 @@ struct FieldTerm {
   auto operator<=>(const FieldTerm&) const = default;
 };
 
-// The terms of one value of a record, from its normal form; appended, no repeats.
+// The terms of one value of a record, from its normal form; appended. A word that comes more than
+// once in a text may do so here.
 //   kInvalidArgument  A whole number outside its field's range; a text of too many words.
 Result<void> value_terms(const FieldIndex& index, std::string_view norm,
                          std::vector<FieldTerm>& out);
@@ -65,5 +66,10 @@ Result<void> condition_terms(const FieldIndex& index, Op op, std::string_view va
 // The first `count` characters of a normal form, as PREFIX has it (a phone's without the country
 // code of its field's region); empty if it has fewer.
 std::string prefix_of(const FieldIndex& index, std::string_view norm, size_t count);
+
+// What a number, in its normal form, shares with the hundred or thousand numbers around it: all but
+// its last characters. Empty: no value of this type is walked through like that, or it is too
+// short.
+std::string_view neighbourhood_of(ValueType type, std::string_view norm);
 
 }  // namespace strongroom::index

@@ -129,6 +129,15 @@ TEST_F(GoldenTest, DirectoryRowsOfVersion1Open) {
             ErrorCode::kDataLoss);
 }
 
+TEST_F(GoldenTest, AWidelyPaddedDirectoryRowOfVersion1Opens) {
+  load("directory_wide_v1.hex");
+  const auto write = open_directory_row(kLane, root(), golden("key"), golden("value"));
+  ASSERT_TRUE(write);
+  EXPECT_EQ(write->write, kPosting);
+  EXPECT_EQ(write->terms.size(), 3u);
+  EXPECT_EQ(golden("value").size(), 1 + 12 + 12 + 32 * 16 + 16u);
+}
+
 TEST_F(GoldenTest, UniqueRowOfVersion1Opens) {
   load("unique_v1.hex");
   const TermToken t = token();

@@ -42,30 +42,33 @@ std::vector<icu::UnicodeString> transliterate_all(const char* id) {
 }
 
 // A reading: letters only, else none.
-std::string reading(const icu::UnicodeString& text) {
+Syllable reading(const icu::UnicodeString& text) {
   for (int32_t i = 0; i < text.length(); ++i) {
     if (text[i] >= kFirst && text[i] <= kLast) return {};
   }
-  std::string out;
-  text.toUTF8String(out);
+  Syllable out;
+  text.toUTF8String(out.tones);
+  out.plain = without_tone(out.tones);
   return out;
 }
 
 struct Tables {
   std::vector<char32_t> simple;
-  std::vector<std::string> pinyin;
-  std::vector<std::string> surname;
+  std::vector<Syllable> pinyin;
+  std::vector<Syllable> surname;
   std::vector<std::string> syllables;  // Without tone, ascending.
 
   Tables() {
     for (const auto& line : transliterate_all("Traditional-Simplified")) {
       simple.push_back(static_cast<char32_t>(line.char32At(0)));
+      SR_CHECK(simple.back() >= 0x800 && simple.back() <= 0xffff,
+               "three bytes, as simplified() has it");
     }
     for (const auto& line : transliterate_all("Han-Latin")) pinyin.push_back(reading(line));
     for (const auto& line : transliterate_all("Han-Latin/Names")) surname.push_back(reading(line));
     for (const auto* readings : {&pinyin, &surname}) {
-      for (const std::string& one : *readings) {
-        if (!one.empty()) syllables.push_back(without_tone(one));
+      for (const Syllable& one : *readings) {
+        if (!one.tones.empty()) syllables.push_back(one.plain);
       }
     }
     std::sort(syllables.begin(), syllables.end());
@@ -124,19 +127,33 @@ char32_t simplified(char32_t c) {
 }
 
 std::string simplified(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char32_t c : to_code_points(text)) append_utf8(simplified(c), out);
+  // In place: of the block, a character and its simplified form are three bytes both.
+  std::string out(text);
+  const Tables& known = tables();
+  for (size_t i = 0; i + 2 < out.size(); ++i) {
+    const auto lead = static_cast<uint8_t>(out[i]);
+    if (lead < 0xe4 || lead > 0xe9) continue;
+    const char32_t c = (char32_t{lead} & 0x0f) << 12 |
+                       (static_cast<uint8_t>(out[i + 1]) & 0x3fu) << 6 |
+                       (static_cast<uint8_t>(out[i + 2]) & 0x3fu);
+    if (in_block(c) && known.simple[c - kFirst] != c) {
+      const char32_t simple = known.simple[c - kFirst];
+      out[i] = static_cast<char>(0xe0 | simple >> 12);
+      out[i + 1] = static_cast<char>(0x80 | (simple >> 6 & 0x3f));
+      out[i + 2] = static_cast<char>(0x80 | (simple & 0x3f));
+    }
+    i += 2;
+  }
   return out;
 }
 
-const std::string& pinyin(char32_t c) {
-  static const std::string kNone;
+const Syllable& pinyin(char32_t c) {
+  static const Syllable kNone;
   return in_block(c) ? tables().pinyin[c - kFirst] : kNone;
 }
 
-const std::string& surname_pinyin(char32_t c) {
-  static const std::string kNone;
+const Syllable& surname_pinyin(char32_t c) {
+  static const Syllable kNone;
   return in_block(c) ? tables().surname[c - kFirst] : kNone;
 }
 

@@ -20,9 +20,12 @@ void append_utf8(char32_t c, std::string& out);
 char32_t simplified(char32_t c);
 std::string simplified(std::string_view text);
 
-// "wáng"; empty where ICU knows no reading.
-const std::string& pinyin(char32_t c);
-const std::string& surname_pinyin(char32_t c);  // As a surname is read: 单 is shàn, not dān.
+struct Syllable {
+  std::string tones;  // "wáng"; empty where ICU knows no reading.
+  std::string plain;  // "wang", by without_tone().
+};
+const Syllable& pinyin(char32_t c);
+const Syllable& surname_pinyin(char32_t c);  // As a surname is read: 单 is shàn, not dān.
 // Without tone, and v for ü, as it is typed: letters a to z alone.
 std::string without_tone(std::string_view syllable);
 bool is_syllable(std::string_view toneless);  // Of any character there is.

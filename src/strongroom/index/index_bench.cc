@@ -4,6 +4,7 @@
 #include <random>
 
 #include "strongroom/base/check.h"
+#include "strongroom/index/lane_packer.h"
 #include "strongroom/index/lanes.h"
 #include "strongroom/index/normalise.h"
 #include "strongroom/index/terms.h"
@@ -81,7 +82,7 @@ void online_write(benchmark::State& state) {
     for (TermHash& h_w : terms) store_le<uint64_t>(h_w.bytes.data(), random());
     postings.clear();
     directory.clear();
-    lane.write({{1}, 1}, terms, postings, directory);
+    lane.write({{1}, 1}, terms, WritePadding::kNarrow, postings, directory);
   }
 }
 BENCHMARK(online_write)->Iterations(200'000);

@@ -1,20 +1,20 @@
+#include "strongroom/index/lane_packer.h"
+
 #include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
 
 #include "strongroom/base/check.h"
-#include "strongroom/index/lanes.h"
-#include "strongroom/index/radix_sort.h"
+#include "strongroom/crypto/derive.h"
+#include "strongroom/index/postings.h"
 
 namespace strongroom::index {
 namespace {
 
 constexpr size_t kLaneSize = 3;  // Of a key: the same in all rows of a lane.
 constexpr size_t kTokenBatch = 256;
-
-uint64_t load_be64(const uint8_t* in) {
-  uint64_t value;
-  memcpy(&value, in, sizeof(value));
-  return __builtin_bswap64(value);
-}
+constexpr size_t kBuckets = Spool<char>::kBuckets;
 
 // The order of memcmp, in two comparisons.
 bool less16(const ByteArray<16>& a, const ByteArray<16>& b) {
@@ -24,164 +24,310 @@ bool less16(const ByteArray<16>& a, const ByteArray<16>& b) {
   return load_be64(a.data() + 8) < load_be64(b.data() + 8);
 }
 
-// A block is too large to move about while sorting: its key, and where its value is.
 struct BlockRow {
   PostingKey key;
-  size_t number;
+  ByteArray<kPackedSize> value;
 };
 
-template <class Row>
-void sort_rows(std::vector<Row>& rows) {
-  radix_sort(
-      std::span<Row>(rows), 0, 8, [](const Row& row, size_t n) { return row.key[kLaneSize + n]; },
-      [](const Row& a, const Row& b) { return less16(a.key, b.key); });
-}
+// The postings of a bucket by term. Reused from bucket to bucket. Terms are hashes, so their first
+// bytes serve as those of the table; most postings are of few terms, so there is little to sort.
+class Terms {
+ public:
+  struct Term {
+    TermHash h_w;
+    uint32_t count = 0;
+    uint32_t end = 0;  // In `postings_`.
+  };
+
+  template <class Entry>
+  void group(uint8_t bucket, std::span<const Entry> entries) {
+    terms_.clear();
+    slots_.assign(kSlotsMin, 0);
+    term_of_.resize(entries.size());
+    for (size_t i = 0; i < entries.size(); ++i) {
+      const uint32_t t = find(bucket, entries[i].term);
+      term_of_[i] = t;
+      ++terms_[t].count;
+    }
+    uint32_t at = 0;
+    for (Term& term : terms_) {
+      term.end = at;
+      at += term.count;
+    }
+    postings_.resize(entries.size());
+    for (size_t i = 0; i < entries.size(); ++i) {
+      postings_[terms_[term_of_[i]].end++] = entries[i].posting();
+    }
+    std::sort(terms_.begin(), terms_.end(),
+              [](const Term& a, const Term& b) { return a.h_w < b.h_w; });
+  }
+  std::span<const Term> terms() const { return terms_; }  // Ascending.
+  std::span<const Posting> postings(const Term& term) {   // Ascending.
+    const std::span<Posting> out(&postings_[term.end - term.count], term.count);
+    if (!std::is_sorted(out.begin(), out.end())) std::sort(out.begin(), out.end());
+    return out;
+  }
+
+ private:
+  static constexpr size_t kSlotsMin = 1024;
+
+  size_t home(const ByteArray<15>& rest) const {
+    return load_le<uint64_t>(rest.data()) & (slots_.size() - 1);
+  }
+  uint32_t find(uint8_t bucket, const ByteArray<15>& rest) {
+    for (size_t at = home(rest);; at = (at + 1) & (slots_.size() - 1)) {
+      const uint32_t slot = slots_[at];
+      if (slot == 0) {
+        Term& added = terms_.emplace_back();
+        added.h_w.bytes[0] = bucket;
+        std::copy(rest.begin(), rest.end(), added.h_w.bytes.begin() + 1);
+        slots_[at] = static_cast<uint32_t>(terms_.size());
+        if (terms_.size() * 2 > slots_.size()) grow();
+        return static_cast<uint32_t>(terms_.size() - 1);
+      }
+      if (memcmp(&terms_[slot - 1].h_w.bytes[1], rest.data(), rest.size()) == 0) return slot - 1;
+    }
+  }
+  void grow() {
+    slots_.assign(slots_.size() * 2, 0);
+    for (size_t t = 0; t < terms_.size(); ++t) {
+      ByteArray<15> rest;
+      std::copy_n(&terms_[t].h_w.bytes[1], rest.size(), rest.begin());
+      size_t at = home(rest);
+      while (slots_[at] != 0) at = (at + 1) & (slots_.size() - 1);
+      slots_[at] = static_cast<uint32_t>(t + 1);
+    }
+  }
+
+  std::vector<Term> terms_;
+  std::vector<uint32_t> slots_;  // Open addressing, linear probing: number of a term + 1, or 0.
+  std::vector<uint32_t> term_of_;
+  std::vector<Posting> postings_;
+};
 
 }  // namespace
 
-struct LanePacker::Sealed {
-  std::vector<SealedPosting> small;  // Singles and heads.
-  std::vector<BlockRow> blocks;
-  std::string block_values;  // kPackedSize each.
+// The lane's directory while its buckets are sealed by two threads, in any order. Thread-safe.
+class LanePacker::DirectoryRows {
+ public:
+  DirectoryRows(LaneId lane, const LaneRoot& root, const Emit& emit)
+      : writer_(lane, root), emit_(emit) {}
 
-  std::string_view block_value(const BlockRow& row) const {
-    return std::string_view(block_values).substr(row.number * kPackedSize, kPackedSize);
+  // All terms of a bucket, ascending. Emits what can be by now.
+  Result<void> add(size_t bucket, std::vector<TermCount> terms) {
+    const std::lock_guard hold(mutex_);
+    waiting_.emplace(bucket, std::move(terms));
+    for (auto at = waiting_.find(next_); at != waiting_.end(); at = waiting_.find(++next_)) {
+      for (const TermCount& term : at->second) {
+        row_.push_back(term);
+        if (row_.size() == DirectoryWriter::kTermsPerRow) SR_TRY(emit_row());
+      }
+      waiting_.erase(at);
+    }
+    return {};
   }
+  Result<void> finish() { return row_.empty() ? Result<void>() : emit_row(); }
+
+ private:
+  Result<void> emit_row() {
+    const SealedRow row = writer_.terms_row(row_);
+    row_.clear();
+    return emit_(row.key, row.value);
+  }
+
+  std::mutex mutex_;
+  DirectoryWriter writer_;
+  const Emit& emit_;
+  std::map<size_t, std::vector<TermCount>> waiting_;  // By bucket.
+  size_t next_ = 0;
+  std::vector<TermCount> row_;
 };
 
-LanePacker::LanePacker(LaneId lane, LaneRoot root) : lane_(lane), root_(std::move(root)) {
-  static_assert(sizeof(Entry) == 28);
+// One thread's part: terms in, sealed rows by label out.
+class LanePacker::Sealer {
+ public:
+  Sealer(LaneId lane, const LaneRoot& root, size_t bytes_max, std::unique_ptr<SpoolFile> singles,
+         std::unique_ptr<SpoolFile> blocks)
+      : lane_(lane),
+        lane_tokens_(root),
+        cipher_(lane, TermToken()),
+        small_(std::move(singles), bytes_max / 2),
+        blocks_(std::move(blocks), bytes_max / 2),
+        tokens_(kTokenBatch) {}
+
+  Result<void> seal(uint8_t bucket, Spool<Entry>& from, std::vector<TermCount>& directory) {
+    std::vector<Entry> entries;
+    SR_TRY(from.take(bucket, entries));
+    terms_.group(bucket, std::span<const Entry>(entries));
+    entries = {};
+    const auto all = terms_.terms();
+    directory.reserve(all.size());
+    std::vector<TermHash> hashes;
+    for (size_t at = 0; at < all.size(); at += kTokenBatch) {
+      const auto part = all.subspan(at, std::min(kTokenBatch, all.size() - at));
+      hashes.clear();
+      for (const auto& term : part) {
+        hashes.push_back(term.h_w);
+        directory.push_back({term.h_w, term.count});
+      }
+      lane_tokens_.tokens(hashes, std::span<TermToken>(tokens_).first(part.size()));
+      for (size_t t = 0; t < part.size(); ++t) seal_term(tokens_[t], terms_.postings(part[t]));
+      SR_TRY(small_.keep_within_limit());
+      SR_TRY(blocks_.keep_within_limit());
+    }
+    return {};
+  }
+
+  // Appended: small rows, singles and heads, and blocks of a first byte of the label.
+  Result<void> take(uint8_t label, std::vector<SealedPosting>& small,
+                    std::vector<BlockRow>& blocks) {
+    SR_TRY(small_.take(label, small));
+    return blocks_.take(label, blocks);
+  }
+
+ private:
+  void seal_term(const TermToken& token, std::span<const Posting> postings) {
+    cipher_.rekey(lane_, token);
+    if (postings.size() < kPackedMin) {
+      singles_.resize(postings.size());
+      cipher_.seal_singles(0, postings, singles_);
+      for (const SealedPosting& row : singles_) small_.add(row.key[kLaneSize], row);
+      return;
+    }
+    const PostingKey head = cipher_.head_key();
+    small_.add(head[kLaneSize], {head, cipher_.seal_head(postings.size())});
+    keys_.resize((postings.size() + kPackedPostings - 1) / kPackedPostings);
+    cipher_.packed_keys(0, keys_);
+    BlockRow row;
+    for (size_t j = 0; j < keys_.size(); ++j) {
+      const size_t from = j * kPackedPostings;
+      const std::string value = cipher_.seal_packed(
+          j, postings.subspan(from, std::min(kPackedPostings, postings.size() - from)));
+      row.key = keys_[j];
+      std::copy(value.begin(), value.end(), row.value.begin());
+      blocks_.add(row.key[kLaneSize], row);
+    }
+  }
+
+  LaneId lane_;
+  crypto::LaneTokens lane_tokens_;
+  TermCipher cipher_;
+  Spool<SealedPosting> small_;
+  Spool<BlockRow> blocks_;
+  Terms terms_;
+  std::vector<TermToken> tokens_;
+  std::vector<SealedPosting> singles_;
+  std::vector<PostingKey> keys_;
+};
+
+LanePacker::LanePacker(LaneId lane, LaneRoot root, PackerMemory memory)
+    : lane_(lane),
+      root_(std::move(root)),
+      memory_(std::move(memory)),
+      entries_(spool_file("terms"), memory_.bytes_max / 2) {
+  static_assert(sizeof(Entry) == 24);
   SR_CHECK(lane.value <= kLaneMax, "a lane number has 24 bits");
+}
+
+LanePacker::~LanePacker() = default;
+
+std::unique_ptr<SpoolFile> LanePacker::spool_file(const char* name) const {
+  if (memory_.folder.empty()) return nullptr;
+  return std::make_unique<SpoolFile>(
+      env::real_files(),
+      memory_.folder + "/lane-" + std::to_string(lane_.value) + "-" + name + ".spool");
+}
+
+void LanePacker::reserve(size_t postings) {
+  entries_.reserve(std::min(postings, memory_.bytes_max / 2 / sizeof(Entry)));
 }
 
 void LanePacker::add(const TermHash& term, const Posting& posting) {
   SR_CHECK(posting.idx.value <= RecordIndex::kMax, "a record index has 40 bits");
-  entries_.push_back({term, static_cast<uint32_t>(posting.idx.value), posting.u_lo,
-                      static_cast<uint8_t>(posting.idx.value >> 32)});
-}
-
-template <class Visit>
-void LanePacker::for_each_term(const Visit& visit) const {
-  for (size_t from = 0; from < entries_.size();) {
-    size_t to = from + 1;
-    while (to < entries_.size() && entries_[to].term == entries_[from].term) ++to;
-    visit(std::span<const Entry>(entries_).subspan(from, to - from));
-    from = to;
-  }
-}
-
-void LanePacker::sort_entries() {
-  radix_sort(
-      std::span<Entry>(entries_), 0, 8,
-      [](const Entry& entry, size_t n) { return entry.term.bytes[n]; },
-      [](const Entry& a, const Entry& b) {
-        if (less16(a.term.bytes, b.term.bytes)) return true;
-        if (less16(b.term.bytes, a.term.bytes)) return false;
-        return a.posting() < b.posting();
-      });
-}
-
-void LanePacker::seal_all(Sealed& sealed) const {
-  size_t small = 0;
-  size_t blocks = 0;
-  for_each_term([&](std::span<const Entry> term) {
-    const bool packed = term.size() >= kPackedMin;
-    small += packed ? 1 : term.size();
-    blocks += packed ? (term.size() + kPackedPostings - 1) / kPackedPostings : 0;
-  });
-  sealed.small.reserve(small);
-  sealed.blocks.reserve(blocks);
-  sealed.block_values.reserve(blocks * kPackedSize);
-
-  crypto::LaneTokens lane_tokens(root_);
-  TermCipher cipher(lane_, TermToken());
-  std::vector<Posting> postings;
-  std::vector<PostingKey> keys;
-  const auto seal_term = [&](const TermToken& token, std::span<const Entry> term) {
-    cipher.rekey(lane_, token);
-    postings.clear();
-    for (const Entry& entry : term) postings.push_back(entry.posting());
-    if (term.size() < kPackedMin) {
-      const size_t at = sealed.small.size();
-      sealed.small.resize(at + term.size());
-      cipher.seal_singles(0, postings, std::span<SealedPosting>(sealed.small).subspan(at));
-      return;
-    }
-    sealed.small.push_back({cipher.head_key(), cipher.seal_head(term.size())});
-    keys.resize((term.size() + kPackedPostings - 1) / kPackedPostings);
-    cipher.packed_keys(0, keys);
-    for (size_t j = 0; j < keys.size(); ++j) {
-      const size_t from = j * kPackedPostings;
-      const size_t count = std::min(kPackedPostings, postings.size() - from);
-      sealed.blocks.push_back({keys[j], sealed.blocks.size()});
-      sealed.block_values +=
-          cipher.seal_packed(j, std::span<const Posting>(postings).subspan(from, count));
-    }
-  };
-
-  std::vector<TermHash> hashes;
-  std::vector<std::span<const Entry>> terms;
-  std::vector<TermToken> tokens(kTokenBatch);
-  const auto seal_batch = [&] {
-    lane_tokens.tokens(hashes, std::span<TermToken>(tokens).first(hashes.size()));
-    for (size_t t = 0; t < terms.size(); ++t) seal_term(tokens[t], terms[t]);
-    hashes.clear();
-    terms.clear();
-  };
-  for_each_term([&](std::span<const Entry> term) {
-    hashes.push_back(term.front().term);
-    terms.push_back(term);
-    if (terms.size() == kTokenBatch) seal_batch();
-  });
-  seal_batch();
-}
-
-Result<void> LanePacker::emit_postings(const Emit& posting_row) const {
-  Sealed sealed;
-  seal_all(sealed);
-  sort_rows(sealed.small);
-  sort_rows(sealed.blocks);
-  auto block = sealed.blocks.begin();
-  const auto emit_blocks_before = [&](const PostingKey* key) -> Result<void> {
-    for (; block != sealed.blocks.end() && (key == nullptr || less16(block->key, *key)); ++block) {
-      SR_TRY(posting_row(as_text(block->key), sealed.block_value(*block)));
-    }
-    return {};
-  };
-  for (const SealedPosting& row : sealed.small) {
-    SR_TRY(emit_blocks_before(&row.key));
-    SR_TRY(posting_row(as_text(row.key), as_text(row.value)));
-  }
-  return emit_blocks_before(nullptr);
-}
-
-Result<void> LanePacker::emit_directory(const Emit& directory_row) const {
-  DirectoryWriter directory(lane_, root_);
-  std::vector<TermCount> terms;
-  Result<void> outcome;
-  const auto emit_row = [&] {
-    const SealedRow row = directory.terms_row(terms);
-    terms.clear();
-    outcome = directory_row(row.key, row.value);
-  };
-  for_each_term([&](std::span<const Entry> term) {
-    if (!outcome) return;
-    terms.push_back({term.front().term, static_cast<uint32_t>(term.size())});
-    if (terms.size() == DirectoryWriter::kTermsPerRow) emit_row();
-  });
-  if (outcome && !terms.empty()) emit_row();
-  return outcome;
+  Entry entry;
+  std::copy_n(&term.bytes[1], entry.term.size(), entry.term.begin());
+  store_le<uint64_t>(entry.idx, posting.idx.value, sizeof(entry.idx));
+  entry.u_lo = posting.u_lo;
+  entries_.add(term.bytes[0], entry);
 }
 
 Result<void> LanePacker::finish(const Emit& posting_row, const Emit& directory_row) {
+  return finish({posting_row, posting_row}, directory_row,
+                [](const std::function<void(size_t)>& work) {
+                  work(0);
+                  work(1);
+                });
+}
+
+Result<void> LanePacker::finish(const std::array<Emit, 2>& postings, const Emit& directory_row,
+                                const Both& both) {
   SR_CHECK(!finished_, "a lane is finished once");
   finished_ = true;
-  sort_entries();
-  Result<void> outcome = emit_postings(posting_row);
-  if (outcome) outcome = emit_directory(directory_row);
+  DirectoryRows directory(lane_, root_, directory_row);
+  const size_t each = memory_.bytes_max / 4;
+  std::array<Sealer, 2> sealers{
+      Sealer(lane_, root_, each, spool_file("singles0"), spool_file("blocks0")),
+      Sealer(lane_, root_, each, spool_file("singles1"), spool_file("blocks1"))};
   root_.wipe();
-  entries_ = {};
-  return outcome;
+
+  std::atomic<size_t> next = 0;
+  std::atomic<bool> failed = false;
+  std::array<Result<void>, 2> outcome;
+  const auto seal = [&](size_t half) -> Result<void> {
+    for (size_t bucket; !failed && (bucket = next++) < kBuckets;) {
+      std::vector<TermCount> terms;
+      SR_TRY(sealers[half].seal(static_cast<uint8_t>(bucket), entries_, terms));
+      SR_TRY(directory.add(bucket, std::move(terms)));
+    }
+    return {};
+  };
+  both([&](size_t half) {
+    outcome[half] = seal(half);
+    if (!outcome[half]) failed = true;
+  });
+  for (const auto& done : outcome) SR_TRY(done);
+  SR_TRY(directory.finish());
+
+  const auto emit = [&](size_t half) -> Result<void> {
+    std::vector<SealedPosting> small;
+    std::vector<BlockRow> blocks;
+    std::vector<uint32_t> order;  // Blocks are too large to move about.
+    for (size_t label = half * kBuckets / 2; label < (half + 1) * kBuckets / 2; ++label) {
+      small.clear();
+      blocks.clear();
+      for (Sealer& sealer : sealers) {
+        SR_TRY(sealer.take(static_cast<uint8_t>(label), small, blocks));
+      }
+      std::sort(small.begin(), small.end(),
+                [](const auto& a, const auto& b) { return less16(a.key, b.key); });
+      order.resize(blocks.size());
+      for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+      std::sort(order.begin(), order.end(),
+                [&](uint32_t a, uint32_t b) { return less16(blocks[a].key, blocks[b].key); });
+      auto block = order.begin();
+      const auto emit_blocks_before = [&](const PostingKey* key) -> Result<void> {
+        for (; block != order.end() && (key == nullptr || less16(blocks[*block].key, *key));
+             ++block) {
+          if (failed) return {};
+          SR_TRY(postings[half](as_text(blocks[*block].key), as_text(blocks[*block].value)));
+        }
+        return {};
+      };
+      for (const SealedPosting& row : small) {
+        SR_TRY(emit_blocks_before(&row.key));
+        if (failed) return {};
+        SR_TRY(postings[half](as_text(row.key), as_text(row.value)));
+      }
+      SR_TRY(emit_blocks_before(nullptr));
+    }
+    return {};
+  };
+  both([&](size_t half) {
+    outcome[half] = emit(half);
+    if (!outcome[half]) failed = true;
+  });
+  for (const auto& done : outcome) SR_TRY(done);
+  return {};
 }
 
 }  // namespace strongroom::index

@@ -18,20 +18,21 @@ OnlineLane::OnlineLane(LaneId lane, LaneRoot root)
 }
 
 void OnlineLane::write(const Posting& posting, std::span<const TermHash> terms,
-                       std::vector<SealedRow>& postings, std::vector<SealedRow>& directory) {
+                       WritePadding padding, std::vector<SealedRow>& postings,
+                       std::vector<SealedRow>& directory) {
   ++records_;
-  post(posting, terms, postings, directory);
+  post(posting, terms, padding, postings, directory);
 }
 
 void OnlineLane::write_dead(const Posting& superseded, const TermHash& dead,
                             std::vector<SealedRow>& postings, std::vector<SealedRow>& directory) {
-  post(superseded, {&dead, 1}, postings, directory);
+  post(superseded, {&dead, 1}, WritePadding::kNarrow, postings, directory);
 }
 
-void OnlineLane::post(const Posting& posting, std::span<const TermHash> terms,
+void OnlineLane::post(const Posting& posting, std::span<const TermHash> terms, WritePadding padding,
                       std::vector<SealedRow>& postings, std::vector<SealedRow>& directory) {
   for (const TermHash& h_w : terms) counters_.prefetch(h_w);
-  directory.push_back(directory_.write_row(posting, terms));
+  directory.push_back(directory_.write_row(posting, terms, padding));
   std::vector<TermToken> tokens(terms.size());
   tokens_.tokens(terms, tokens);
   for (size_t t = 0; t < terms.size(); ++t) {
@@ -41,7 +42,7 @@ void OnlineLane::post(const Posting& posting, std::span<const TermHash> terms,
   }
   // Without T a label, a pad and a tag are random bytes to anyone, and so are these.
   size_t rows = terms.size();
-  for (; rows % kWritePadding != 0; ++rows) {
+  for (; rows % static_cast<size_t>(padding) != 0; ++rows) {
     SealedPosting row;
     store_be<uint32_t>(row.key.data(), lane_.value, 3);
     crypto::random_nonce(MutableBytes(row.key).subspan(3));

@@ -1,17 +1,21 @@
 // Random writes through lanes, read back by a small reader over a std::map, must equal a plain
 // model.
 #include "strongroom/index/lanes.h"
+#include "strongroom/index/lane_packer.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <map>
 #include <random>
+#include <thread>
 
-#include "strongroom/index/radix_sort.h"
+#include "test/support/temp_folder.h"
 
 namespace strongroom::index {
 namespace {
+
+using test::TempFolder;
 
 constexpr LaneId kLane{0x010203};
 using Rows = std::map<std::string, std::string>;
@@ -96,7 +100,10 @@ Model fill(LanePacker& packer, uint64_t seed) {
   }
   for (auto& [h_w, postings] : model) std::sort(postings.begin(), postings.end());
   std::shuffle(pairs.begin(), pairs.end(), random);
-  for (const auto& [h_w, posting] : pairs) packer.add(h_w, posting);
+  for (const auto& [h_w, posting] : pairs) {
+    packer.add(h_w, posting);
+    EXPECT_TRUE(packer.keep_within_limit());
+  }
   return model;
 }
 
@@ -112,6 +119,57 @@ TEST(LanePackerTest, ReadsBackWhatWasAddedInAscendingOrder) {
     }
     EXPECT_TRUE(read(lane.postings, kLane, term(1'000'000))->empty());
   }
+}
+
+// On the disk or not, by one thread or by two, the lane is the same.
+TEST(LanePackerTest, WhatDoesNotFitInMemoryIsSortedOnTheDisk) {
+  const TempFolder folder;
+  for (const uint64_t seed : {11, 12, 13}) {
+    LanePacker in_memory(kLane, root());
+    fill(in_memory, seed);
+    const Lane expected = finish(in_memory);
+    for (const size_t bytes_max : {size_t{1}, size_t{20'000}}) {
+      LanePacker packer(kLane, root(), {folder.path(), bytes_max});
+      fill(packer, seed);
+      EXPECT_FALSE(folder.files().empty());
+      std::array<Rows, 2> halves;
+      Rows directory;
+      const auto into = [](Rows& rows) -> LanePacker::Emit {
+        return [&rows](std::string_view key, std::string_view value) -> Result<void> {
+          EXPECT_TRUE(rows.empty() || rows.rbegin()->first < key) << "keys ascend";
+          rows.emplace(key, value);
+          return {};
+        };
+      };
+      ASSERT_TRUE(packer.finish({into(halves[0]), into(halves[1])}, into(directory),
+                                [](const std::function<void(size_t)>& work) {
+                                  std::thread other([&] { work(1); });
+                                  work(0);
+                                  other.join();
+                                }));
+      EXPECT_LT(halves[0].rbegin()->first, halves[1].begin()->first);
+      halves[0].merge(halves[1]);
+      EXPECT_EQ(halves[0], expected.postings);
+      EXPECT_EQ(directory.size(), expected.directory.size());
+    }
+  }
+  EXPECT_TRUE(folder.files().empty()) << "they go with their packer";
+}
+
+TEST(LanePackerTest, AChangedSpoolFileIsDetected) {
+  const TempFolder folder;
+  LanePacker packer(kLane, root(), {folder.path(), 1});
+  fill(packer, 14);
+  for (const auto& file : folder.files()) {
+    auto bytes = env::real_files().read(file, 1 << 20);
+    ASSERT_TRUE(bytes);
+    (*bytes)[bytes->size() / 2] ^= 1;
+    ASSERT_TRUE(env::real_files().write_atomic(file, as_bytes(*bytes)));
+  }
+  const auto ignore = [](std::string_view, std::string_view) { return Result<void>(); };
+  const auto done = packer.finish(ignore, ignore);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::kDataLoss);
 }
 
 TEST(LanePackerTest, DirectoryListsEachTermOnceWithItsCount) {
@@ -228,7 +286,7 @@ TEST(LanePackerTest, FirstErrorOfAnEmitEndsIt) {
   }
 }
 
-TEST(OnlineLaneTest, ReadsBackWritesInOrderAndPadsThemToEight) {
+TEST(OnlineLaneTest, ReadsBackWritesInOrderAndPadsThemToEightOrThirtyTwo) {
   std::mt19937_64 random(8);
   OnlineLane lane(kLane, root());
   EXPECT_EQ(lane.id(), kLane);
@@ -243,15 +301,18 @@ TEST(OnlineLaneTest, ReadsBackWritesInOrderAndPadsThemToEight) {
     for (uint64_t n = w % 18; n > 0; --n) terms.push_back(term(random() % 40));
     std::vector<SealedRow> out;
     std::vector<SealedRow> listed;
+    const auto padding = w % 3 == 0 ? WritePadding::kWide : WritePadding::kNarrow;
+    size_t step = static_cast<size_t>(padding);
     if (w % 5 == 4) {
+      step = 8;
       lane.write_dead(posting, dead, out, listed);
       terms = {dead};
     } else {
-      lane.write(posting, terms, out, listed);
+      lane.write(posting, terms, padding, out, listed);
     }
-    EXPECT_EQ(out.size(), (terms.size() + 7) / 8 * 8);
+    EXPECT_EQ(out.size(), (terms.size() + step - 1) / step * step);
     ASSERT_EQ(listed.size(), 1u);
-    EXPECT_EQ((listed[0].value.size() - 41) % 128, 0u)
+    EXPECT_EQ(listed[0].value.size() - 41, out.size() * 16)
         << "a directory row shows no more than the postings do";
     for (const TermHash& h_w : terms) model[h_w].push_back(posting);
     writes.emplace_back(posting, terms);
@@ -283,7 +344,9 @@ TEST(DirectoryTest, FlippedBitInKeyOrValueIsDataLoss) {
   const DirectoryReader reader(kLane, root());
   const TermHash terms[] = {term(1), term(2)};
   const TermCount counts[] = {{term(1), 1}, {term(3), 2}};
-  for (const SealedRow& row : {writer.write_row({{1}, 2}, terms), writer.terms_row(counts)}) {
+  for (const SealedRow& row :
+       {writer.write_row({{1}, 2}, terms, WritePadding::kNarrow),
+        writer.write_row({{1}, 2}, terms, WritePadding::kWide), writer.terms_row(counts)}) {
     ASSERT_TRUE(reader.open(as_bytes(row.key), as_bytes(row.value)));
     for (size_t bit = 0; bit < row.value.size() * 8; ++bit) {
       std::string flipped = row.value;
@@ -317,22 +380,6 @@ TEST(TermCountersTest, CountEachTermFromZero) {
     store_le<uint64_t>(h_w.bytes.data() + 8, random() % 100);
     counters.prefetch(h_w);
     ASSERT_EQ(counters.next(h_w), model[h_w]++);
-  }
-}
-
-TEST(RadixSortTest, SortsWhatItIsGiven) {
-  std::mt19937_64 random(9);
-  for (const uint64_t mask :
-       {~uint64_t{0}, uint64_t{0xff}, uint64_t{0xff00000000000000}, uint64_t{0}}) {
-    std::vector<uint64_t> items(5000);
-    for (uint64_t& item : items) item = random() & mask;
-    std::vector<uint64_t> expected = items;
-    std::sort(expected.begin(), expected.end());
-    radix_sort(
-        std::span<uint64_t>(items), 0, 8,
-        [](uint64_t item, size_t n) { return static_cast<uint8_t>(item >> (56 - 8 * n)); },
-        std::less<uint64_t>());
-    EXPECT_EQ(items, expected);
   }
 }
 

@@ -125,29 +125,30 @@ std::vector<std::string> with_one_lost(const std::string& part) {
   return out;
 }
 
-// Readings of a name: the first character as a surname, and as any other where that differs.
-struct Readings {
-  std::vector<std::vector<std::string>> tones;  // [reading][character]
-};
-Readings readings_of(const std::u32string& name) {
-  Readings out;
-  std::vector<std::string> one;
-  for (size_t i = 0; i < name.size(); ++i) {
-    const std::string& syllable = i == 0 ? surname_pinyin(name[0]) : pinyin(name[i]);
-    if (syllable.empty()) return out;
-    one.push_back(syllable);
-  }
-  out.tones.push_back(one);
-  if (const std::string& other = pinyin(name[0]); !other.empty() && other != one[0]) {
-    one[0] = other;
-    out.tones.push_back(one);
-  }
+// A way to read a name, syllable by syllable.
+using Reading = std::vector<const Syllable*>;
+
+std::string joined(const Reading& reading, std::string Syllable::*form) {
+  std::string out;
+  for (const Syllable* one : reading) out += one->*form;
   return out;
 }
 
-std::vector<std::string> toneless(const std::vector<std::string>& syllables) {
-  std::vector<std::string> out;
-  for (const auto& one : syllables) out.push_back(without_tone(one));
+// Readings of a name: the first character as a surname, and as any other where that differs.
+std::vector<Reading> readings_of(const std::u32string& name) {
+  std::vector<Reading> out;
+  Reading one;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const Syllable& syllable = i == 0 ? surname_pinyin(name[0]) : pinyin(name[i]);
+    if (syllable.tones.empty()) return out;
+    one.push_back(&syllable);
+  }
+  out.push_back(one);
+  if (const Syllable& other = pinyin(name[0]);
+      !other.tones.empty() && other.tones != one[0]->tones) {
+    one[0] = &other;
+    out.push_back(one);
+  }
   return out;
 }
 
@@ -159,12 +160,11 @@ void han_terms(const std::u32string& name, std::vector<FieldTerm>& out) {
   for (size_t i = 0; i + 1 < name.size(); ++i) {
     out.push_back({Kind::kNamePair, utf8({&name[i], 2})});
   }
-  for (const auto& reading : readings_of(name).tones) {
-    out.push_back({Kind::kNameTones, joined(reading, 0)});
-    const auto plain = toneless(reading);
-    out.push_back({Kind::kNamePinyin, joined(plain, 0)});
-    for (size_t i = 0; i < plain.size() && i < kHanMax; ++i) {
-      out.push_back({Kind::kNameSyllable, placed(i, plain[i])});
+  for (const Reading& reading : readings_of(name)) {
+    out.push_back({Kind::kNameTones, joined(reading, &Syllable::tones)});
+    out.push_back({Kind::kNamePinyin, joined(reading, &Syllable::plain)});
+    for (size_t i = 0; i < reading.size() && i < kHanMax; ++i) {
+      out.push_back({Kind::kNameSyllable, placed(i, reading[i]->plain)});
     }
   }
 }
@@ -207,9 +207,9 @@ void han_alternatives(const std::u32string& name, std::vector<Alternative>& out)
     }
     return;
   }
-  for (const auto& reading : readings_of(name).tones) {
-    add(out, NameMatch::kSameTones, {{Kind::kNameTones, joined(reading, 0)}});
-    add(out, NameMatch::kSamePinyin, {{Kind::kNamePinyin, joined(toneless(reading), 0)}});
+  for (const Reading& reading : readings_of(name)) {
+    add(out, NameMatch::kSameTones, {{Kind::kNameTones, joined(reading, &Syllable::tones)}});
+    add(out, NameMatch::kSamePinyin, {{Kind::kNamePinyin, joined(reading, &Syllable::plain)}});
   }
   add_one_wrong(out, characters);
   add(out, NameMatch::kPart, std::move(pairs));
@@ -305,9 +305,21 @@ void toned_alternatives(std::string_view name, std::vector<Alternative>& out) {
   if (marked) add(out, NameMatch::kSameTones, {{Kind::kNameTones, tones}});
 }
 
+// Few as they are, looking at each pair is sooner done than sorting them.
 void unique_terms(std::vector<FieldTerm>& out) {
-  std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
+  constexpr size_t kFew = 32;
+  if (out.size() > kFew) {
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return;
+  }
+  size_t kept = 0;
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (std::find(out.begin(), out.begin() + kept, out[i]) != out.begin() + kept) continue;
+    if (kept != i) out[kept] = std::move(out[i]);
+    ++kept;
+  }
+  out.resize(kept);
 }
 
 }  // namespace

@@ -147,43 +147,7 @@ Result<std::string> storable(ValueType type, std::string_view value, std::string
 
 // RFC 3629: no surrogates, nothing overlong, nothing above U+10FFFF.
 bool valid_utf8(std::string_view text) {
-  const auto* p = reinterpret_cast<const uint8_t*>(text.data());
-  const auto* const end = p + text.size();
-  const auto tail = [&](size_t count) {
-    for (size_t i = 1; i <= count; ++i) {
-      if ((p[i] & 0xc0) != 0x80) return false;
-    }
-    return true;
-  };
-  while (p != end) {
-    if (end - p >= 8) {
-      uint64_t word;
-      memcpy(&word, p, sizeof(word));
-      if ((word & 0x8080808080808080) == 0) {
-        p += 8;
-        continue;
-      }
-    }
-    const uint8_t c = *p;
-    const auto left = static_cast<size_t>(end - p);
-    if (c < 0x80) {
-      ++p;
-    } else if (c >= 0xc2 && c <= 0xdf) {
-      if (left < 2 || !tail(1)) return false;
-      p += 2;
-    } else if (c >= 0xe0 && c <= 0xef) {
-      if (left < 3 || !tail(2)) return false;
-      if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f)) return false;
-      p += 3;
-    } else if (c >= 0xf0 && c <= 0xf4) {
-      if (left < 4 || !tail(3)) return false;
-      if ((c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f)) return false;
-      p += 4;
-    } else {
-      return false;
-    }
-  }
-  return true;
+  return simdjson::validate_utf8(text.data(), text.size());
 }
 
 }  // namespace strongroom::index

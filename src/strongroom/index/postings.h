@@ -35,6 +35,7 @@ inline constexpr size_t kSingleSize = 16;
 inline constexpr size_t kPackedSize = 1024;
 inline constexpr size_t kPackedPostings = 111;
 inline constexpr size_t kPackedMin = 24;
+inline constexpr uint64_t kTermPostingsMax = uint64_t{1} << 31;  // In one lane.
 
 using PostingKey = ByteArray<kPostingKeySize>;
 using SingleValue = ByteArray<kSingleSize>;

@@ -30,6 +30,7 @@ enum class Kind : uint8_t {
   kNameLost = 14,  // A part without one of its letters.
   kWord = 15,
   kComposite = 16,
+  kNear = 17,  // No term of the index: what neighbouring values share, for the key server's watch.
 };
 
 // Holds K_q's cached HMAC state, and the last hashes of short terms of the kinds that come again

@@ -17,7 +17,7 @@ constexpr uint8_t kSecret0 = 0x62;
 constexpr uint8_t kSecret1 = 0x63;
 constexpr size_t kCollectionSize = 4;
 constexpr size_t kPlainSize = 5 + 6 + 16;
-constexpr size_t kValueSize = 1 + crypto::kGcmNonceSize + kPlainSize + crypto::kGcmTagSize;
+static_assert(kUniqueValueSize == 1 + crypto::kGcmNonceSize + kPlainSize + crypto::kGcmTagSize);
 
 SealingKey row_secret(const TermToken& token) {
   SealingKey key;
@@ -62,7 +62,7 @@ std::string seal_unique(Bytes key, const TermToken& token, const UniqueRow& row)
   ByteArray<crypto::kGcmNonceSize> nonce;
   crypto::random_nonce(nonce);
   std::string value;
-  value.reserve(kValueSize);
+  value.reserve(kUniqueValueSize);
   value.push_back(static_cast<char>(kVersion));
   append(value, nonce);
   crypto::gcm_seal(row_secret(token).read(SecretAccess{}), nonce, key, plain, value);
@@ -70,7 +70,7 @@ std::string seal_unique(Bytes key, const TermToken& token, const UniqueRow& row)
 }
 
 Result<UniqueRow> open_unique(Bytes key, const TermToken& token, Bytes value) {
-  if (value.size() != kValueSize || value[0] != kVersion) return damaged();
+  if (value.size() != kUniqueValueSize || value[0] != kVersion) return damaged();
   const auto nonce = value.subspan(1).first<crypto::kGcmNonceSize>();
   ByteArray<kPlainSize> plain;
   SR_TRY(crypto::gcm_open(row_secret(token).read(SecretAccess{}), nonce, key,

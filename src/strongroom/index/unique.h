@@ -14,6 +14,8 @@
 
 namespace strongroom::index {
 
+inline constexpr size_t kUniqueValueSize = 56;
+
 struct UniqueRow {
   RecordVersion version;
   ByteArray<16> check{};

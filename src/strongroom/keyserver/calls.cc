@@ -27,13 +27,6 @@ TermHash to_term(const std::string& h_w) {
   return term;
 }
 
-std::vector<TermHash> to_terms(const google::protobuf::RepeatedPtrField<std::string>& h_w) {
-  std::vector<TermHash> terms;
-  terms.reserve(static_cast<size_t>(h_w.size()));
-  for (const std::string& bytes : h_w) terms.push_back(to_term(bytes));
-  return terms;
-}
-
 }  // namespace
 
 v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch) {
@@ -54,16 +47,23 @@ v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch) {
   bool staged = false;
   for (int i = 0; i < count; ++i) {
     Pending& pending = pendings[static_cast<size_t>(i)];
+    admitted_ = nullptr;
     const auto decided = static_cast<size_t>(i) < kCallsMax
                              ? decide(batch.calls(i), now, pending)
                              : make_error(ErrorCode::kUnavailable, "Too many calls at once.");
     if (failed_) return refuse_all();
-    if (!decided) pending.error = decided.error();
+    if (!decided) {
+      pending.error = decided.error();
+      note_refused(*pending.error);
+    }
     staged = staged || pending.position.has_value();
   }
 
+  const auto refused = stage_refused(now);
+  if (!refused) return refuse_all();
+
   std::vector<DurableLeaf> leaves;
-  if (staged) {
+  if (staged || *refused) {
     auto committed = log_->commit();
     if (!committed) return refuse_all();
     leaves = *std::move(committed);
@@ -182,7 +182,9 @@ Result<void> KeyServer::derive_open_lane(const Pending& pending, const Leaving& 
 
 Result<void> KeyServer::derive_tokens(const v1::TokensCall& call, const Pending& pending,
                                       const Leaving& leaving, v1::TokensReply& reply) {
-  const std::vector<TermHash> terms = to_terms(call.h_w());
+  std::vector<TermHash> terms;
+  terms.reserve(static_cast<size_t>(call.terms_size()));
+  for (const v1::SearchTerm& term : call.terms()) terms.push_back(to_term(term.h_w()));
   const size_t lanes = pending.lanes.size();
   std::vector<TermToken> tokens(terms.size());
   std::string& out = *reply.mutable_tokens();
@@ -199,6 +201,7 @@ Result<void> KeyServer::derive_tokens(const v1::TokensCall& call, const Pending&
   reply.set_leaf(leaving.leaf.index().value);
   reply.set_revision(ledger_.revision());
   reply.set_generation(pending.generation);
+  reply.set_may_count(pending.may_count);
   reply.mutable_lanes()->Add(pending.lanes.begin(), pending.lanes.end());
   return {};
 }
@@ -267,7 +270,9 @@ Result<void> KeyServer::derive_unique_tokens(const v1::UniqueTokensCall& call,
     SR_CHECK(root != nullptr, "a unique root is stored before its tokens leave");
     it = unique_tokens_.emplace(pending.collection, crypto::LaneTokens(*root)).first;
   }
-  const std::vector<TermHash> terms = to_terms(call.h_w());
+  std::vector<TermHash> terms;
+  terms.reserve(static_cast<size_t>(call.h_w_size()));
+  for (const std::string& h_w : call.h_w()) terms.push_back(to_term(h_w));
   std::vector<TermToken> tokens(terms.size());
   it->second.tokens(terms, tokens);
   std::string& out = *reply.mutable_tokens();
@@ -333,6 +338,8 @@ void KeyServer::answer_unlogged(const v1::Call& call, const Pending& pending,
     }
   } else if (call.has_check()) {
     reply.mutable_check()->set_revision(ledger_.revision());
+  } else if (call.has_alarms()) {
+    *reply.mutable_alarms() = ledger_.alarms().list(call.alarms().request(), log_->size());
   } else if (call.has_list_lanes()) {
     list_lanes(*reply.mutable_list_lanes());
   } else if (call.has_reset_lanes()) {

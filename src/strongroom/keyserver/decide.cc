@@ -28,13 +28,13 @@ Error no_collection() {
   return make_error(ErrorCode::kNotFound, "There is no such collection. Apply it first.");
 }
 
-Result<void> check_terms(const google::protobuf::RepeatedPtrField<std::string>& h_w, size_t most) {
-  if (h_w.empty() || static_cast<size_t>(h_w.size()) > most) {
-    return invalid("A call has no terms, or more than one call may carry.");
-  }
-  for (const std::string& term : h_w) {
-    if (term.size() != sizeof(TermHash)) return invalid("A term is not 16 bytes long.");
-  }
+Result<void> check_term_count(size_t terms, size_t most) {
+  if (terms != 0 && terms <= most) return {};
+  return invalid("A call has no terms, or more than one call may carry.");
+}
+
+Result<void> check_term(const std::string& h_w) {
+  if (h_w.size() != sizeof(TermHash)) return invalid("A term is not 16 bytes long.");
   return {};
 }
 
@@ -96,6 +96,8 @@ Result<void> KeyServer::decide(const v1::Call& call, uint64_t now, Pending& pend
       return decide_begin_merge(call.begin_merge(), now, pending);
     case v1::Call::kFinishMerge:
       return decide_finish_merge(call.finish_merge(), now, pending);
+    case v1::Call::kAlarms:
+      return check_sender(call.alarms().credential());
     case v1::Call::kFreezeStore:
     case v1::Call::kMeasureLanes:
     case v1::Call::kIngestLane:
@@ -107,8 +109,9 @@ Result<void> KeyServer::decide(const v1::Call& call, uint64_t now, Pending& pend
 
 Result<TicketRecord*> KeyServer::admit(const v1::SignedTicket& ticket, Bytes request_id,
                                        uint64_t now) {
+  SR_ASSIGN(TicketRecord* const record, ledger_.tickets().admit(ticket, now));
   if (request_id.size() != kRequestIdSize) return invalid("A request id is 16 bytes.");
-  SR_ASSIGN(TicketRecord * record, ledger_.tickets().admit(ticket, now));
+  admitted_ = record;
   if (ledger_.engine().is_emergency(record->ticket().purpose()) &&
       ledger_.history().review_overdue(record->ticket().principal(), now)) {
     return make_error(ErrorCode::kPermissionDenied,
@@ -130,6 +133,7 @@ Result<void> KeyServer::reserve_reply(size_t bytes) {
 
 Result<void> KeyServer::decide_check(const v1::CheckCall& call, uint64_t now) {
   SR_ASSIGN(const TicketRecord* record, ledger_.tickets().admit(call.ticket(), now));
+  admitted_ = record;
   if (ledger_.collection(record->collection()) == nullptr) return no_collection();
   return ledger_.engine().decide(ask_under(record->ticket(), call.action()), now);
 }
@@ -137,14 +141,24 @@ Result<void> KeyServer::decide_check(const v1::CheckCall& call, uint64_t now) {
 Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, Pending& pending) {
   SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
   if (call.request_hash().size() != kRequestHashSize) return invalid("A request hash is 32 bytes.");
-  SR_TRY(check_terms(call.h_w(), kTermsMax));
+  const auto terms = static_cast<size_t>(call.terms_size());
+  SR_TRY(check_term_count(terms, kTermsMax));
+  std::vector<policy::AskedTerm> asked;
+  asked.reserve(terms);
+  for (const v1::SearchTerm& term : call.terms()) {
+    SR_TRY(check_term(term.h_w()));
+    asked.push_back({term.field(), term.kind(), term.composite()});
+  }
   const CollectionInfo* collection = ledger_.collection(record->collection());
   if (collection == nullptr) return no_collection();
   policy::Ask ask = ask_under(record->ticket(), call.count_only() ? v1::COUNT : v1::FIND);
+  ask.terms = asked;
   ask.amounts.searches = 1;
   SR_TRY(ledger_.engine().decide(ask, now));
   SR_TRY(record->check_search({as_bytes(call.request_id()), as_bytes(call.request_hash())}));
-  const auto terms = static_cast<size_t>(call.h_w_size());
+  pending.may_count =
+      call.count_only() ||
+      ledger_.engine().decide(ask_under(record->ticket(), v1::COUNT), now).has_value();
   SR_TRY(reserve_reply(terms * collection->live_lanes.size() * TermToken::kSize));
 
   pending.lanes = collection->live_lanes;
@@ -154,7 +168,12 @@ Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, 
   items[0].mutable_ticket()->set_request_hash(call.request_hash().substr(0, kLoggedHashSize));
   for (size_t i = 0; i < terms; ++i) {
     v1::TokenItem& item = *items[1 + i].mutable_token();
-    item.set_h_w(call.h_w(static_cast<int>(i)));
+    const v1::SearchTerm& term = call.terms(static_cast<int>(i));
+    item.set_h_w(term.h_w());
+    item.set_field(term.field());
+    item.set_kind(term.kind());
+    item.set_composite(term.composite());
+    if (static_cast<int>(i) < call.near_size()) item.set_near(call.near(static_cast<int>(i)));
     item.mutable_lanes()->Add(pending.lanes.begin(), pending.lanes.end());
   }
   pending.holder = ledger_.engine().holder(ask);
@@ -224,7 +243,7 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
   }
   pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kRelease, items, now));
-  return {};
+  return raise_canaries(log_->size() + *pending.position, record->ticket(), records, now);
 }
 
 Result<void> KeyServer::decide_grant(const v1::GrantCall& call, uint64_t now, Pending& pending) {
@@ -388,14 +407,15 @@ Result<void> KeyServer::decide_publish_lane(const v1::PublishLaneCall& call, uin
 Result<void> KeyServer::decide_unique_tokens(const v1::UniqueTokensCall& call, uint64_t now,
                                              Pending& pending) {
   SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
-  SR_TRY(check_terms(call.h_w(), kUniqueTermsMax));
+  const auto terms = static_cast<size_t>(call.h_w_size());
+  SR_TRY(check_term_count(terms, kUniqueTermsMax));
+  for (const std::string& term : call.h_w()) SR_TRY(check_term(term));
   const CollectionInfo* collection = ledger_.collection(record->collection());
   if (collection == nullptr) return no_collection();
   const auto& fields = collection->definition.fields();
   if (std::none_of(fields.begin(), fields.end(), [](const v1::Field& f) { return f.unique(); })) {
     return invalid("This collection has no unique field.");
   }
-  const auto terms = static_cast<size_t>(call.h_w_size());
   policy::Ask ask = ask_under(record->ticket(), v1::IMPORT);
   ask.amounts.uniques = terms;
   SR_TRY(ledger_.engine().decide(ask, now));

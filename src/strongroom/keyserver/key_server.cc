@@ -201,6 +201,22 @@ Result<void> KeyServer::reconcile() {
     if (!may_lack(*collection.unique_leaf, collection.unique_ms)) return state_is_old();
     state_->add_unique(CollectionId{id});
   }
+  return reconcile_canaries();
+}
+
+// Canaries that a crash kept from the state were never acknowledged: start() logs that they are
+// lost.
+Result<void> KeyServer::reconcile_canaries() {
+  std::set<std::string> held;
+  for (const CanaryPlanting& planting : state_->canaries().plantings()) {
+    held.emplace(as_text(digest_of(planting)));
+  }
+  for (const AlarmBook::Planting& planting : ledger_.alarms().plantings()) {
+    if (held.erase(planting.item.digest()) != 0) continue;
+    if (planting.leaf < state_->applied()) return state_is_old();
+    lost_canaries_.push_back(planting.item);
+  }
+  if (!held.empty()) return rolled_back();
   return {};
 }
 
@@ -228,6 +244,13 @@ Result<void> KeyServer::start(const Founding* founding) {
     for (v1::LogItem& item : items) item.set_author("init");
     SR_TRY(stage(EntryType::kPolicy, items, now));
   }
+  for (v1::CanariesItem& lost : lost_canaries_) {
+    items.assign(1, {});
+    lost.set_lost(true);
+    *items[0].mutable_canaries() = std::move(lost);
+    SR_TRY(stage(EntryType::kWatch, items, now));
+  }
+  lost_canaries_.clear();
   // Whoever was merging has lost its connection, and asks again.
   std::optional<LaneId> abandoned;
   if (const auto& merge = ledger_.merge()) {
@@ -265,6 +288,7 @@ Result<size_t> KeyServer::stage(EntryType type, std::span<const v1::LogItem> ite
   }
   const auto applied = ledger_.apply(type, log_->size() + *position, t_ms, items);
   SR_CHECK(applied.has_value(), "a decided entry does not fit the ledger");
+  if (ledger_.alarms().has_due()) SR_TRY(raise(ledger_.alarms().take_due(), t_ms));
   return *position;
 }
 
@@ -273,6 +297,11 @@ Result<void> KeyServer::tick() {
   const uint64_t now = now_ms();
   ledger_.tickets().evict(now);
   log_->look_for_space();
+  SR_ASSIGN(const bool staged, stage_refused(now));
+  if (staged && !log_->commit()) {
+    failed_ = true;
+    return unavailable();
+  }
   // A new epoch is written whole: on a full disk that would end the server, which has still to
   // record freezes.
   if (!log_->full() && clock_.monotonic_us() - epoch_started_us_ >= kEpochMs * 1000) {

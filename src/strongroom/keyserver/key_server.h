@@ -7,6 +7,7 @@
 //   DIR/keyserver/{vault.json, log/, state/}   DIR/keyserver-mirror/state/
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,8 @@ struct KeyServerOptions {
   std::string version;     // Of the program, for the log and `status`.
   // SHA-256 of what the compactor shows with its calls. None: nobody may merge.
   std::optional<ByteArray<32>> compactor_credential = {};
+  // The same of the process that sends alarms on.
+  std::optional<ByteArray<32>> sender_credential = {};
 };
 
 // What a vault starts with. Policy version 0 becomes 1; collections start at revision 1.
@@ -78,8 +81,8 @@ class KeyServer {
   v1::ReplyBatch handle(v1::CallBatch&& batch);
   // The log or the state could not be written: every call is refused from now on. Stop the process.
   bool failed() const { return failed_; }
-  // Each second: writes the checkpoint, forgets expired tickets, begins a new epoch when an hour
-  // has passed.
+  // Each second: writes the checkpoint, forgets expired tickets, logs what was refused when a
+  // minute has passed, begins a new epoch when an hour has.
   Result<void> tick();
 
   const v1::VaultFile& vault_file() const { return vault_; }
@@ -142,6 +145,16 @@ class KeyServer {
                                        const v1::LogTileRequest& request) const;
   Result<v1::LogEntriesResponse> log_entries(const std::string& who,
                                              const v1::LogEntriesRequest& request) const;
+  Result<v1::ListAlarmsResponse> list_alarms(const std::string& who,
+                                             const v1::ListAlarmsRequest& request) const;
+  // Makes records canaries. Which they are is in the key state; the log has how many, and a digest.
+  //   kInvalidArgument  `number` is the place of one that cannot be. Nothing was planted.
+  Result<v1::PlantCanariesResponse> plant_canaries(const std::string& who,
+                                                   const v1::PlantCanariesRequest& request);
+  // Whether a hit would be noticed: a test alarm for each collection, by the path that a release
+  // takes. Nobody is cut off.
+  Result<v1::TestCanariesResponse> test_canaries(const std::string& who,
+                                                 const v1::TestCanariesRequest& request);
 
  private:
   struct Pending;
@@ -151,6 +164,7 @@ class KeyServer {
   uint64_t now_ms();
   Result<void> open_log(bool must_exist);
   Result<void> reconcile();
+  Result<void> reconcile_canaries();
   // Logs the start, and what a new vault starts with.
   Result<void> start(const Founding* founding);
   // Stages one entry and folds it into the ledger; its place in the log's group.
@@ -190,6 +204,18 @@ class KeyServer {
   Result<void> decide_reset_lanes(uint64_t now, Pending& pending);
   Result<void> decide_begin_merge(const v1::BeginMergeCall& call, uint64_t now, Pending& pending);
   Result<void> decide_finish_merge(const v1::FinishMergeCall& call, uint64_t now, Pending& pending);
+  // Watching. Alarms go into the group of what caused them, and so does the cut: a key that caused
+  // it does not leave.
+  Result<void> raise(std::vector<v1::AlarmItem> alarms, uint64_t t_ms);
+  Result<void> raise_canaries(uint64_t leaf, const v1::Ticket& ticket,
+                              std::span<const RecordIndex> records, uint64_t t_ms);
+  Result<void> cut_off(const v1::AlarmItem& alarm, uint64_t t_ms);
+  // Adds a refused call to those of admitted_, or of the gateway.
+  void note_refused(const Error& error);
+  // Logs them, if it is time. Whether it did.
+  Result<bool> stage_refused(uint64_t t_ms);
+  Result<void> check_sender(const std::string& credential) const;
+  uint64_t records_granted(CollectionId collection) const;
   Result<void> check_compactor(const std::string& credential) const;
   Result<TicketRecord*> admit(const v1::SignedTicket& ticket, Bytes request_id, uint64_t now);
   Result<void> reserve_reply(size_t bytes);
@@ -235,7 +261,17 @@ class KeyServer {
   uint64_t now_ms_ = 0;
   uint64_t started_ms_ = 0;
   uint64_t epoch_started_us_ = 0;
-  size_t reply_bytes_ = 0;  // Reserved in this batch.
+  size_t reply_bytes_ = 0;                  // Reserved in this batch.
+  const TicketRecord* admitted_ = nullptr;  // Of the call being decided.
+  struct Refused {
+    std::string principal, gateway, purpose;
+    uint32_t collection = 0;
+    auto operator<=>(const Refused&) const = default;
+  };
+  std::vector<v1::CanariesItem> lost_canaries_;  // Between reconcile() and start().
+  std::map<Refused, uint64_t> refused_;          // Not logged yet.
+  uint64_t refused_since_ms_ = 0;
+  uint64_t refused_most_ = 0;
   bool failed_ = false;
 };
 

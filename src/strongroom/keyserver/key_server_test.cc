@@ -194,6 +194,38 @@ TEST_F(KeyServerTest, GroupsActionsAndPurposesAreTheRoles) {
             ErrorCode::kNotFound);
 }
 
+TEST_F(KeyServerTest, TermsOfHiddenFieldsGetNoTokens) {
+  const auto ask = [&](uint32_t field, v1::IndexKind kind, uint32_t composite = 0) {
+    v1::Call call = tokens_call(vault_.ticket(), {}, {kTerm, fresh(16)});
+    auto& term = *call.mutable_tokens()->mutable_terms(1);
+    term.set_field(field);
+    term.set_kind(kind);
+    term.set_composite(composite);
+    const auto reply = vault_.call(call);
+    return std::pair{code(reply), reply.error().number()};
+  };
+  EXPECT_EQ(ask(2, v1::EXACT), std::pair(kOk, int64_t{0}));
+  EXPECT_EQ(ask(3, v1::EXACT), std::pair(ErrorCode::kSearchDenied, int64_t{3}));
+  EXPECT_EQ(ask(0, v1::INDEX_KIND_UNSPECIFIED).first, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(ask(2, v1::RANGE).first, ErrorCode::kInvalidArgument) << "no such index";
+  EXPECT_EQ(ask(0, v1::INDEX_KIND_UNSPECIFIED, 1).first, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(ask(2, static_cast<v1::IndexKind>(77)).first, ErrorCode::kInvalidArgument);
+}
+
+TEST_F(KeyServerTest, TheLogSaysByWhichIndexATermWasAsked) {
+  const auto leaf = search(vault_.ticket()).leaf();
+  v1::LogEntriesRequest request;
+  request.set_first(leaf);
+  request.set_count(1);
+  const auto logged = vault_.server().log_entries("officer", request);
+  ASSERT_TRUE(logged) << logged.error().text;
+  v1::LogItem item;
+  ASSERT_TRUE(item.ParseFromString(logged->entries(0).items(1)));
+  EXPECT_EQ(item.token().h_w(), kTerm);
+  EXPECT_EQ(item.token().field(), 1u);
+  EXPECT_EQ(item.token().kind(), v1::EXACT);
+}
+
 TEST_F(KeyServerTest, SizesOfTheGatewayAreNotTrusted) {
   const auto [first, u] = grant(1);
   const auto ticket = vault_.ticket();

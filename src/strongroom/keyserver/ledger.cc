@@ -113,10 +113,14 @@ Result<void> Ledger::apply(EntryType type, uint64_t leaf, uint64_t t_ms,
         if (!applied) break;
       }
       break;
+    case EntryType::kWatch:
+      if (alarms_.note_watch(leaf, t_ms, items)) applied = {};
+      break;
     default:
       break;
   }
   if (!applied) return foreign(leaf);
+  if (type != EntryType::kWatch && type != EntryType::kFreeze) alarms_.note(leaf, t_ms, items);
   return {};
 }
 
@@ -132,6 +136,8 @@ Result<void> Ledger::apply_definition(const v1::LogItem& item, uint64_t leaf) {
   } else if (item.has_policy()) {
     SR_TRY(engine_.set_policy(item.policy(), definitions()));
     policy_leaf_ = leaf;
+    SR_ASSIGN(const watch::Rules rules, watch::compile_rules(item.policy().watch()));
+    alarms_.set_rules(rules);
   } else if (item.has_principal()) {
     engine_.set_principal(item.principal(), leaf);
   } else {

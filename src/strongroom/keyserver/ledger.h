@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "strongroom/keyserver/alarm_book.h"
 #include "strongroom/keyserver/history.h"
 #include "strongroom/keyserver/tickets.h"
 #include "strongroom/policy/engine.h"
@@ -90,6 +91,8 @@ class Ledger {
   const policy::Approvals& approvals() const { return approvals_; }
   const History& history() const { return history_; }
   const ReleaseCounters& counters() const { return counters_; }
+  AlarmBook& alarms() { return alarms_; }
+  const AlarmBook& alarms() const { return alarms_; }
 
   const std::map<uint32_t, CollectionInfo>& collections() const { return collections_; }
   const CollectionInfo* collection(CollectionId id) const;
@@ -131,6 +134,7 @@ class Ledger {
   History history_;
   TicketBook tickets_;
   ReleaseCounters counters_;
+  AlarmBook alarms_;
   std::map<uint32_t, CollectionInfo> collections_;
   std::vector<BlockInfo> blocks_;  // By number.
   std::map<uint32_t, LaneInfo> lanes_;

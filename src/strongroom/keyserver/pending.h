@@ -16,6 +16,7 @@ struct KeyServer::Pending {
   CollectionId collection;
   std::vector<uint32_t> lanes;  // Tokens: live ones, as of the decision.
   uint64_t generation = 0;
+  bool may_count = false;
   RecordIndex first;  // Grant.
   uint32_t count = 0;
   bool new_block = false;

@@ -169,6 +169,11 @@ void KeyState::add_unique(CollectionId collection) {
   if (added) write_unique(staged_, collection, it->second);
 }
 
+void KeyState::add_canaries(CanaryPlanting planting) {
+  write_canaries(staged_, planting);
+  contents_.canaries.add(std::move(planting));
+}
+
 Error KeyState::broken() {
   broken_ = true;
   return make_error(ErrorCode::kLogUnavailable,

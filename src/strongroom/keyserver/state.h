@@ -45,6 +45,7 @@ class KeyState : public tlog::BodyKeys {
   const LaneRoot* lane_root(LaneId lane) const;  // nullptr: never made, or destroyed.
   const LaneRoot* unique_root(CollectionId collection) const;
   const std::unordered_map<LaneId, LaneRoot>& lane_roots() const { return contents_.lanes; }
+  const Canaries& canaries() const { return contents_.canaries; }
   uint64_t epoch() const { return epoch_; }
   // Everything that log entries below this leaf brought about is here.
   uint64_t applied() const { return contents_.applied; }
@@ -56,6 +57,7 @@ class KeyState : public tlog::BodyKeys {
   void add_lane(LaneId lane);
   void drop_lane(LaneId lane);  // Idempotent.
   void add_unique(CollectionId collection);
+  void add_canaries(CanaryPlanting planting);
   // What was added is durable in both places when it returns; no I/O if nothing was. After an error
   // nothing more may be added or read: stop the process.
   //   kLogUnavailable

@@ -35,6 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
           SR_CHECK(read_records(part.bytes(), back).has_value(), "own records read");
         }
         SR_CHECK(back.blocks == contents.blocks, "blocks come back");
+        SR_CHECK(back.canaries.all() == contents.canaries.all(), "canaries come back");
       }
   }
   return 0;

@@ -13,6 +13,7 @@ enum RecordType : uint8_t {
   kMonth = 5,
   kLogSeedRecord = 6,
   kApplied = 7,
+  kCanaries = 8,
 };
 constexpr size_t kNodesMax = RecordIndex::kPerBlock / 2;
 constexpr size_t kSmallestBuffer = 256;
@@ -39,6 +40,28 @@ Result<void> read_block(ByteReader& in, StateContents& contents) {
   }
   if (!contents.tree.restore_block(block, collection, std::move(nodes))) return damaged();
   contents.blocks[block] = collection;
+  return {};
+}
+
+Result<void> read_canaries(ByteReader& in, StateContents& contents) {
+  CanaryPlanting planting;
+  planting.collection = CollectionId{static_cast<uint32_t>(in.be(4))};
+  const Bytes salt = in.take(planting.salt.size());
+  const uint64_t count = in.be(2);
+  if (!in.ok() || count == 0 || count > kCanariesPlantedMax || in.remaining() < count * 8) {
+    return damaged();
+  }
+  std::copy(salt.begin(), salt.end(), planting.salt.begin());
+  planting.records.reserve(count);
+  for (uint64_t i = 0; i < count; ++i) {
+    const RecordIndex idx{in.be(8)};
+    const bool ascends = planting.records.empty() || planting.records.back() < idx;
+    if (idx.value > RecordIndex::kMax || !ascends || contents.canaries.contains(idx)) {
+      return damaged();
+    }
+    planting.records.push_back(idx);
+  }
+  contents.canaries.add(std::move(planting));
   return {};
 }
 
@@ -111,6 +134,14 @@ void write_log_seed(SecretWriter& out, const LogSeed& seed) {
   out.add(seed.read(SecretAccess{}));
 }
 
+void write_canaries(SecretWriter& out, const CanaryPlanting& planting) {
+  out.be<uint8_t>(kCanaries);
+  out.be<uint32_t>(planting.collection.value);
+  out.add(planting.salt);
+  out.be<uint16_t>(static_cast<uint16_t>(planting.records.size()));
+  for (const RecordIndex idx : planting.records) out.be<uint64_t>(idx.value);
+}
+
 void write_applied(SecretWriter& out, uint64_t leaf) {
   out.be<uint8_t>(kApplied);
   out.be<uint64_t>(leaf);
@@ -144,6 +175,10 @@ std::vector<SecretWriter> write_contents(const StateContents& contents, size_t b
   }
   for (const auto& [collection, root] : contents.uniques) {
     write_unique(record, collection, root);
+    put();
+  }
+  for (const CanaryPlanting& planting : contents.canaries.plantings()) {
+    write_canaries(record, planting);
     put();
   }
   return parts;
@@ -183,6 +218,9 @@ Result<void> read_records(Bytes plaintext, StateContents& contents) {
       }
       case kApplied:
         contents.applied = in.be(8);
+        break;
+      case kCanaries:
+        SR_TRY(read_canaries(in, contents));
         break;
       default:
         return damaged();

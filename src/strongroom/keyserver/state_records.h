@@ -4,7 +4,7 @@
 //     1 block        block u32be | collection u32be | n u16be | n x (depth u8 | prefix u16be | node
 //     32) 2 lane root    lane u32be | root 32 3 lane gone    lane u32be 4 unique root  collection
 //     u32be | root 32 5 body key     month u32be | key 32 6 log seed     seed 32 7 applied leaf
-//     u64be
+//     u64be 8 canaries     collection u32be | salt 32 | n u16be | n x idx u64be
 #pragma once
 
 #include <functional>
@@ -16,6 +16,7 @@
 #include "strongroom/base/ids.h"
 #include "strongroom/base/result.h"
 #include "strongroom/base/secret.h"
+#include "strongroom/keyserver/canaries.h"
 #include "strongroom/keytree/keytree.h"
 
 namespace strongroom::keyserver {
@@ -50,6 +51,7 @@ struct StateContents {
   std::unordered_map<LaneId, LaneRoot> lanes;
   std::map<CollectionId, LaneRoot> uniques;
   std::map<uint32_t, SealingKey> months;
+  Canaries canaries;
   std::optional<LogSeed> log_seed;
   uint64_t applied = 0;
 };
@@ -61,6 +63,7 @@ void write_lane_gone(SecretWriter& out, LaneId lane);
 void write_unique(SecretWriter& out, CollectionId collection, const LaneRoot& root);
 void write_month(SecretWriter& out, uint32_t month, const SealingKey& key);
 void write_log_seed(SecretWriter& out, const LogSeed& seed);
+void write_canaries(SecretWriter& out, const CanaryPlanting& planting);
 void write_applied(SecretWriter& out, uint64_t leaf);
 
 // Everything, in writers of at most `bytes_max` each; at least one.

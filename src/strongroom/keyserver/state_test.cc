@@ -146,6 +146,36 @@ TEST(StateRecordsTest, CutRecordsAreRefused) {
   EXPECT_EQ(refused, whole.size() - 6) << "all but the cuts between two of the six records";
 }
 
+// Type, collection, salt, count, numbers: as docs/spec/keystate.md has it.
+const char kCanariesRecord[] =
+    "080000000701020304050607080910111213141516171819202122232425262728293031320002000000000000000a"
+    "000000000000100b";
+
+TEST(StateRecordsTest, CanariesReadAsTheyAreSpecified) {
+  std::string record(sizeof kCanariesRecord / 2, '\0');
+  ASSERT_TRUE(
+      from_hex(kCanariesRecord, {reinterpret_cast<uint8_t*>(record.data()), record.size()}));
+  StateContents contents;
+  ASSERT_TRUE(read_records(as_bytes(record), contents));
+  ASSERT_EQ(contents.canaries.plantings().size(), 1u);
+  EXPECT_EQ(contents.canaries.of(CollectionId{7}), 2u);
+  EXPECT_TRUE(contents.canaries.contains(RecordIndex{10}));
+  EXPECT_TRUE(contents.canaries.contains(RecordIndex::of(1, 11)));
+  EXPECT_FALSE(contents.canaries.contains(RecordIndex{11}));
+  const std::string written = plain(contents);
+  EXPECT_TRUE(written.ends_with(record));
+  EXPECT_FALSE(read_records(as_bytes(record), contents)) << "one record is a canary once";
+  for (size_t size = 1; size < record.size(); ++size) {
+    StateContents cut;
+    EXPECT_FALSE(read_records(as_bytes(record).first(size), cut)) << size;
+  }
+  std::string backwards = record;
+  backwards[record.size() - 1] = 0;
+  backwards[record.size() - 2] = 0;
+  StateContents other;
+  EXPECT_FALSE(read_records(as_bytes(backwards), other)) << "they ascend";
+}
+
 TEST(KeyStateTest, SecretsAreKeptOnceMadeAndDroppedWhenTold) {
   TempDir dir;
   const KeyState::Places places{dir.path() + "/a", dir.path() + "/b"};

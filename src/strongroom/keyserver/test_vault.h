@@ -135,7 +135,8 @@ class TestVault {
   explicit TestVault(env::Files& files = env::real_files(), bool on_disk = false)
       : files_(files), temp_(on_disk), root_(crypto::random_secret<SealingKey>()) {
     options_ = {temp_.path() + "/keyserver", temp_.path() + "/keyserver-mirror", "test",
-                crypto::sha256(as_bytes(compactor_credential_))};
+                crypto::sha256(as_bytes(compactor_credential_)),
+                crypto::sha256(as_bytes(sender_credential_))};
     for (const auto& [name, role] : {std::pair{"clerk", "clerk"},
                                      {"operator", "operator"},
                                      {"officer", "officer"},
@@ -171,6 +172,7 @@ class TestVault {
   env::ManualClock& clock() { return clock_; }
   const KeyServerOptions& options() const { return options_; }
   const std::string& compactor_credential() const { return compactor_credential_; }
+  const std::string& sender_credential() const { return sender_credential_; }
   const std::string& dir() const { return temp_.path(); }
   const SealingKey& root() const { return root_; }
   Founding& founding() { return founding_; }
@@ -240,6 +242,7 @@ class TestVault {
   env::ManualClock clock_;
   SealingKey root_;
   const std::string compactor_credential_ = fresh(32);
+  const std::string sender_credential_ = fresh(32);
   KeyServerOptions options_;
   std::map<std::string, crypto::SigningKey> keys_;
   Founding founding_;
@@ -259,7 +262,12 @@ inline v1::Call tokens_call(const v1::SignedTicket& ticket, const RequestId& req
   *tokens.mutable_ticket() = ticket;
   tokens.set_request_id(request.id);
   tokens.set_request_hash(request.hash);
-  for (std::string& term : h_w) *tokens.add_h_w() = std::move(term);
+  for (std::string& term : h_w) {  // Of the first field: names, in the group that clerks open.
+    auto& added = *tokens.add_terms();
+    added.set_h_w(std::move(term));
+    added.set_field(1);
+    added.set_kind(v1::EXACT);
+  }
   tokens.set_count_only(count_only);
   return call;
 }

@@ -39,6 +39,9 @@ Result<void> check_groups(const v1::Collection& collection, Problem* problem) {
     if (group.id() < 1 || group.id() > kGroupMax) {
       return fail(problem, "A group's id must lie from 1 to 31.", path);
     }
+    if (group.min_bytes() > kGroupBytesFloorMax) {
+      return fail(problem, "A group's min_bytes must not exceed 4096.", path);
+    }
     if (!ids.insert(group.id()).second) {
       return fail(problem, "Two groups have one id. Give each its own.", path);
     }

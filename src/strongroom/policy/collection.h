@@ -21,6 +21,7 @@ inline constexpr uint32_t kMaskedGroup = 0;
 inline constexpr uint32_t kGroupMax = 31;
 inline constexpr size_t kFieldsMax = 1000;
 inline constexpr uint32_t kFieldBytesMax = uint32_t{1} << 20;
+inline constexpr uint32_t kGroupBytesFloorMax = 4096;
 inline constexpr uint32_t kPrefixCharactersMax = 32;
 inline constexpr size_t kDefinitionBytesMax = size_t{1}
                                               << 20;  // Of a serialized collection or policy.

@@ -6,6 +6,7 @@
 
 #include "strongroom/policy/approvals.h"
 #include "strongroom/policy/policy.h"
+#include "strongroom/watch/rules.h"
 
 namespace strongroom::policy {
 namespace {
@@ -113,6 +114,7 @@ void add_grant(const std::string& path, const v1::Grant& grant, Lines& lines) {
     const std::string to = path + "." + grant.collection() + "." + purpose + ".";
     lines[to + "actions"] = words(actions, Sense::kSet);
     lines[to + "groups"] = words(grant.groups(), Sense::kSet);
+    lines[to + "search_hidden"] = words(grant.search_hidden(), Sense::kSet);
     lines[to + "records_per_query"] =
         number(grant.records_per_query() != 0 ? grant.records_per_query() : kRecordsPerQueryDefault,
                Sense::kMost);
@@ -125,6 +127,21 @@ void add_grant(const std::string& path, const v1::Grant& grant, Lines& lines) {
               window_name(static_cast<Window>(w))] = number(limits.most[q][w], Sense::kMost);
       }
     }
+  }
+}
+
+// With the defaults filled in: what is left out of both is the same in both.
+void add_watch(const v1::Watch& watch, Lines& lines) {
+  const auto rules = watch::compile_rules(watch);
+  if (!rules) return;  // Of a policy that does not compile.
+  for (int rule = 1; rule < v1::AlarmItem::Rule_ARRAYSIZE; ++rule) {
+    const auto& setting = rules->of(static_cast<watch::Rule>(rule));
+    const std::string to = std::string("watch.") + watch::rule_name(static_cast<watch::Rule>(rule));
+    Line& action = lines[to + ".action"];
+    action = number(static_cast<uint64_t>(setting.action), Sense::kLeast);
+    action.value = v1::WatchRule::Action_Name(setting.action);
+    if (setting.least != 0) lines[to + ".least"] = number(setting.least, Sense::kMost);
+    if (setting.factor != 0) lines[to + ".factor"] = number(setting.factor, Sense::kMost);
   }
 }
 
@@ -160,6 +177,7 @@ Lines flatten(const v1::Policy& policy) {
     lines[path + ".powers"] = words(powers, Sense::kPowers);
     for (const v1::Grant& grant : role.grants()) add_grant(path, grant, lines);
   }
+  add_watch(policy.watch(), lines);
   add_unjudged(policy, "", lines);
   return lines;
 }
@@ -236,16 +254,18 @@ bool changes_wider(const Line& was, const Line& now) {
 
 bool is_judged(std::string_view message, int field) {
   static const std::map<std::string_view, std::set<int>> kJudged{
-      {"Policy", {1, 2, 3, 4, 5, 6, 7, 8}},
+      {"Policy", {1, 2, 3, 4, 5, 6, 7, 8, 20}},
       {"Purpose", {1, 2, 3, 4, 5}},
       {"Role", {1, 2, 3, 4}},
-      {"Grant", {1, 2, 3, 4, 5, 6, 20, 21}},
+      {"Grant", {1, 2, 3, 4, 5, 6, 7, 20, 21}},
       {"Budget", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}},
       {"Limits", {1, 2, 3, 4, 5, 6}},
       {"CollectionLimit", {1, 2}},
       {"Limit", {1, 2, 3, 4}},
       {"Windows", {1, 2, 3}},
       {"Approvals", {1, 2}},
+      {"Watch", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}},
+      {"WatchRule", {1, 2, 3}},
   };
   const auto of = kJudged.find(message);
   return of != kJudged.end() && of->second.contains(field);

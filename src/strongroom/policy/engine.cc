@@ -217,6 +217,7 @@ Result<void> Engine::decide(const Ask& ask, uint64_t t_ms) {
     return denied(
         "Your role may not open some of the fields asked for. Ask for fewer, or --masked.");
   }
+  for (const AskedTerm& term : ask.terms) SR_TRY(grant.search.check(term));
   const uint64_t opened = ask.amounts.records + ask.amounts.repeats;
   if (opened > grant.records_per_query || ask.records_before > grant.records_per_query - opened) {
     return denied(

@@ -24,7 +24,8 @@ struct Ask {
   std::string_view gateway;
   CollectionId collection;
   v1::Action action = v1::ACTION_UNSPECIFIED;
-  uint32_t groups = 0;  // Bit g: group g is to be opened.
+  uint32_t groups = 0;               // Bit g: group g is to be opened.
+  std::span<const AskedTerm> terms;  // To be searched for.
   Amounts amounts;
   uint64_t records_before = 0;  // Opened before under the same request.
 };
@@ -129,6 +130,7 @@ class Engine {
   //   kUnauthenticated   Unknown or disabled principal.
   //   kPermissionDenied  A freeze, role, purpose, case reference, action, groups, records per
   //   query.
+  //   kSearchDenied      A term goes by a field that the role may not search so: number is its id.
   //   kBudgetExhausted   retry_after_ms says when.
   Result<void> decide(const Ask& ask, uint64_t t_ms);
   // Counts what was decided, or what the log says. Names need not exist any more.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "strongroom/watch/rules.h"
+
 namespace strongroom::policy {
 namespace {
 
@@ -15,6 +17,7 @@ std::string at(const std::string& path, const char* list, int index) {
   return path + "." + list + "[" + std::to_string(index) + "]";
 }
 
+constexpr uint32_t kSearching = 1u << v1::FIND | 1u << v1::COUNT;
 constexpr uint32_t kReading = 1u << v1::FIND | 1u << v1::GET;
 
 Result<void> check_budget(const v1::Budget& budget, const std::string& path, Problem* problem) {
@@ -115,6 +118,10 @@ Result<CompiledGrant> compile_grant(const v1::Grant& grant, const v1::Collection
     return fail(problem,
                 "A grant to find or get must name the groups it opens, masked at the least.", path);
   }
+  if (!grant.search_hidden().empty() && (out.actions & kSearching) == 0) {
+    return fail(problem, "A grant that lists search_hidden must allow to find or to count.", path);
+  }
+  SR_ASSIGN(out.search, SearchRights::of(grant, out.groups, collection, path, problem));
   SR_TRY(check_budget(grant.budget(), path + ".budget", problem));
   out.limits = limits_of(grant.budget());
   const auto opening = parse_opening(grant.hours(), grant.days(), offset_min);
@@ -247,6 +254,10 @@ Result<CompiledPolicy> compile_policy(const v1::Policy& policy,
     SR_ASSIGN(CompiledRole compiled, compile_role(role, out.purposes, collections, *offset_min,
                                                   "roles." + role.name(), problem));
     out.roles.emplace(role.name(), std::move(compiled));
+  }
+  std::string watch_path;
+  if (const auto rules = watch::compile_rules(policy.watch(), &watch_path); !rules) {
+    return fail(problem, rules.error().text, watch_path);
   }
   if (policy.ticket_lifetime_s_max() > kTicketLifetimeMaxS) {
     return fail(problem, "A ticket may live for a day at most (86400 seconds).",

@@ -19,6 +19,7 @@ constexpr size_t kFieldHeaderSize = 2 + 3;
 constexpr size_t kSealOverhead = kGcmNonceSize + kGcmTagSize;
 constexpr size_t kPaddingStep = 16;
 constexpr uint8_t kTerminator = 0x80;
+constexpr FieldId kFiller{0};  // No field has this id.
 
 // AD_g is the same for all groups of a row but for its last byte.
 std::string row_ad(CollectionId collection, RecordIndex idx, Bytes header) {
@@ -38,6 +39,7 @@ bool in_order(std::span<const GroupValues> groups) {
   for (size_t i = 0; i < groups.size(); ++i) {
     if (i > 0 && groups[i - 1].group >= groups[i].group) return false;
     const auto& values = groups[i].values;
+    if (!values.empty() && values.front().field == kFiller) return false;
     for (size_t k = 1; k < values.size(); ++k) {
       if (values[k - 1].field >= values[k].field) return false;
     }
@@ -48,12 +50,22 @@ bool in_order(std::span<const GroupValues> groups) {
 size_t padded_plaintext_size(const GroupValues& group) {
   size_t size = 1;  // The terminator.
   for (const FieldValue& value : group.values) size += kFieldHeaderSize + value.value.size();
-  return padded_size(size);
+  return padded_size(std::max(size, group.bytes_min));
 }
 
 SecretBuffer plaintext_of(const GroupValues& group, size_t padded) {
   SecretBuffer plaintext(padded);
   uint8_t* to = plaintext.write(SecretAccess{}).data();
+  size_t size = 1;
+  for (const FieldValue& value : group.values) size += kFieldHeaderSize + value.value.size();
+  if (padded_size(size) != padded) {
+    // Filler takes up all that is left, so that the padding behind it is what its size asks for.
+    // Size classes are 16 bytes apart at the least: there is room for its header.
+    const size_t filler = padded - size - kFieldHeaderSize;
+    store_be<uint16_t>(to, kFiller.value);
+    store_be<uint32_t>(to + 2, static_cast<uint32_t>(filler), 3);
+    to += kFieldHeaderSize + filler;
+  }
   for (const FieldValue& value : group.values) {
     store_be<uint16_t>(to, value.field.value);
     store_be<uint32_t>(to + 2, static_cast<uint32_t>(value.value.size()), 3);
@@ -198,9 +210,16 @@ Result<std::vector<OpenedField>> open_group(CollectionId collection, RecordIndex
   }
   ByteReader reader(plaintext.first(size - 1));
   std::vector<OpenedField> fields;
+  bool filled = false;
   while (reader.ok() && reader.remaining() > 0) {
     const FieldId field{static_cast<uint16_t>(reader.be(2))};
     const Bytes value = reader.take(reader.be(3));
+    if (field == kFiller) {
+      const bool zeros = std::all_of(value.begin(), value.end(), [](uint8_t b) { return b == 0; });
+      if (!zeros || filled || !fields.empty()) return bad_group();
+      filled = true;
+      continue;
+    }
     if (!fields.empty() && fields.back().field >= field) return bad_group();
     fields.push_back({field, Redacted<std::string>(std::string(as_text(value)))});
   }

@@ -5,8 +5,8 @@
 //   first nonce key  collection u32be | idx u40be
 //
 // A row carries all of its collection's groups. Plaintext of a group: a sequence of (field u16be,
-// len u24be, bytes), in ascending field order, then 80h and zeros up to the padded size (16 B steps
-// below 128, then Padme).
+// len u24be, bytes), in ascending field order, field 0 filler of zeros, then 80h and zeros up to
+// the padded size (16 B steps below 128, then Padme).
 #pragma once
 
 #include <string>
@@ -37,7 +37,8 @@ struct FieldValue {
 };
 struct GroupValues {
   GroupId group;
-  std::vector<FieldValue> values;  // Ascending by field, no repeats.
+  std::vector<FieldValue> values;  // Ascending by field from 1, no repeats.
+  size_t bytes_min = 0;            // Sealed as a plaintext of at least this size would be.
 };
 
 // Appends the sealed row to `out`. Groups ascending, no repeats, 1..kGroupsMax of them.

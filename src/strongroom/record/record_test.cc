@@ -128,7 +128,7 @@ TEST(RecordTest, AnyValuesRoundTrip) {
         std::string& value = values[size_t{g} * 2 + f];
         value.resize(random() % 300);
         for (char& c : value) c = static_cast<char>(random() % 4 == 0 ? 0x80 : random() % 2);
-        group.values.push_back({FieldId{static_cast<uint16_t>(f * 0x8080)}, value});
+        group.values.push_back({FieldId{static_cast<uint16_t>(1 + f * 0x8080)}, value});
       }
       groups.push_back(std::move(group));
     }
@@ -138,7 +138,7 @@ TEST(RecordTest, AnyValuesRoundTrip) {
       ASSERT_TRUE(fields);
       ASSERT_EQ(fields->size(), 2u);
       for (size_t f = 0; f < 2; ++f) {
-        EXPECT_EQ((*fields)[f].field.value, f * 0x8080);
+        EXPECT_EQ((*fields)[f].field.value, 1 + f * 0x8080);
         EXPECT_EQ((*fields)[f].value.read(kRead), values[size_t{g} * 2 + f]);
       }
     }
@@ -203,6 +203,7 @@ TEST(RecordTest, SealRefusesWhatItCannotWrite) {
   EXPECT_TRUE(refused({{GroupId{1}, {}}, {GroupId{1}, {}}}));
   EXPECT_TRUE(refused({{GroupId{2}, {}}, {GroupId{1}, {}}}));
   EXPECT_TRUE(refused({{GroupId{1}, {{FieldId{2}, ""}, {FieldId{2}, ""}}}}));
+  EXPECT_TRUE(refused({{GroupId{1}, {{FieldId{0}, "filler is not the caller's"}}}}));
   EXPECT_TRUE(refused(std::vector<GroupValues>(33)));
   EXPECT_TRUE(refused({{GroupId{1}, {}}}, {{RecordIndex::kMax + 1}, {1}}));
   EXPECT_TRUE(refused({{GroupId{1}, {}}}, {{1}, {kVersionMax + 1}}));
@@ -231,6 +232,24 @@ std::string row_holding(const std::string& plaintext) {
   return row;
 }
 
+TEST(RecordTest, AFloorMakesSmallerGroupsLookLikeIt) {
+  for (const size_t floor : {1u, 16u, 17u, 100u, 112u, 113u, 128u, 129u, 300u, 4096u}) {
+    for (size_t size = 0; size < 400; ++size) {
+      const std::string value(size, 'x');
+      const std::vector<GroupValues> groups = {{GroupId{0}, {{FieldId{1}, value}}, floor}};
+      const std::string row = sealed(groups);
+      EXPECT_EQ(parse_row(as_bytes(row))->groups[0].sealed.size(),
+                28 + padded_size(std::max(floor, size + 6)));
+      const auto fields = open(row, 0);
+      ASSERT_TRUE(fields) << floor << " " << size;
+      ASSERT_EQ(fields->size(), 1u) << "filler is nobody's field";
+      EXPECT_EQ(fields->at(0).value.read(kRead), value);
+    }
+  }
+  const std::vector<GroupValues> empty = {{GroupId{0}, {}, 100}};
+  EXPECT_TRUE(open(sealed(empty), 0)->empty());
+}
+
 TEST(RecordTest, AuthenticNonsenseIsDataLoss) {
   const auto padded = [](std::string bytes, size_t size = 16) {
     bytes.resize(size, '\0');
@@ -239,13 +258,18 @@ TEST(RecordTest, AuthenticNonsenseIsDataLoss) {
   EXPECT_TRUE(open(row_holding(padded("\x80")), 2));
   const std::string field("\x00\x01\x00\x00\x01z", 6);
   EXPECT_TRUE(open(row_holding(padded(field + "\x80")), 2));
+  EXPECT_TRUE(open(row_holding(padded(std::string("\0\0\0\0\2\0\0\x80", 8))), 2));
+  const std::string filler("\0\0\0\0\1\0", 6);
   const std::string bad[] = {
-      padded(""),                                 // No terminator.
-      padded(field),                              // Likewise.
-      padded(field + "\x80", 32),                 // Padded too far.
-      padded(field + field + "\x80"),             // The same field twice.
-      padded(std::string("\0\1\0\0\2z\x80", 7)),  // A value that runs into the terminator.
-      padded(std::string("\0\1\0\0\x80", 5)),     // A cut field header.
+      padded(std::string("\0\0\0\0\2\0z\x80", 8)),  // Filler that is not zeros.
+      padded(filler + filler + "\x80"),             // Twice.
+      padded(field + filler + "\x80"),              // Behind a field.
+      padded(""),                                   // No terminator.
+      padded(field),                                // Likewise.
+      padded(field + "\x80", 32),                   // Padded too far.
+      padded(field + field + "\x80"),               // The same field twice.
+      padded(std::string("\0\1\0\0\2z\x80", 7)),    // A value that runs into the terminator.
+      padded(std::string("\0\1\0\0\x80", 5)),       // A cut field header.
       padded(std::string("\0\1\xff\xff\xff\x80", 6))};
   for (const std::string& plaintext : bad) {
     const auto result = open(row_holding(plaintext), 2);

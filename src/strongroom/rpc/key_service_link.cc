@@ -30,7 +30,7 @@ size_t reply_bytes_guess(const v1::Call& call) {
   const auto secrets = [](size_t count) { return kReplyOverhead + count * kSecretBytes; };
   switch (call.call_case()) {
     case v1::Call::kTokens:
-      return secrets(static_cast<size_t>(call.tokens().h_w_size()) * kLanesGuess);
+      return secrets(static_cast<size_t>(call.tokens().terms_size()) * kLanesGuess);
     case v1::Call::kRelease:
       return secrets(static_cast<size_t>(call.release().items_size()) *
                      static_cast<size_t>(__builtin_popcount(call.release().groups())));

@@ -16,6 +16,7 @@ constexpr Row kTable[] = {
     {ErrorCode::kInvalidArgument, {"invalid_argument", 400}},
     {ErrorCode::kUnauthenticated, {"unauthenticated", 401}},
     {ErrorCode::kPermissionDenied, {"permission_denied", 403}},
+    {ErrorCode::kSearchDenied, {"permission_denied", 403}},
     {ErrorCode::kBudgetExhausted, {"resource_exhausted", 429}},
     {ErrorCode::kReplayed, {"aborted", 409}},
     {ErrorCode::kTooBroad, {"out_of_range", 400}},

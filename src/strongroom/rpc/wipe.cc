@@ -50,6 +50,7 @@ void wipe(v1::Reply& reply) {
     case v1::Reply::kIngestLane:
     case v1::Reply::kSync:
     case v1::Reply::kPublishLane:
+    case v1::Reply::kAlarms:
     case v1::Reply::kCheck:
     case v1::Reply::REPLY_NOT_SET:
       return;

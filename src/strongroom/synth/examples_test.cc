@@ -98,7 +98,8 @@ TEST(ExamplesTest, PolicyNamesOnlyWhatThereIs) {
         EXPECT_TRUE(purposes.contains(purpose)) << purpose;
     }
   }
-  EXPECT_EQ(roles, (std::set<std::string>{"clerk", "officer", "auditor", "operator", "approver"}));
+  EXPECT_EQ(roles,
+            (std::set<std::string>{"clerk", "desk", "officer", "auditor", "operator", "approver"}));
   EXPECT_TRUE(purposes.contains("investigation") && purposes.contains("service"));
 }
 

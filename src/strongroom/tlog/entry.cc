@@ -61,13 +61,15 @@ const char* entry_type_name(EntryType type) {
       return "erasure";
     case EntryType::kCounters:
       return "counters";
+    case EntryType::kWatch:
+      return "watch";
   }
   return "unknown";
 }
 
 bool is_known_type(uint8_t type) {
   return type >= static_cast<uint8_t>(EntryType::kStart) &&
-         type <= static_cast<uint8_t>(EntryType::kCounters);
+         type <= static_cast<uint8_t>(EntryType::kWatch);
 }
 
 uint32_t month_of(uint64_t t_ms) {

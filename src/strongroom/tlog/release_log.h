@@ -42,6 +42,7 @@ enum class EntryType : uint8_t {
   kFreeze = 7,
   kErasure = 8,
   kCounters = 9,
+  kWatch = 10,  // Alarms, refusals, canaries planted.
 };
 const char* entry_type_name(EntryType type);  // "release" ...
 
