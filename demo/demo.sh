@@ -122,7 +122,7 @@ entropy = -sum(c / n * math.log2(c / n) for c in collections.Counter(sample).val
 print(f"    compressed streams in it: {inflated}; entropy {entropy:.2f} bits a byte, of 8")
 sys.exit(1 if found else 0)
 PYTHON
-say "  What it does tell: how many records and index rows, their order of arrival, their sizes in steps. No value, no equality."
+say "  What it does tell: how many records and index rows, when each file came, their sizes in steps. No value, no equality."
 
 printf '\n%s%sDone.%s  What you saw: sealed, searched, metered, logged first - and nothing to carry off.\n' "$bold" "$green" "$plain"
 [ -z "$keep" ] || say "The vault stays in $vault"
