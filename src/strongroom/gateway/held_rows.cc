@@ -45,7 +45,7 @@ std::vector<record::GroupValues> views_of(const std::string& held) {
 
 template <class T>
 void wipe(std::vector<T>& values) {
-  explicit_bzero(values.data(), values.size() * sizeof(T));
+  if (!values.empty()) explicit_bzero(values.data(), values.size() * sizeof(T));
   values.clear();
 }
 
