@@ -17,11 +17,6 @@ Result<void> KeyServer::check_reason(const std::string& reason) {
 Result<v1::FreezeResponse> KeyServer::freeze(const std::string& who,
                                              const v1::FreezeRequest& request) {
   SR_TRY(require(who, {v1::FREEZE}));
-  return freeze_by_rule(who, request);
-}
-
-Result<v1::FreezeResponse> KeyServer::freeze_by_rule(const std::string& author,
-                                                     const v1::FreezeRequest& request) {
   SR_ASSIGN(const policy::Scope scope, policy::parse_scope(request.scope()));
   SR_TRY(check_reason(request.reason()));
   if (failed_) return unavailable();
@@ -37,7 +32,7 @@ Result<v1::FreezeResponse> KeyServer::freeze_by_rule(const std::string& author,
   freeze.set_scope(policy::to_text(scope));
   freeze.set_to_masked(request.to_masked());
   freeze.set_reason(request.reason());
-  SR_ASSIGN(const uint64_t leaf, log_change(author, std::move(item), tlog::EntryType::kFreeze));
+  SR_ASSIGN(const uint64_t leaf, log_change(who, std::move(item), tlog::EntryType::kFreeze));
   out.set_leaf(leaf);
   out.set_changed(true);
   return out;

@@ -119,11 +119,6 @@ class KeyServer {
   //   kInvalidArgument  Not a scope, or the reason is too long.
   //   kLogUnavailable   Frozen in memory, and nothing leaves at all any more.
   Result<v1::FreezeResponse> freeze(const std::string& who, const v1::FreezeRequest& request);
-  // The same by a rule of the key server's own, which needs no power: `author` names the rule.
-  Result<v1::FreezeResponse> freeze_by_rule(const std::string& author,
-                                            const v1::FreezeRequest& request);
-  // What widens access - these and the calls above - waits for several signatures: the response
-  // then has the id of a request.
   Result<v1::ThawResponse> thaw(const std::string& who, const v1::ThawRequest& request);
   Result<v1::ListRequestsResponse> list_requests(const std::string& who,
                                                  const v1::ListRequestsRequest& request);

@@ -20,6 +20,7 @@ bool is_refusal(ErrorCode code) {
   switch (code) {
     case ErrorCode::kUnauthenticated:
     case ErrorCode::kPermissionDenied:
+    case ErrorCode::kSearchDenied:
     case ErrorCode::kBudgetExhausted:
     case ErrorCode::kReplayed:
     case ErrorCode::kNotFound:
@@ -61,7 +62,8 @@ Result<void> KeyServer::cut_off(const v1::AlarmItem& alarm, uint64_t t_ms) {
   const policy::Freeze* old = ledger_.engine().freezes().find(scope);
   if (old != nullptr && (!old->to_masked || to_masked)) return {};
   v1::LogItem item;
-  item.set_author("watch");
+  // No principal's name holds a colon.
+  item.set_author(std::string("watch:") + watch::rule_name(alarm.rule()));
   item.mutable_freeze()->set_scope(policy::to_text(scope));
   item.mutable_freeze()->set_to_masked(to_masked);
   item.mutable_freeze()->set_reason(std::string("watch rule ") + watch::rule_name(alarm.rule()) +

@@ -91,6 +91,20 @@ TEST_F(WatchingTest, RefusedCallsAreLoggedAddedUpAndAlarm) {
   EXPECT_EQ(count(AlarmItem::REFUSALS), 1u);
 }
 
+TEST_F(WatchingTest, TryingHiddenFieldsIsARefusalToo) {
+  create();
+  for (int i = 0; i < 61; ++i) {
+    v1::Call call = tokens_call(vault_.ticket(), {}, {std::string(16, 't')});
+    call.mutable_tokens()->mutable_terms(0)->set_field(3);
+    call.mutable_tokens()->mutable_terms(0)->set_kind(v1::EXACT);
+    const auto reply = vault_.call(call);
+    ASSERT_EQ(reply.error().code(), static_cast<uint32_t>(ErrorCode::kSearchDenied));
+  }
+  vault_.clock().advance_ms(10'000);
+  ASSERT_TRUE(vault_.server().tick());
+  EXPECT_EQ(count(AlarmItem::REFUSALS), 1u);
+}
+
 TEST_F(WatchingTest, ForgedTicketsAreTheGatewaysAlarm) {
   create();
   auto forged = vault_.ticket();
