@@ -14,7 +14,7 @@ namespace strongroom::app {
 struct MergeOptions {
   uint64_t postings_per_second = 250'000;  // 0: as fast as it can.
   uint64_t idle_ms = 10'000;               // Between looks for lanes to merge.
-  uint64_t lanes_max = 4;  // Of a collection, beside full ones, before some are merged.
+  uint64_t lanes_max = 2;  // Of a collection, beside full ones, before some are merged.
   // Gateway: a search that takes longer is refused, and rows of merged lanes go as much later.
   uint64_t query_deadline_ms = 60'000;
 };
