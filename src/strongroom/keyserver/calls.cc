@@ -59,16 +59,12 @@ v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch) {
     staged = staged || pending.position.has_value();
   }
 
-  const auto refused = stage_refused(now);
-  if (!refused) return refuse_all();
+  if (!stage_refused(now)) return refuse_all();
 
-  std::vector<DurableLeaf> leaves;
-  if (staged || *refused) {
-    auto committed = log_->commit();
-    if (!committed) return refuse_all();
-    leaves = *std::move(committed);
-    if (!store_secrets(batch, pendings)) return refuse_all();
-  }
+  // Refusals may be all there is to log; an empty group costs nothing.
+  const auto leaves = log_->commit();
+  if (!leaves) return refuse_all();
+  if (staged && !store_secrets(batch, pendings)) return refuse_all();
 
   for (int i = 0; i < count; ++i) {
     const Pending& pending = pendings[static_cast<size_t>(i)];
@@ -76,7 +72,7 @@ v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch) {
     if (pending.error) {
       set_error(*pending.error, reply);
     } else if (pending.position) {
-      const auto derived = derive(batch.calls(i), pending, leaves[*pending.position], reply);
+      const auto derived = derive(batch.calls(i), pending, (*leaves)[*pending.position], reply);
       if (!derived) set_error(derived.error(), reply);
     } else {
       answer_unlogged(batch.calls(i), pending, reply);

@@ -297,8 +297,8 @@ Result<void> KeyServer::tick() {
   const uint64_t now = now_ms();
   ledger_.tickets().evict(now);
   log_->look_for_space();
-  SR_ASSIGN(const bool staged, stage_refused(now));
-  if (staged && !log_->commit()) {
+  SR_TRY(stage_refused(now));
+  if (!log_->commit()) {
     failed_ = true;
     return unavailable();
   }

@@ -207,8 +207,8 @@ class KeyServer {
   Result<void> cut_off(const v1::AlarmItem& alarm, uint64_t t_ms);
   // Adds a refused call to those of admitted_, or of the gateway.
   void note_refused(const Error& error);
-  // Logs them, if it is time. Whether it did.
-  Result<bool> stage_refused(uint64_t t_ms);
+  // Stages what is to be said of them, if it is time.
+  Result<void> stage_refused(uint64_t t_ms);
   Result<void> check_sender(const std::string& credential) const;
   uint64_t records_granted(CollectionId collection) const;
   Result<void> check_compactor(const std::string& credential) const;

@@ -103,10 +103,10 @@ void KeyServer::note_refused(const Error& error) {
   refused_most_ = std::max(refused_most_, ++refused_[key]);
 }
 
-Result<bool> KeyServer::stage_refused(uint64_t t_ms) {
+Result<void> KeyServer::stage_refused(uint64_t t_ms) {
   if (refused_.empty() ||
       (refused_most_ < kRefusedAtOnce && t_ms < refused_since_ms_ + kRefusedLaterMs)) {
-    return false;
+    return {};
   }
   std::vector<v1::LogItem> items;
   for (const auto& [who, count] : refused_) {
@@ -118,12 +118,12 @@ Result<bool> KeyServer::stage_refused(uint64_t t_ms) {
     item.set_count(count);
   }
   if (const auto staged = stage(EntryType::kWatch, items, t_ms); !staged) {
-    if (staged.error().code == ErrorCode::kNoSpace) return false;  // They wait for space.
+    if (staged.error().code == ErrorCode::kNoSpace) return {};  // They wait for space.
     return staged.error();
   }
   refused_.clear();
   refused_most_ = 0;
-  return true;
+  return {};
 }
 
 Result<v1::ListAlarmsResponse> KeyServer::list_alarms(const std::string& who,
