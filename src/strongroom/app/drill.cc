@@ -207,7 +207,7 @@ Result<Outcome> run(const Options& options) {
   SR_ASSIGN(out.seen, fill_and_steal(vault, people, folder.path() + "/stolen"));
   vault.stop();
 
-  // Numbers are given out in the order of import: the n-th record is the n-th person's. The live
+  // The n-th record is the n-th person's: fill() put them in the order of their records. The live
   // part checks that.
   out.whole =
       out.seen.records.size() == options.records && example.records.size() == options.records;
@@ -363,7 +363,7 @@ void print_text(const Options& options, const Outcome& outcome) {
             << " invented people while it ran, write-ahead log and all, and has no key.\n\n"
             << "What the copy tells:\n"
             << "  records        " << format_count(seen.records.size())
-            << ", which is right; in the order they came; " << format_count(changed(seen))
+            << ", which is right; in the order of their chunks; " << format_count(changed(seen))
             << " seen to have changed\n"
             << "  sizes          " << seen.size_classes.size() << " classes: ";
   std::vector<std::pair<uint64_t, std::string>> classes;

@@ -204,7 +204,9 @@ Result<void> Import::reject(uint64_t row, uint64_t line, const std::string& fiel
 }
 
 Result<void> Import::note_rejects(const v1::ImportState& state) {
-  for (const auto& placed : state.placed()) options_.on_place(placed.number(), placed.record());
+  if (options_.on_place) {
+    for (const auto& placed : state.placed()) options_.on_place(placed.number(), placed.record());
+  }
   for (const auto& rejected : state.rejects()) {
     std::vector<std::string> values;
     uint64_t line = 0;
