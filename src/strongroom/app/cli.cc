@@ -48,6 +48,8 @@ int fail(const Global& global, const Error& error, std::string_view about,
   std::string line = "strongroom: ";
   if (!about.empty()) line += printable(about) + ": ";
   line += printable(error.text);
+  const bool more = error.number >= 0 || error.retry_after_ms > 0 || !contact.empty();
+  if (more && line.ends_with('.')) line.pop_back();
   // A field's id stands in `about` by its name.
   const bool named = error.code == ErrorCode::kSearchDenied && !about.empty();
   if (error.number >= 0 && !named) line += " (" + std::to_string(error.number) + ")";
@@ -58,10 +60,7 @@ int fail(const Global& global, const Error& error, std::string_view about,
                              : s < 172800 ? std::to_string((s + 3599) / 3600) + " h"
                                           : std::to_string((s + 86399) / 86400) + " days");
   }
-  if (!contact.empty()) {
-    if (line.ends_with('.')) line.pop_back();
-    line += "; ask " + printable(contact);
-  }
+  if (!contact.empty()) line += "; ask " + printable(contact);
   std::cerr << line << "\n";
   return kFailed;
 }
