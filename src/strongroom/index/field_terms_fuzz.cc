@@ -39,7 +39,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!norm || !value_terms(index, *norm, terms)) return 0;
   auto sorted = terms;
   std::sort(sorted.begin(), sorted.end());
-  SR_CHECK(std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end(), "each term once");
+  SR_CHECK(std::adjacent_find(
+               sorted.begin(), sorted.end(),
+               [](const auto& a, const auto& b) {
+                 return a == b &&
+                        a.kind != Kind::kWord;  // Words of a text come as often as it has them.
+               }) == sorted.end(),
+           "each term once");
   if (!asked || op == Op::kPrefix || op == Op::kRange) return 0;
   const bool found =
       std::any_of(condition.any_of.begin(), condition.any_of.end(), [&](const Alternative& one) {
