@@ -29,7 +29,7 @@ TermHash to_term(const std::string& h_w) {
 
 }  // namespace
 
-v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch) {
+v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch, const std::function<void()>& meanwhile) {
   v1::ReplyBatch replies;
   const int count = batch.calls_size();
   replies.mutable_replies()->Reserve(count);
@@ -65,6 +65,8 @@ v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch) {
   const auto leaves = log_->commit();
   if (!leaves) return refuse_all();
   if (staged && !store_secrets(batch, pendings)) return refuse_all();
+  if (staged && meanwhile) meanwhile();
+  if (failed_) return refuse_all();
 
   for (int i = 0; i < count; ++i) {
     const Pending& pending = pendings[static_cast<size_t>(i)];

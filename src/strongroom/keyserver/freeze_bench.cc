@@ -47,8 +47,9 @@ int run(size_t freezes, int calls) {
   const auto others = vault.ticket({.records_max = 1'000'000'000});
   std::mt19937_64 random(1);
 
-  // The event loop's thread: batches one after the other, and what the admin listener brings in
-  // between them. Another thread asks for a freeze at any time.
+  // The event loop's thread: batches one after the other, and what the admin listener brings in,
+  // between them and between a batch's sync and its keys. Another thread asks for a freeze at any
+  // time.
   std::vector<double> last_key_us, durable_us;
   uint64_t answered = 0;
   const auto started = Clock::now();
@@ -63,23 +64,25 @@ int run(size_t freezes, int calls) {
     });
     bool frozen = false;
     auto last_key = Clock::time_point();
+    const auto look_at_the_door = [&] {
+      if (frozen || asked_ns == 0) return;
+      v1::FreezeRequest request;
+      request.set_scope("principal:" + name);
+      const auto done = vault.server().freeze("officer", request);
+      SR_CHECK(done.has_value(), "frozen");
+      const auto ns = Clock::now().time_since_epoch().count() - asked_ns;
+      durable_us.push_back(static_cast<double>(ns) / 1000);
+      frozen = true;
+    };
     for (bool leaves = true; leaves || !frozen;) {
-      if (!frozen && asked_ns != 0) {
-        v1::FreezeRequest request;
-        request.set_scope("principal:" + name);
-        const auto done = vault.server().freeze("officer", request);
-        SR_CHECK(done.has_value(), "frozen");
-        const auto ns = Clock::now().time_since_epoch().count() - asked_ns;
-        durable_us.push_back(static_cast<double>(ns) / 1000);
-        frozen = true;
-      }
+      look_at_the_door();
       v1::CallBatch batch;
       for (int c = 0; c < calls; ++c) {
         *batch.add_calls() =
             release_call(c % 2 == 0 ? ticket : others, {},
                          {{granted.first() + random() % 4096, granted.u()}}, 2, true);
       }
-      const auto replies = vault.server().handle(std::move(batch));
+      const auto replies = vault.server().handle(std::move(batch), look_at_the_door);
       leaves = false;
       for (int c = 0; c < calls; ++c) {
         const bool released = replies.replies(c).has_release();

@@ -119,6 +119,19 @@ TEST_F(FreezeTest, NoCompactorGetsRootsOfAFrozenCollection) {
   EXPECT_TRUE(denied(vault_.call(begin)));
 }
 
+TEST_F(FreezeTest, CutsOffABatchThatIsLoggedAndWhoseKeysHaveNotLeft) {
+  v1::CallBatch batch;
+  *batch.add_calls() = get();
+  *batch.add_calls() = tokens_call(vault_.ticket(), {}, {kTerm});
+  *batch.add_calls() = grant_call(vault_.import_ticket(), 1);
+  const uint64_t before = vault_.server().status("operator", {})->log_size();
+  const auto replies = vault_.server().handle(std::move(batch), [&] { freeze("principal:clerk"); });
+  EXPECT_TRUE(denied(replies.replies(0)));
+  EXPECT_TRUE(denied(replies.replies(1)));
+  EXPECT_TRUE(replies.replies(2).has_grant()) << "another's";
+  EXPECT_EQ(vault_.server().status("operator", {})->log_size(), before + 4);
+}
+
 // Nothing may be lost when the disk is full, least of all the cut.
 TEST(FullDiskTest, NothingLeavesButFreezesAreRecorded) {
   env::FaultyFiles files(env::real_files());

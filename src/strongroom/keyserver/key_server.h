@@ -7,6 +7,7 @@
 //   DIR/keyserver/{vault.json, log/, state/}   DIR/keyserver-mirror/state/
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -78,7 +79,9 @@ class KeyServer {
   ~KeyServer();
 
   // Answers a gateway's calls, in order. Replies hold secrets: the transport wipes them.
-  v1::ReplyBatch handle(v1::CallBatch&& batch);
+  // `meanwhile` is called once the batch is durable and before any of its keys leaves. Calls of the
+  // admin listener may be made there; what they freeze is cut off from this batch too.
+  v1::ReplyBatch handle(v1::CallBatch&& batch, const std::function<void()>& meanwhile = {});
   // The log or the state could not be written: every call is refused from now on. Stop the process.
   bool failed() const { return failed_; }
   // Each second: writes the checkpoint, forgets expired tickets, logs what was refused when a

@@ -94,13 +94,14 @@ const Freeze* Freezes::find(const Scope& scope) const {
   return it == frozen_.end() ? nullptr : &it->second;
 }
 
-// Few are ever frozen at once, so all are looked at: no allocation, and none is overlooked.
 Result<void> Freezes::check(const Party& party, bool masked_only) const {
-  for (const auto& [scope, freeze] : frozen_) {
-    if (freeze.to_masked && masked_only) continue;
-    if (scope.kind != Scope::Kind::kAll && scope.name != name_in(party, scope.kind)) continue;
-    const KindText& text = text_of(scope.kind);
-    return make_error(ErrorCode::kPermissionDenied, freeze.to_masked ? text.to_masked : text.cut);
+  if (frozen_.empty()) return {};
+  for (const KindText& text : kKinds) {
+    const auto it = frozen_.find(ScopeView(text.kind, name_in(party, text.kind)));
+    if (it == frozen_.end()) continue;
+    const bool to_masked = it->second.to_masked;
+    if (to_masked && masked_only) continue;
+    return make_error(ErrorCode::kPermissionDenied, to_masked ? text.to_masked : text.cut);
   }
   return {};
 }

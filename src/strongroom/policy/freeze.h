@@ -21,6 +21,16 @@ struct Scope {
   auto operator<=>(const Scope&) const = default;
 };
 
+// A scope whose name is held by someone else, to look it up by.
+struct ScopeView {
+  Scope::Kind kind;
+  std::string_view name;
+  // NOLINTNEXTLINE(google-explicit-constructor): a scope is one of these.
+  ScopeView(const Scope& scope) : kind(scope.kind), name(scope.name) {}
+  ScopeView(Scope::Kind k, std::string_view n) : kind(k), name(n) {}
+  auto operator<=>(const ScopeView&) const = default;
+};
+
 // "principal:alice", "role:clerk", "purpose:service", "collection:person", "gateway:gateway-1",
 // "all". Names need not exist: one that is yet to come may be frozen too.
 //   kInvalidArgument
@@ -47,7 +57,7 @@ class Freezes {
   void add(const Scope& scope, Freeze freeze);
   void remove(const Scope& scope);
   const Freeze* find(const Scope& scope) const;  // nullptr: not frozen.
-  const std::map<Scope, Freeze>& all() const { return frozen_; }
+  const auto& all() const { return frozen_; }
 
   // Whether this may leave; `masked_only` says that it is the masked view alone, or nothing that
   // can be read at all.
@@ -55,7 +65,11 @@ class Freezes {
   Result<void> check(const Party& party, bool masked_only) const;
 
  private:
-  std::map<Scope, Freeze> frozen_;
+  struct Before {
+    using is_transparent = void;
+    bool operator()(const ScopeView& a, const ScopeView& b) const { return a < b; }
+  };
+  std::map<Scope, Freeze, Before> frozen_;
 };
 
 }  // namespace strongroom::policy

@@ -45,6 +45,12 @@ void EventLoop::run() {
   impl_->thread = std::thread::id{};
 }
 
+void EventLoop::run_ready() {
+  constexpr int kMost = 32;  // A door that many knock at must not keep others waiting.
+  for (int i = 0; i < kMost && impl_->io.poll_one() != 0; ++i) {
+  }
+}
+
 void EventLoop::stop() {
   impl_->io.stop();
 }

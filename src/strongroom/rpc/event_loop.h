@@ -22,6 +22,8 @@ class EventLoop : public env::Executor {
   EventLoop& operator=(const EventLoop&) = delete;
 
   void run();   // Until stop(). What is posted afterwards is dropped with the loop.
+  // From within a piece of work: does what else is ready by now, but not much of it.
+  void run_ready();
   void stop();  // Final. run() returns after the piece of work it is in.
   void post(std::function<void()> work) override;
   void after(std::chrono::milliseconds delay, std::function<void()> work);

@@ -5,6 +5,8 @@
 
 #include <boost/asio/write.hpp>
 #include <unordered_set>
+#include <utility>
+#include <vector>
 
 #include "strongroom/rpc/event_loop_impl.h"
 #include "strongroom/rpc/frames.h"
@@ -89,6 +91,9 @@ struct KeyServiceListener::Impl : std::enable_shared_from_this<KeyServiceListene
   const Handler handler;
   UnixAcceptor acceptor;
   std::unordered_set<std::shared_ptr<Peer>> peers;
+  // The handler may run what else is ready on the loop: batches wait until it is through.
+  bool handling = false;
+  std::vector<std::shared_ptr<Peer>> waiting;
   bool closed = false;
 };
 
@@ -142,13 +147,21 @@ void KeyServiceListener::Impl::Peer::read() {
 
 // One batch, then its reply; other gateways have their turn while that is written.
 void KeyServiceListener::Impl::Peer::work() {
+  if (listener->handling) return listener->waiting.push_back(shared_from_this());
   const auto frame = reader.next();
   if (!frame) return close();
   if (!*frame) return read();
   v1::CallBatch calls;
   if (!calls.ParseFromArray((*frame)->data(), static_cast<int>((*frame)->size()))) return close();
   const int count = calls.calls_size();
+  listener->handling = true;
   v1::ReplyBatch replies = listener->handler(std::move(calls));
+  listener->handling = false;
+  for (const auto& peer : std::exchange(listener->waiting, {})) {
+    listener->loop.post([peer] {
+      if (!peer->closed) peer->work();
+    });
+  }
   SR_CHECK(replies.replies_size() == count, "a batch must get as many replies as it has calls");
   if (closed) return wipe(replies);
   const auto encoded = append_frame(replies, out);

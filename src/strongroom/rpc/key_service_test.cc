@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <thread>
 
 #include "strongroom/rpc/frames.h"
 #include "strongroom/rpc/rpc_testing.h"
@@ -92,6 +93,44 @@ TEST_F(KeyServiceTest, ErrorsKeepCodeTextAndNumbers) {
   EXPECT_STREQ(reply.error().text, "spent; wait");
   EXPECT_EQ(reply.error().number, 3);
   EXPECT_EQ(reply.error().retry_after_ms, 250);
+}
+
+// The key server looks at its own door in the middle of a batch.
+TEST_F(KeyServiceTest, AHandlerMayRunWhatIsReadyAndNoBatchIsHandledWithinAnother) {
+  constexpr uint32_t kCalls = 200;
+  std::atomic<int> within = 0, deepest = 0, others = 0;
+  listen([&](v1::CallBatch&& batch) {
+    deepest = std::max(deepest.load(), ++within);
+    server_.loop.post([&] { ++others; });
+    const int before = others;
+    std::this_thread::sleep_for(
+        std::chrono::microseconds(200));  // The other gateway's batch comes.
+    server_.loop.run_ready();
+    EXPECT_GT(others, before);
+    auto replies = echo(std::move(batch));
+    --within;
+    return replies;
+  });
+  connect();
+  LoopThread second_loop;
+  auto made = KeyServiceLink::connect(second_loop.loop, path_, {});
+  ASSERT_TRUE(made);
+  second_loop.start();
+  std::thread second([&] {
+    for (uint32_t i = 0; i < kCalls; ++i) {
+      const auto reply = (*made)->call_blocking(publish(1000 + i));
+      ASSERT_TRUE(reply);
+      EXPECT_EQ(reply->publish_lane().leaf(), 1000 + i);
+    }
+  });
+  for (uint32_t i = 0; i < kCalls; ++i) {
+    const auto reply = link_->call_blocking(publish(i));
+    ASSERT_TRUE(reply);
+    EXPECT_EQ(reply->publish_lane().leaf(), i);
+  }
+  second.join();
+  EXPECT_EQ(deepest, 1);
+  second_loop.stop();
 }
 
 // Sends `count` calls from one piece of loop work; returns the sizes of the batches the key server
