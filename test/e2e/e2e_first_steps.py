@@ -223,7 +223,7 @@ class FirstSteps(unittest.TestCase):
         row = self.people[50]
         before = self.vault.find("person", f"national_id={row['national_id']}")
         self.assertEqual(self.vault.restart().keys(), {"gateway", "keyserver", "gateway_pid", "keyserver_pid", "compactor_pid",
-                                                      "sender_pid"})
+                                                      "sender_pid", "courier_pid"})
         after = self.vault.find("person", f"national_id={row['national_id']}")
         self.assertEqual(after["records"], before["records"])
         self.assertGreater(after["leaf"], before["leaf"])

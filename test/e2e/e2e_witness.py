@@ -24,8 +24,8 @@ import log_verify  # noqa: E402
 class Witness:
     """A `strongroom witness` process."""
 
-    def __init__(self, folder, *options):
-        self.process = subprocess.Popen([BIN, "witness", folder, "--listen", "127.0.0.1:0", "--json", *options],
+    def __init__(self, folder, *options, listen="127.0.0.1:0"):
+        self.process = subprocess.Popen([BIN, "witness", folder, "--listen", listen, "--json", *options],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         line = self.process.stdout.readline()
         self.said = json.loads(line) if line else None
@@ -75,8 +75,8 @@ class WitnessTest(unittest.TestCase):
         self.key = json.loads(self.vault.must("log", "checkpoint", "--json", who="auditor").stdout)["verifier_key"]
         self.folder = self.vault.path("witness")
 
-    def start(self, *options):
-        witness = Witness(self.folder, *options)
+    def start(self, *options, **more):
+        witness = Witness(self.folder, *options, **more)
         self.addCleanup(lambda: witness.process.poll() is None and witness.end())
         return witness
 
@@ -196,6 +196,71 @@ class WitnessTest(unittest.TestCase):
                                *options], capture_output=True, text=True, timeout=120)
         self.assertEqual(done.returncode, 1 if refused else 0, done.stderr)
         return None if refused else json.loads(done.stdout)
+
+    def until(self, what, seconds=60):
+        """The first outcome that is as wanted; None if it never came."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if outcome := what():
+                return outcome
+            time.sleep(0.1)
+        return None
+
+    def look(self):
+        return self.vault.run("find", "person", "phone=13800000000", "--purpose", "service", who="clerk")
+
+    def leaves(self):
+        return self.until(lambda: self.look().status == 0)
+
+    def refused(self, text):
+        return self.until(lambda: text in self.look().stderr)
+
+    def bound(self, witness, **limits):
+        """The policy asks for this witness from now on."""
+        with open(witness.said["ca"], encoding="ascii") as file:
+            authority = file.read()
+        policy = self.vault.json("policy", "show", who="officer")
+        policy["witnesses"] = {"list": [{"key": witness.said["witness"], "url": witness.said["url"], "ca_pem": authority}],
+                               **limits}
+        self.vault.apply_policy("policy.yaml", json.dumps(policy))
+
+    def test_nothing_leaves_that_no_witness_will_see(self):
+        vault = self.vault
+        witness = self.start("--name", "witness.example/1", "--log", self.key)
+        self.bound(witness, seconds_max=3)
+        self.assertTrue(self.leaves(), self.look())
+        self.assertIn("witness witness.example/1: ", vault.must("status", who="officer").stdout)
+        # A proof carries the cosignature by itself.
+        leaf = vault.json("find", "person", "phone=13800000000", "--purpose", "service", who="clerk")["leaf"]
+        file = vault.path("own.tlog-proof")
+        self.assertTrue(self.until(lambda: vault.run("log", "prove", str(leaf), "-o", file, who="auditor").status == 0
+                                   and vault.run("log", "check", file, "--log", self.key, "--witness",
+                                                 witness.said["witness"], who=None).status == 0))
+        # The witness is away: at first it goes on, then it does not; and again when the witness is back.
+        at = witness.said["url"].rpartition("/")[2]
+        witness.end(signal.SIGKILL)
+        self.assertTrue(self.refused("Not enough witnesses"))
+        witness = self.start(listen=at)
+        self.assertTrue(self.leaves(), self.look())
+        # The key server's folder of yesterday: whatever left since would be unknown to it.
+        vault.stop()
+        keyserver = os.path.join(vault.dir, "keyserver")
+        shutil.copytree(keyserver, vault.path("yesterday"))
+        shutil.copytree(keyserver + "-mirror", vault.path("yesterday-mirror"))
+        vault.serve()
+        self.assertTrue(self.leaves(), self.look())
+        size = self.note()[1]
+        self.assertTrue(self.until(lambda: vault.json("status", who="officer").get("witnesses", [{}])[0].get("size", 0)
+                                   and int(vault.json("status", who="officer")["witnessed_size"]) >= size))
+        vault.stop()
+        for name, copy in ((keyserver, "yesterday"), (keyserver + "-mirror", "yesterday-mirror")):
+            shutil.rmtree(name)
+            shutil.copytree(vault.path(copy), name)
+        vault.serve()
+        self.assertTrue(self.refused("put back to an older state"), self.look())
+        self.assertIn("witness.example/1 does not cosign", vault.serve_text())
+        time.sleep(2)
+        self.assertNotEqual(self.look().status, 0, "and stays so")
 
     def test_one_witness_to_a_folder_and_one_name_to_a_witness(self):
         witness = self.start("--name", "witness.example/1")

@@ -135,7 +135,7 @@ class Vault:
 
     def children(self):
         """Process ids of the `serve` that runs, or ran last; those of its helpers are 0 if there are none."""
-        pids = [self.ports[name + "_pid"] for name in ("gateway", "keyserver", "compactor", "sender")]
+        pids = [self.ports[name + "_pid"] for name in ("gateway", "keyserver", "compactor", "sender", "courier")]
         return [pid for pid in pids if pid]
 
     def _first_line(self):

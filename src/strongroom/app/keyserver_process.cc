@@ -31,7 +31,8 @@ class KeyServerProcess {
   KeyServerProcess(const Global& global, const ProcessOptions& options)
       : global_(global), ready_fd_(options.ready_fd), listen_(options.listen), dir_(options.dir) {
     auto credentials = read_credentials(options.credential_fd);
-    std::optional<ByteArray<32>>* const hashes[] = {&compactor_credential_, &sender_credential_};
+    std::optional<ByteArray<32>>* const hashes[] = {&compactor_credential_, &sender_credential_,
+                                                    &courier_credential_};
     for (size_t i = 0; i < credentials.size() && i < std::size(hashes); ++i) {
       *hashes[i] = crypto::sha256(as_bytes(credentials[i]));
       explicit_bzero(credentials[i].data(), credentials[i].size());
@@ -61,7 +62,8 @@ class KeyServerProcess {
   VaultDir dir_;
   rpc::EventLoop loop_;
   v1::VaultFile vault_;
-  std::optional<ByteArray<32>> compactor_credential_, sender_credential_;  // Their hashes.
+  std::optional<ByteArray<32>> compactor_credential_, sender_credential_,
+      courier_credential_;  // Their hashes.
   bool locked_ = false;
   std::unique_ptr<KeyServer> server_;
   std::vector<crypto::Share> shares_;
@@ -123,9 +125,10 @@ int KeyServerProcess::run() {
 }
 
 Result<void> KeyServerProcess::open(const SealingKey& root) {
-  SR_ASSIGN(server_, KeyServer::open({dir_.keyserver(), dir_.mirror(), kVersion,
-                                      compactor_credential_, sender_credential_},
-                                     root, env::real_files(), env::real_clock()));
+  SR_ASSIGN(server_,
+            KeyServer::open({dir_.keyserver(), dir_.mirror(), kVersion, compactor_credential_,
+                             sender_credential_, courier_credential_},
+                            root, env::real_files(), env::real_clock()));
   return {};
 }
 

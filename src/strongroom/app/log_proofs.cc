@@ -40,8 +40,18 @@ Result<void> prove(const Global& global, uint64_t leaf, const std::string& outpu
   const tlog::NoteKey key = log_key_of(credential);
   tlog::LogProof proof;
   proof.leaf = leaf;
-  SR_ASSIGN(proof.note, read("checkpoint"));
-  SR_ASSIGN(const auto checkpoint, tlog::verify_checkpoint(proof.note, key.name, key.key));
+  SR_ASSIGN(auto notes, (admin->call<v1::LogCheckpointRequest, v1::LogCheckpointResponse>(
+                            "LogCheckpoint", {})));
+  proof.note = notes.note();
+  SR_ASSIGN(auto checkpoint, tlog::verify_checkpoint(proof.note, key.name, key.key));
+  // Better one that witnesses have cosigned, if it has the entry.
+  if (!notes.cosigned().empty()) {
+    SR_ASSIGN(auto cosigned, tlog::verify_checkpoint(notes.cosigned(), key.name, key.key));
+    if (leaf < cosigned.size) {
+      proof.note = notes.cosigned();
+      checkpoint = std::move(cosigned);
+    }
+  }
   if (leaf >= checkpoint.size) {
     return make_error(ErrorCode::kNotFound,
                       "no checkpoint has that entry yet (the number is how many it has); a new one "

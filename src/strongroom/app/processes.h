@@ -40,6 +40,8 @@ int run_keyserver(const Global& global, const ProcessOptions& options);
 int run_gateway(const Global& global, const ProcessOptions& options);
 // Holds roots of the lanes it merges.
 int run_compactor(const Global& global, const ProcessOptions& options);
+// Holds nothing; has the network that the key server has not.
+int run_courier(const Global& global, const ProcessOptions& options);
 
 // Sends alarms on, to the sinks of DIR/sinks.yaml. Holds nothing but alarms and the sinks' secrets.
 int run_sender(const Global& global, const ProcessOptions& options);

@@ -294,15 +294,18 @@ Result<void> run(const Global& global, const Options& options, int& status) {
   // Of this start: the key server gets both, each helper its own, the gateway none.
   Helper compactor{"serve-compactor", "compactor", !options.no_compactor};
   Helper sender{"serve-sender", "alarm sender", false};
+  // Idle while the policy names no witnesses.
+  Helper courier{"serve-courier", "courier to witnesses", true};
   SR_ASSIGN(sender.wanted, env::real_files().exists(dir.sinks()));
   const auto end_all = [&] {
+    courier.child.end();
     sender.child.end();
     compactor.child.end();
     gateway.end();  // First: it may still be waiting for an answer.
     keyserver.end();
   };
   SR_TRY(keyserver.start("serve-keyserver", options, keyserver_address.text(keyserver_address.port),
-                         {&compactor.credential, &sender.credential}));
+                         {&compactor.credential, &sender.credential, &courier.credential}));
   if (!keyserver.wait_ready(signal_fd)) {
     end_all();
     status = kFailed;
@@ -317,7 +320,7 @@ Result<void> run(const Global& global, const Options& options, int& status) {
   const std::string gateway_at = gateway_address.text(gateway.port());
   const std::string keyserver_at = keyserver_address.text(keyserver.port());
   SR_TRY(point_credentials(dir, gateway_at, keyserver_at));
-  for (Helper* helper : {&compactor, &sender}) {
+  for (Helper* helper : {&compactor, &sender, &courier}) {
     if (helper->wanted) SR_TRY(helper->start(options));
   }
 
@@ -326,7 +329,8 @@ Result<void> run(const Global& global, const Options& options, int& status) {
               << ",\"keyserver\":" << json_string(keyserver_at)
               << ",\"gateway_pid\":" << gateway.pid() << ",\"keyserver_pid\":" << keyserver.pid()
               << ",\"compactor_pid\":" << std::max<pid_t>(compactor.child.pid(), 0)
-              << ",\"sender_pid\":" << std::max<pid_t>(sender.child.pid(), 0) << "}" << std::endl;
+              << ",\"sender_pid\":" << std::max<pid_t>(sender.child.pid(), 0)
+              << ",\"courier_pid\":" << std::max<pid_t>(courier.child.pid(), 0) << "}" << std::endl;
   } else {
     std::cerr << "strongroom " << kVersion << " serves " << vault->name() << "\n"
               << "  gateway     https://" << gateway_at << "   (applications, clerks)\n"
@@ -342,8 +346,9 @@ Result<void> run(const Global& global, const Options& options, int& status) {
   while (!told) {
     // Without them nothing is lost: they are started again, a while later.
     pollfd ready = {signal_fd, POLLIN, 0};
-    if (poll(&ready, 1, compactor.gone || sender.gone ? kHelperRestartMs : -1) == 0) {
-      for (Helper* helper : {&compactor, &sender}) {
+    if (poll(&ready, 1, compactor.gone || sender.gone || courier.gone ? kHelperRestartMs : -1) ==
+        0) {
+      for (Helper* helper : {&compactor, &sender, &courier}) {
         if (helper->gone) helper->gone = !helper->start(options).has_value();
       }
       continue;
@@ -351,7 +356,7 @@ Result<void> run(const Global& global, const Options& options, int& status) {
     signalfd_siginfo info;
     if (read(signal_fd, &info, sizeof info) != sizeof info) continue;
     told = info.ssi_signo != SIGCHLD;
-    for (Helper* helper : {&compactor, &sender}) {
+    for (Helper* helper : {&compactor, &sender, &courier}) {
       if (told || !helper->wanted || helper->gone || !helper->child.gone()) continue;
       helper->gone = true;
       std::cerr << "strongroom: the " << helper->what
@@ -454,6 +459,7 @@ void add_processes(CLI::App& app, Global& global, int& status) {
   add("serve-gateway", run_gateway);
   add("serve-compactor", run_compactor);
   add("serve-sender", run_sender);
+  add("serve-courier", run_courier);
 }
 
 }  // namespace strongroom::app

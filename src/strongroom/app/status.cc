@@ -68,6 +68,12 @@ Result<void> run(const Global& global) {
               << frozen.leaf() << (frozen.reason().empty() ? "" : ": " + printable(frozen.reason()))
               << "\n";
   }
+  for (const auto& witness : status.witnesses()) {
+    std::cout << "  witness " << printable(witness.name()) << ": "
+              << (witness.size() == 0 ? std::string("nothing cosigned since the start")
+                                      : format_count(witness.size()) + " entries cosigned")
+              << "\n";
+  }
   for (const auto& warning : status.warnings()) std::cout << "! " << warning << "\n";
   return {};
 }

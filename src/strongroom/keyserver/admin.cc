@@ -143,6 +143,12 @@ Result<v1::StatusResponse> KeyServer::status(const std::string& who,
     out.add_warnings(
         "The disk is full, so nothing leaves; freezes are still recorded. Free some space.");
   }
+  for (const tlog::NoteKey& witness : witnessing_.witnesses()) {
+    v1::WitnessStatus& status = *out.add_witnesses();
+    status.set_name(witness.name);
+    status.set_size(witnessing_.size_of(witness.name));
+  }
+  out.set_witnessed_size(witnessing_.witnessed_size());
   out.set_epoch(state_->epoch());
   out.set_started_ms(started_ms_);
   for (const char* warning : state_->warnings()) out.add_warnings(warning);
@@ -368,6 +374,7 @@ Result<v1::LogCheckpointResponse> KeyServer::log_checkpoint(const std::string& w
   SR_TRY(require(who, {v1::READ_LOG, v1::READ_STATUS}));
   v1::LogCheckpointResponse out;
   out.set_note(log_->checkpoint_note());
+  out.set_cosigned(witnessing_.cosigned_note());
   return out;
 }
 

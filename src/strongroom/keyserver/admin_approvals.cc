@@ -105,6 +105,7 @@ Result<uint64_t> KeyServer::propose(const std::string& who, v1::ApprovalRequest 
 Result<policy::CompiledPolicy> KeyServer::check_policy(const v1::Policy& next) const {
   const policy::Engine& engine = ledger_.engine();
   SR_ASSIGN(auto compiled, policy::compile_policy(next, ledger_.definitions()));
+  SR_TRY(Witnessing::check(next.witnesses()));
   for (const policy::PrincipalEntry* entry : engine.principals()) {
     if (!entry->principal.disabled() && !compiled.roles.contains(entry->principal.role())) {
       return make_error(ErrorCode::kFailedPrecondition,

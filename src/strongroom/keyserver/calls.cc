@@ -8,14 +8,6 @@
 namespace strongroom::keyserver {
 namespace {
 
-void set_error(const Error& error, v1::Reply& reply) {
-  v1::CallError& out = *reply.mutable_error();
-  out.set_code(static_cast<uint32_t>(error.code));
-  out.set_text(error.text);
-  out.set_number(error.number);
-  out.set_retry_after_ms(error.retry_after_ms);
-}
-
 template <class S>
 void append_secret(std::string& out, const S& secret) {
   append(out, secret.read(SecretAccess{}));
@@ -28,6 +20,14 @@ TermHash to_term(const std::string& h_w) {
 }
 
 }  // namespace
+
+void set_error(const Error& error, v1::Reply& reply) {
+  v1::CallError& out = *reply.mutable_error();
+  out.set_code(static_cast<uint32_t>(error.code));
+  out.set_text(error.text);
+  out.set_number(error.number);
+  out.set_retry_after_ms(error.retry_after_ms);
+}
 
 v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch, const std::function<void()>& meanwhile) {
   v1::ReplyBatch replies;
@@ -340,6 +340,10 @@ void KeyServer::answer_unlogged(const v1::Call& call, const Pending& pending,
     *reply.mutable_alarms() = ledger_.alarms().list(call.alarms().request(), log_->size());
   } else if (call.has_list_lanes()) {
     list_lanes(*reply.mutable_list_lanes());
+  } else if (call.has_witness()) {
+    answer_witness(*reply.mutable_witness());
+  } else if (call.has_log_tile()) {
+    answer_log_tile(call.log_tile(), reply);
   } else if (call.has_reset_lanes()) {
     reply.mutable_reset_lanes()->set_revision(ledger_.revision());
   } else if (call.has_finish_merge()) {

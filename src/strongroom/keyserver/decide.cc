@@ -92,6 +92,10 @@ Result<void> KeyServer::decide(const v1::Call& call, uint64_t now, Pending& pend
       return decide_reset_lanes(now, pending);
     case v1::Call::kListLanes:
       return {};
+    case v1::Call::kLogTile:
+      return check_courier(call.log_tile().credential());
+    case v1::Call::kWitness:
+      return decide_witness(call.witness(), now);
     case v1::Call::kBeginMerge:
       return decide_begin_merge(call.begin_merge(), now, pending);
     case v1::Call::kFinishMerge:
@@ -155,6 +159,8 @@ Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, 
   ask.terms = asked;
   ask.amounts.searches = 1;
   SR_TRY(ledger_.engine().decide(ask, now));
+  const bool emergency = ledger_.engine().is_emergency(record->ticket().purpose());
+  SR_TRY(check_witnessed(now, emergency));
   SR_TRY(record->check_search({as_bytes(call.request_id()), as_bytes(call.request_hash())}));
   pending.may_count =
       call.count_only() ||
@@ -211,6 +217,8 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
   ask.amounts.repeats = free;
   ask.records_before = record->released(request.id);
   SR_TRY(ledger_.engine().decide(ask, now));
+  const bool emergency = ledger_.engine().is_emergency(record->ticket().purpose());
+  SR_TRY(check_witnessed(now, emergency && count == 1));
   SR_TRY(record->check_release(request, records, call.get()));
   const uint64_t most = record->ticket().records_max();
   if (count > most || record->spent() > most - count) {
@@ -419,6 +427,7 @@ Result<void> KeyServer::decide_unique_tokens(const v1::UniqueTokensCall& call, u
   policy::Ask ask = ask_under(record->ticket(), v1::IMPORT);
   ask.amounts.uniques = terms;
   SR_TRY(ledger_.engine().decide(ask, now));
+  SR_TRY(check_witnessed(now));
   SR_TRY(reserve_reply(terms * TermToken::kSize));
 
   pending.collection = record->collection();

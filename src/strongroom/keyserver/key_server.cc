@@ -37,6 +37,9 @@ Result<void> check_founding(const Founding& founding, policy::Problem* problem) 
   }
   SR_ASSIGN(const auto compiled,
             policy::compile_policy(founding.policy, founding.collections, problem));
+  if (const auto sound = Witnessing::check(founding.policy.witnesses()); !sound) {
+    return invalid(problem, sound.error().text, "witnesses");
+  }
   std::set<std::string> principals;
   for (const v1::Principal& principal : founding.principals) {
     if (!policy::is_principal_name(principal.name()) ||
@@ -273,6 +276,8 @@ Result<void> KeyServer::start(const Founding* founding) {
     SR_TRY(state_->commit(log_->size()));
   }
   started_ms_ = now;
+  witnessing_.started(log_->size());
+  static_cast<void>(check_witnessed(now));  // Goes by the policy from now on.
   epoch_started_us_ = clock_.monotonic_us();
   admin_auth_ = std::make_unique<AdminAuth>(vault_id_, ledger_.engine(), started_ms_);
   return log_->write_checkpoint();

@@ -22,6 +22,7 @@
 #include "strongroom/keyserver/admin_auth.h"
 #include "strongroom/keyserver/ledger.h"
 #include "strongroom/keyserver/state.h"
+#include "strongroom/keyserver/witnessing.h"
 #include "strongroom/tlog/release_log.h"
 #include "strongroom/v1/admin.pb.h"
 #include "strongroom/v1/keyservice.pb.h"
@@ -47,6 +48,8 @@ struct KeyServerOptions {
   std::optional<ByteArray<32>> compactor_credential = {};
   // The same of the process that sends alarms on.
   std::optional<ByteArray<32>> sender_credential = {};
+  // The same of the process that carries checkpoints to witnesses.
+  std::optional<ByteArray<32>> courier_credential = {};
 };
 
 // What a vault starts with. Policy version 0 becomes 1; collections start at revision 1.
@@ -201,6 +204,10 @@ class KeyServer {
   Result<void> decide_check(const v1::CheckCall& call, uint64_t now);
   Result<void> decide_reset_lanes(uint64_t now, Pending& pending);
   Result<void> decide_begin_merge(const v1::BeginMergeCall& call, uint64_t now, Pending& pending);
+  Result<void> decide_witness(const v1::WitnessCall& call, uint64_t now);
+  // Whether witnesses allow that something leaves now. What is urgent waits for none of them, but
+  // nothing leaves from a log that was put back.
+  Result<void> check_witnessed(uint64_t now, bool urgent = false);
   Result<void> decide_finish_merge(const v1::FinishMergeCall& call, uint64_t now, Pending& pending);
   // Watching. Alarms go into the group of what caused them, and so does the cut: a key that caused
   // it does not leave.
@@ -213,11 +220,14 @@ class KeyServer {
   // Stages what is to be said of them, if it is time.
   Result<void> stage_refused(uint64_t t_ms);
   Result<void> check_sender(const std::string& credential) const;
+  Result<void> check_courier(const std::string& credential) const;
   uint64_t records_granted(CollectionId collection) const;
   Result<void> check_compactor(const std::string& credential) const;
   Result<TicketRecord*> admit(const v1::SignedTicket& ticket, Bytes request_id, uint64_t now);
   Result<void> reserve_reply(size_t bytes);
   void list_lanes(v1::ListLanesReply& reply) const;
+  void answer_witness(v1::WitnessReply& reply) const;
+  void answer_log_tile(const v1::LogTileCall& call, v1::Reply& reply) const;
   // What the batch brought about in the key state, durable.
   Result<void> store_secrets(const v1::CallBatch& batch, std::span<const Pending> pendings);
   // Under which a secret leaves: it is logged, and at this moment nobody concerned is cut off.
@@ -256,6 +266,9 @@ class KeyServer {
   std::unordered_map<LaneId, crypto::LaneTokens> lane_tokens_;
   std::unordered_map<CollectionId, crypto::LaneTokens> unique_tokens_;
   std::vector<std::string> serialized_;  // Reused from call to call.
+  Witnessing witnessing_;
+  std::optional<uint32_t> witnessing_policy_;  // The policy's version that it goes by.
+  uint64_t checkpoint_ms_ = 0;                 // When the courier last had one made.
   uint64_t now_ms_ = 0;
   uint64_t started_ms_ = 0;
   uint64_t epoch_started_us_ = 0;

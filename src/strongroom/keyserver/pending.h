@@ -8,6 +8,8 @@
 
 namespace strongroom::keyserver {
 
+void set_error(const Error& error, v1::Reply& reply);
+
 struct KeyServer::Pending {
   std::optional<Error> error;
   std::optional<size_t> position;  // Of its entry in the log's group.

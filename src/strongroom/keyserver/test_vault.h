@@ -134,9 +134,12 @@ class TestVault {
  public:
   explicit TestVault(env::Files& files = env::real_files(), bool on_disk = false)
       : files_(files), temp_(on_disk), root_(crypto::random_secret<SealingKey>()) {
-    options_ = {temp_.path() + "/keyserver", temp_.path() + "/keyserver-mirror", "test",
+    options_ = {temp_.path() + "/keyserver",
+                temp_.path() + "/keyserver-mirror",
+                "test",
                 crypto::sha256(as_bytes(compactor_credential_)),
-                crypto::sha256(as_bytes(sender_credential_))};
+                crypto::sha256(as_bytes(sender_credential_)),
+                crypto::sha256(as_bytes(courier_credential_))};
     for (const auto& [name, role] : {std::pair{"clerk", "clerk"},
                                      {"operator", "operator"},
                                      {"officer", "officer"},
@@ -173,6 +176,7 @@ class TestVault {
   const KeyServerOptions& options() const { return options_; }
   const std::string& compactor_credential() const { return compactor_credential_; }
   const std::string& sender_credential() const { return sender_credential_; }
+  const std::string& courier_credential() const { return courier_credential_; }
   const std::string& dir() const { return temp_.path(); }
   const SealingKey& root() const { return root_; }
   Founding& founding() { return founding_; }
@@ -243,6 +247,7 @@ class TestVault {
   SealingKey root_;
   const std::string compactor_credential_ = fresh(32);
   const std::string sender_credential_ = fresh(32);
+  const std::string courier_credential_ = fresh(32);
   KeyServerOptions options_;
   std::map<std::string, crypto::SigningKey> keys_;
   Founding founding_;

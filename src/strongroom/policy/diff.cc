@@ -104,6 +104,25 @@ void add_limits(const v1::Limits& limits, Lines& lines) {
   lines["limits.repeat_free_minutes"] = number(limits.repeat_free_minutes(), Sense::kMost);
 }
 
+// Who watches over the log: another one, or one at another place, may be the asker's own.
+void add_witnesses(const v1::Witnesses& witnesses, Lines& lines) {
+  if (witnesses.list_size() == 0) return;
+  for (const v1::WitnessEntry& entry : witnesses.list()) {
+    lines["witnesses." + entry.key()] = text(
+        entry.url() + (entry.ca_pem().empty() ? "" : ", an authority of its own"), Sense::kOther);
+    if (!entry.ca_pem().empty()) {
+      lines["witnesses." + entry.key() + ".ca_pem"] = text(entry.ca_pem(), Sense::kOther);
+    }
+  }
+  lines["witnesses.quorum"] = number(std::max(witnesses.quorum(), 1u), Sense::kLeast);
+  lines["witnesses.entries_max"] =
+      number(witnesses.entries_max() != 0 ? witnesses.entries_max() : kUnwitnessedEntriesDefault,
+             Sense::kMost);
+  lines["witnesses.seconds_max"] =
+      number(witnesses.seconds_max() != 0 ? witnesses.seconds_max() : kUnwitnessedSecondsDefault,
+             Sense::kMost);
+}
+
 void add_grant(const std::string& path, const v1::Grant& grant, Lines& lines) {
   std::vector<std::string> actions;
   for (const int action : grant.actions()) {
@@ -178,6 +197,7 @@ Lines flatten(const v1::Policy& policy) {
     for (const v1::Grant& grant : role.grants()) add_grant(path, grant, lines);
   }
   add_watch(policy.watch(), lines);
+  add_witnesses(policy.witnesses(), lines);
   add_unjudged(policy, "", lines);
   return lines;
 }
@@ -254,7 +274,7 @@ bool changes_wider(const Line& was, const Line& now) {
 
 bool is_judged(std::string_view message, int field) {
   static const std::map<std::string_view, std::set<int>> kJudged{
-      {"Policy", {1, 2, 3, 4, 5, 6, 7, 8, 20}},
+      {"Policy", {1, 2, 3, 4, 5, 6, 7, 8, 20, 30}},
       {"Purpose", {1, 2, 3, 4, 5}},
       {"Role", {1, 2, 3, 4}},
       {"Grant", {1, 2, 3, 4, 5, 6, 7, 20, 21}},
@@ -266,6 +286,8 @@ bool is_judged(std::string_view message, int field) {
       {"Approvals", {1, 2}},
       {"Watch", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}},
       {"WatchRule", {1, 2, 3}},
+      {"Witnesses", {1, 2, 3, 4}},
+      {"WitnessEntry", {1, 2, 3}},
   };
   const auto of = kJudged.find(message);
   return of != kJudged.end() && of->second.contains(field);

@@ -21,6 +21,8 @@
 
 namespace strongroom::policy {
 
+inline constexpr uint32_t kUnwitnessedEntriesDefault = 10'000;
+inline constexpr uint32_t kUnwitnessedSecondsDefault = 30;
 inline constexpr uint32_t kTicketLifetimeDefaultS = 900;
 inline constexpr uint32_t kTicketLifetimeMaxS = 24 * 3600;
 inline constexpr uint32_t kRecordsPerQueryDefault = 100;

@@ -51,6 +51,8 @@ void wipe(v1::Reply& reply) {
     case v1::Reply::kSync:
     case v1::Reply::kPublishLane:
     case v1::Reply::kAlarms:
+    case v1::Reply::kWitness:
+    case v1::Reply::kLogTile:
     case v1::Reply::kCheck:
     case v1::Reply::REPLY_NOT_SET:
       return;

@@ -7,6 +7,7 @@
 #include "strongroom/env/faulty_files.h"
 #include "strongroom/tlog/log_for_test.h"
 #include "strongroom/tlog/tile_proofs.h"
+#include "strongroom/tlog/witness_client.h"
 
 namespace strongroom::tlog {
 namespace {
@@ -222,6 +223,41 @@ TEST_F(WitnessTest, ProofsComeFromTilesOfEverySize) {
   }
   std::filesystem::remove_all(folder.path("tile/0"));
   EXPECT_EQ(prove_inclusion(folder.reader(), 0, log->size()).error().code, ErrorCode::kDataLoss);
+}
+
+TEST_F(WitnessTest, AClientFindsOutWhatItHasSeen) {
+  int posts = 0;
+  const PostToWitness post = [&](const std::string& body) -> Result<WitnessReply> {
+    ++posts;
+    return witness->add_checkpoint(body);
+  };
+  const NoteKey by{"witness.example/w1", NoteKeyType::kCosignature, signer.public_key()};
+  WitnessClient client(by, post);
+  const auto offer = [&](WitnessClient& to) {
+    return to.offer(log->checkpoint_note(), log->size(), folder.reader());
+  };
+  ASSERT_TRUE(offer(client));
+  EXPECT_EQ(posts, 1);
+  grow(77);
+  const auto outcome = offer(client);
+  ASSERT_TRUE(outcome) << outcome.error().text;
+  EXPECT_TRUE(parse_signature_lines(outcome->lines));
+  EXPECT_EQ(posts, 2);
+  // Started again it knows nothing, and asks.
+  WitnessClient fresh(by, post);
+  EXPECT_TRUE(offer(fresh));
+  EXPECT_EQ(posts, 4);
+  // A log put back: the witness has seen more.
+  const std::string older = log->checkpoint_note();
+  const uint64_t older_size = log->size();
+  grow(5);
+  ASSERT_TRUE(offer(client));
+  const auto behind = fresh.offer(older, older_size, folder.reader());
+  ASSERT_TRUE(behind) << behind.error().text;
+  EXPECT_EQ(behind->ahead, log->size());
+  // Somebody else in its place.
+  WitnessClient deceived({"witness.example/w1", NoteKeyType::kCosignature, key().key}, post);
+  EXPECT_EQ(offer(deceived).error().code, ErrorCode::kDataLoss);
 }
 
 }  // namespace

@@ -1,0 +1,69 @@
+#include "strongroom/tlog/witness_client.h"
+
+#include <charconv>
+
+namespace strongroom::tlog {
+namespace {
+
+constexpr int kTries = 3;  // Once to learn the size; another log of ours may be faster in between.
+
+std::optional<uint64_t> parse_size_line(std::string_view body) {
+  uint64_t size = 0;
+  const auto [end, error] = std::from_chars(body.data(), body.data() + body.size(), size);
+  if (error != std::errc{} || std::string_view(end, body.data() + body.size() - end) != "\n") {
+    return std::nullopt;
+  }
+  return size;
+}
+
+Error refused(int status) {
+  if (status == 422) {
+    return make_error(
+        ErrorCode::kDataLoss,
+        "A witness has cosigned another story of this log: it was forked or put back. "
+        "Compare the log with the witness's checkpoint before anything is released.");
+  }
+  if (status == 403 || status == 404) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "A witness does not know this log or its key. Whoever runs it must start it "
+                      "with --log and the log's verifier key.");
+  }
+  return make_error(ErrorCode::kUnavailable, "A witness refused a checkpoint (the HTTP status).",
+                    status);
+}
+
+}  // namespace
+
+Result<WitnessClient::Outcome> WitnessClient::offer(std::string_view note, uint64_t size,
+                                                    const TileReader& read) {
+  const auto parsed = parse_note(note);
+  if (!parsed) return make_error(ErrorCode::kInvalidArgument, "This is no checkpoint.");
+  for (int i = 0; i < kTries; ++i) {
+    if (cosigned_ > size) return Outcome{{}, cosigned_};
+    AddCheckpoint request{cosigned_, {}, note};
+    if (cosigned_ > 0 && cosigned_ < size) {
+      SR_ASSIGN(request.proof, prove_consistency(read, cosigned_, size));
+    }
+    SR_ASSIGN(const WitnessReply reply, post_(format_add_checkpoint(request)));
+    if (reply.status == 409) {
+      const auto seen = parse_size_line(reply.body);
+      if (!seen) return refused(reply.status);
+      cosigned_ = *seen;
+      continue;
+    }
+    if (reply.status != 200) return refused(reply.status);
+    const auto lines = parse_signature_lines(reply.body);
+    if (!lines) return make_error(ErrorCode::kDataLoss, "A witness answered without a signature.");
+    SR_ASSIGN(const uint64_t t_s, verify_cosignature(parsed->text, *lines, witness_));
+    if (t_s == 0) {
+      return make_error(ErrorCode::kDataLoss,
+                        "Somebody else than the witness answered in its place: the cosignature is "
+                        "not by its key.");
+    }
+    cosigned_ = size;
+    return Outcome{reply.body, std::nullopt};
+  }
+  return make_error(ErrorCode::kUnavailable, "A witness's answers contradict each other.");
+}
+
+}  // namespace strongroom::tlog
