@@ -44,6 +44,7 @@ void add_requests(CLI::App&, Global&, int&);
 void add_me(CLI::App&, Global&, int&);
 void add_generate(CLI::App&, Global&, int&);
 void add_import(CLI::App&, Global&, int&);
+void add_reindex(CLI::App&, Global&, int&);
 void add_find(CLI::App&, Global&, int&);
 void add_get(CLI::App&, Global&, int&);
 void add_count(CLI::App&, Global&, int&);

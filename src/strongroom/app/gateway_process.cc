@@ -130,6 +130,7 @@ Result<void> GatewayProcess::start() {
   add("BeginImport", &gateway::Gateway::begin_import);
   add("ImportBatch", &gateway::Gateway::import_batch);
   add("FinishImport", &gateway::Gateway::finish_import);
+  add("Reindex", &gateway::Gateway::reindex);
   SR_TRY(serve_compactor());
   loop_.on_signals({SIGTERM, SIGINT}, [this] { loop_.stop(); });
   loop_.post([this] { sync_until_there(); });

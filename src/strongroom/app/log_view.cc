@@ -46,6 +46,7 @@ std::string describe_entry(const v1::LogEntryView& entry) {
     switch (item.item_case()) {
       case v1::LogItem::kTicket:
         if (item.ticket().emergency()) parts.push_back("EMERGENCY");
+        if (item.ticket().reindex()) parts.push_back("reindex");
         who = item.ticket().principal() + " for " + item.ticket().purpose() +
               (item.ticket().case_reference().empty() ? "" : " " + item.ticket().case_reference());
         break;

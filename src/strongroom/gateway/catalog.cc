@@ -55,7 +55,7 @@ index::FieldIndex index_of(const v1::Field& field) {
 
 Composite composite_of(const v1::Composite& composite, const Collection& collection) {
   constexpr size_t kMonthSize = 7, kYearSize = 4;
-  Composite out{static_cast<uint16_t>(composite.id()), {}};
+  Composite out{static_cast<uint16_t>(composite.id()), {}, false};
   for (const auto& part : composite.parts()) {
     const auto field = collection.find(part.field());
     if (!field) continue;  // policy/ does not let it in.
@@ -75,6 +75,7 @@ std::shared_ptr<const Collection> compile(const v1::Collection& schema) {
   auto out = std::make_shared<Collection>();
   out->id = CollectionId{schema.id()};
   out->name = schema.name();
+  out->revision = schema.revision();
   for (const auto& group : schema.groups()) {
     out->group_by_name[group.name()] = GroupId{static_cast<uint8_t>(group.id())};
   }
@@ -92,6 +93,9 @@ std::shared_ptr<const Collection> compile(const v1::Collection& schema) {
     f.region = field.region();
     f.max_bytes = field.max_bytes() == 0 ? kDefaultFieldBytes : field.max_bytes();
     if (f.index.fuzzy || f.index.words) out->write_padding = index::WritePadding::kWide;
+    for (const auto& ref : schema.reindexing().indexes()) {
+      if (ref.field() == field.id()) f.building.push_back({ref.kind(), ref.prefix()});
+    }
     any_mask = any_mask || f.mask != v1::MASK_UNSPECIFIED;
     out->fields.push_back(std::move(f));
   }
@@ -102,7 +106,10 @@ std::shared_ptr<const Collection> compile(const v1::Collection& schema) {
     if (out->fields[i].unique) out->unique_fields.push_back(i);
   }
   for (const auto& composite : schema.composites()) {
-    out->composites.push_back(composite_of(composite, *out));
+    Composite& added = out->composites.emplace_back(composite_of(composite, *out));
+    for (const auto& ref : schema.reindexing().indexes()) {
+      added.building |= ref.composite() == composite.id();
+    }
   }
   if (any_mask) out->groups.push_back({kMaskedGroup});
   for (const auto& group : schema.groups())

@@ -31,6 +31,12 @@ struct Field {
   v1::Mask mask = v1::MASK_UNSPECIFIED;
   std::string region;
   size_t max_bytes = 0;
+  // Indexes that older records may lack: written, but not searched.
+  struct Building {
+    v1::IndexKind kind;
+    size_t prefix;
+  };
+  std::vector<Building> building;
 };
 
 // Two or three values that have one term together.
@@ -42,11 +48,13 @@ struct Composite {
   };
   uint16_t id;
   std::vector<Part> parts;
+  bool building = false;  // As Field::building.
 };
 
 struct Collection {
   CollectionId id;
   std::string name;
+  uint32_t revision = 0;
   std::vector<Field> fields;          // Ascending by id.
   std::vector<size_t> unique_fields;  // Positions in `fields`.
   std::vector<Composite> composites;

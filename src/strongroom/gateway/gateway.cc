@@ -223,7 +223,7 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
   }();
   if (!prepared) {
     return refuse(
-        request.ticket(), v1::FIND, prepared.error(),
+        request.ticket(), v1::FIND, with_progress(prepared.error(), request.ticket()),
         [this, request, done] { find(request, done); }, done);
   }
   const auto& query = *prepared;
@@ -462,8 +462,8 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
   }();
   if (!asked) {
     return refuse(
-        request.ticket(), v1::COUNT, asked.error(), [this, request, done] { count(request, done); },
-        done);
+        request.ticket(), v1::COUNT, with_progress(asked.error(), request.ticket()),
+        [this, request, done] { count(request, done); }, done);
   }
 
   v1::Call call;
@@ -518,6 +518,33 @@ void Gateway::import_batch(v1::ImportBatchRequest request, Done<v1::ImportState>
 
 void Gateway::finish_import(v1::FinishImportRequest request, Done<v1::ImportState> done) {
   importer_->finish(std::move(request), std::move(done));
+}
+
+Error Gateway::with_progress(Error error, const v1::SignedTicket& ticket) const {
+  const auto who = peek(ticket);
+  if (error.code != ErrorCode::kFailedPrecondition || !who) return error;
+  const auto known = reindexed_percent_.find(who->collection);
+  error.number = known == reindexed_percent_.end() ? 0 : known->second;
+  return error;
+}
+
+void Gateway::reindex(v1::ReindexRequest request, Done<v1::ReindexResponse> done) {
+  // With the collection as it is now: it must have the indexes that records are to be brought
+  // under.
+  start([this, request = std::move(request), done = std::move(done)](Result<bool> fresh) mutable {
+    if (!fresh) return done(fresh.error());
+    const auto who = peek(request.ticket());
+    if (!who) return done(who.error());
+    const CollectionId collection = who->collection;
+    importer_->reindex(std::move(request), [this, collection, done = std::move(done)](
+                                               Result<v1::ReindexResponse> stepped) {
+      if (stepped && !stepped->finished() && stepped->records() != 0) {
+        reindexed_percent_[collection] = static_cast<int64_t>(
+            std::min<uint64_t>(99, stepped->passed() * 100 / stepped->records()));
+      }
+      done(std::move(stepped));
+    });
+  });
 }
 
 }  // namespace strongroom::gateway

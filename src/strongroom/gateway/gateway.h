@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 
 #include "strongroom/base/secret.h"
 #include "strongroom/env/clock.h"
@@ -55,6 +56,7 @@ class Gateway {
   void begin_import(v1::BeginImportRequest request, Done<v1::ImportState> done);
   void import_batch(v1::ImportBatchRequest request, Done<v1::ImportState> done);
   void finish_import(v1::FinishImportRequest request, Done<v1::ImportState> done);
+  void reindex(v1::ReindexRequest request, Done<v1::ReindexResponse> done);
 
  private:
   struct Query;
@@ -66,6 +68,8 @@ class Gateway {
   // the request tried again; else `error` it is.
   void refuse(const v1::SignedTicket& ticket, v1::Action action, const Error& error,
               std::function<void()> retry, std::function<void(Error)> give_up);
+  // An index that is being built: how far.
+  Error with_progress(Error error, const v1::SignedTicket& ticket) const;
   Result<void> collect_hits(Query& query, const SearchLimits& limits);
   // Behind the last read of postings.
   Result<void> check_deadline(uint64_t started_us) const;
@@ -83,6 +87,7 @@ class Gateway {
   Cursors cursors_;
   std::shared_ptr<const Catalog> catalog_;  // Event loop only.
   bool refreshing_ = false;
+  std::unordered_map<CollectionId, int64_t> reindexed_percent_;  // As of the last step.
   env::WorkerThread
       background_;  // Long searches: a broad count must not hold up the clerk next to it.
   std::unique_ptr<Importer> importer_;

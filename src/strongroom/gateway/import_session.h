@@ -80,6 +80,7 @@ class ImportSession {
 
   const std::string& checkpoint_name() const { return checkpoint_name_; }
   CollectionId collection() const { return collection_->id; }
+  uint32_t collection_revision() const { return collection_->revision; }
   const v1::ImportState& durable() const { return durable_; }
 
   // Rows in ascending order of number. What they cannot be taken in for is in take_rejects().

@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "strongroom/gateway/reindexer.h"
 #include "strongroom/gateway/request.h"
 
 namespace strongroom::gateway {
@@ -48,12 +49,14 @@ struct Importer::Worker {
   Result<v1::ImportState> begin(v1::BeginImportRequest& request);
   void batch(v1::ImportBatchRequest& request, const Done& done);
   Result<v1::ImportState> finish(v1::FinishImportRequest& request);
+  Result<v1::ReindexResponse> reindex(v1::ReindexRequest& request);
   Result<Open*> find(const std::string& import_id, const v1::SignedTicket& ticket);
   v1::ImportState state_of(const std::string& import_id, ImportSession& session) const;
   void drop_idle();
 
-  template <class Request>
-  void post(Request request, Done done, Result<v1::ImportState> (Worker::*work)(Request&)) {
+  template <class Request, class Response>
+  void post(Request request, std::function<void(Result<Response>)> done,
+            Result<Response> (Worker::*work)(Request&)) {
     thread->post([this, request = std::move(request), done = std::move(done), work]() mutable {
       loop.post([done, result = (this->*work)(request)]() mutable { done(std::move(result)); });
     });
@@ -95,6 +98,11 @@ void Importer::batch(v1::ImportBatchRequest request, Done done) {
 }
 void Importer::finish(v1::FinishImportRequest request, Done done) {
   worker_->post(std::move(request), std::move(done), &Worker::finish);
+}
+
+void Importer::reindex(v1::ReindexRequest request,
+                       std::function<void(Result<v1::ReindexResponse>)> done) {
+  worker_->post(std::move(request), std::move(done), &Worker::reindex);
 }
 
 Result<void> Importer::Worker::recover() {
@@ -276,6 +284,27 @@ Result<v1::ImportState> Importer::Worker::finish(v1::FinishImportRequest& reques
   auto state = state_of(request.import_id(), *open->session);
   sessions.erase(request.import_id());
   return state;
+}
+
+Result<v1::ReindexResponse> Importer::Worker::reindex(v1::ReindexRequest& request) {
+  if (!recovered) {
+    SR_TRY(recover());
+    recovered = true;
+  }
+  drop_idle();
+  SR_ASSIGN(const TicketView ticket, peek(request.ticket()));
+  const auto collection = catalog->collection(ticket.collection);
+  if (collection == nullptr) return make_error(ErrorCode::kNotFound, "there is no such collection");
+  for (const auto& [id, open] : sessions) {
+    if (open.session == nullptr || open.session->collection() != collection->id ||
+        open.session->collection_revision() == collection->revision) {
+      continue;
+    }
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "an import that began before the collection was changed is still open; let "
+                      "it finish, or stop it and wait ten minutes, then reindex");
+  }
+  return Reindexer(shared, collection, term_key).step(request);
 }
 
 }  // namespace strongroom::gateway

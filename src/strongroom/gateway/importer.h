@@ -29,6 +29,8 @@ class Importer {
   //   again.
   void batch(v1::ImportBatchRequest request, Done done);
   void finish(v1::FinishImportRequest request, Done done);
+  // Between the batches of imports: see Reindexer.
+  void reindex(v1::ReindexRequest request, std::function<void(Result<v1::ReindexResponse>)> done);
 
  private:
   struct Worker;

@@ -23,7 +23,7 @@ void BuiltRecord::wipe() {
 RecordBuilder::RecordBuilder(std::shared_ptr<const Collection> collection, const TermKey& key)
     : collection_(std::move(collection)), hasher_(key) {}
 
-bool RecordBuilder::build(const Columns& columns, std::span<const std::string_view> values,
+bool RecordBuilder::index(const Columns& columns, std::span<const std::string_view> values,
                           BuiltRecord& out, BuildProblem& problem) {
   const auto& fields = collection_->fields;
   out.stored.resize(fields.size());
@@ -83,16 +83,6 @@ bool RecordBuilder::build(const Columns& columns, std::span<const std::string_vi
     if (field.mask != v1::MASK_UNSPECIFIED) out.masked[at] = masked(field.mask, out.stored[at]);
   }
 
-  for (size_t at = 0; at < fields.size(); ++at) {
-    if (fields[at].required && out.stored[at].empty()) {
-      problem.field = &fields[at];
-      problem.reason = "missing, and this field is required";
-      return false;
-    }
-    append_be(out.content, fields[at].id.value);
-    append_be(out.content, out.stored[at].size(), 4);
-    out.content += out.stored[at];
-  }
   for (const Composite& composite : collection_->composites) {
     const auto key = composite_norm(composite, [&](const Composite::Part& part) {
       const std::string& norm = norms_[part.field];
@@ -113,6 +103,23 @@ bool RecordBuilder::build(const Columns& columns, std::span<const std::string_vi
     return false;
   }
 
+  return true;
+}
+
+bool RecordBuilder::build(const Columns& columns, std::span<const std::string_view> values,
+                          BuiltRecord& out, BuildProblem& problem) {
+  if (!index(columns, values, out, problem)) return false;
+  const auto& fields = collection_->fields;
+  for (size_t at = 0; at < fields.size(); ++at) {
+    if (fields[at].required && out.stored[at].empty()) {
+      problem.field = &fields[at];
+      problem.reason = "missing, and this field is required";
+      return false;
+    }
+    append_be(out.content, fields[at].id.value);
+    append_be(out.content, out.stored[at].size(), 4);
+    out.content += out.stored[at];
+  }
   out.groups.resize(collection_->groups.size());
   for (size_t g = 0; g < out.groups.size(); ++g) {
     out.groups[g].group = collection_->groups[g].id;

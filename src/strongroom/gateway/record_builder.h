@@ -42,6 +42,9 @@ class RecordBuilder {
   // False: `problem` says which field and why, and `out` is not to be used.
   bool build(const Columns& columns, std::span<const std::string_view> values, BuiltRecord& out,
              BuildProblem& problem);
+  // The same, but for terms alone: no field is missed, and `out` has no groups and no content.
+  bool index(const Columns& columns, std::span<const std::string_view> values, BuiltRecord& out,
+             BuildProblem& problem);
   const Collection& collection() const { return *collection_; }
 
  private:

@@ -129,6 +129,26 @@ struct Condition : index::Condition {
   bool used = false;  // By a composite.
 };
 
+size_t characters(std::string_view text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+bool is_building(const Field& field, const index::FieldTerm& term) {
+  const v1::IndexKind kind = index_of(term.kind);
+  return std::any_of(field.building.begin(), field.building.end(), [&](const auto& building) {
+    return building.kind == kind &&
+           (kind != v1::PREFIX || characters(term.norm) == building.prefix);
+  });
+}
+
+Error still_building() {
+  return make_error(ErrorCode::kFailedPrecondition,
+                    "this index is still being built, and older records are not all in it (the "
+                    "number is how much is done, in percent); search in another way, or again when "
+                    "`strongroom reindex` has finished");
+}
+
 Result<Condition> read_condition(const Collection& collection, const v1::Term& term) {
   const auto at = collection.find(term.field());
   if (!at) return unknown_field();
@@ -160,6 +180,11 @@ Result<Condition> read_condition(const Collection& collection, const v1::Term& t
   }
   SR_TRY(add(term.value()));
   for (const auto& value : term.or_values()) SR_TRY(add(value));
+  for (const auto& alternative : out.any_of) {
+    for (const auto& made : alternative.all_of) {
+      if (is_building(collection.fields[*at], made)) return still_building();
+    }
+  }
   return out;
 }
 
@@ -170,11 +195,6 @@ const index::FieldTerm* single(const Condition& condition) {
     return nullptr;
   }
   return &condition.any_of[0].all_of[0];
-}
-
-size_t characters(std::string_view text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
 // The condition, if any, that asks for just what a part of a composite holds.
@@ -228,6 +248,7 @@ Result<SearchTerms> hash_terms(const Collection& collection,
     out.near[place] = load_le<uint64_t>(hash.bytes.data());
   };
   for (const Composite& composite : collection.composites) {
+    if (composite.building) continue;  // Its parts find the same.
     std::vector<Condition*> parts;
     for (const auto& part : composite.parts) parts.push_back(asks_for(conditions, part));
     if (std::find(parts.begin(), parts.end(), nullptr) != parts.end()) continue;

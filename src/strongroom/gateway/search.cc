@@ -231,6 +231,16 @@ class LaneReader {
   SearchStats& stats_;
 };
 
+// One match a posting, that of the best rank; ascending by posting.
+void keep_best(std::vector<Match>& matches) {
+  std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) {
+    return a.posting != b.posting ? a.posting < b.posting : a.rank < b.rank;
+  });
+  matches.erase(std::unique(matches.begin(), matches.end(),
+                            [](const Match& a, const Match& b) { return a.posting == b.posting; }),
+                matches.end());
+}
+
 // One lane while a query runs: the plan's clauses over the lane's lists.
 class LaneSearch {
  public:
@@ -247,7 +257,8 @@ class LaneSearch {
     return least;
   }
 
-  Result<void> run(std::vector<Match>& out) {
+  // `excluded`: what all but the exclusions matched.
+  Result<void> run(std::vector<Match>& out, std::vector<Posting>& excluded) {
     std::vector<size_t> order;
     for (size_t c = 0; c < plan_.clauses.size(); ++c) order.push_back(c);
     // The rarest first, exclusions last.
@@ -259,7 +270,7 @@ class LaneSearch {
     std::vector<Match> matches;
     for (size_t k = 0; k < order.size(); ++k) {
       const auto& clause = plan_.clauses[order[k]];
-      SR_TRY(k == 0 ? begin(clause, matches) : narrow(clause, matches));
+      SR_TRY(k == 0 ? begin(clause, matches) : narrow(clause, matches, excluded));
       if (matches.empty()) return {};
     }
     out.insert(out.end(), matches.begin(), matches.end());
@@ -319,7 +330,8 @@ class LaneSearch {
   }
 
   // Keeps those of `matches` that the clause matches too, with the ranks added.
-  Result<void> narrow(const Clause& clause, std::vector<Match>& matches) {
+  Result<void> narrow(const Clause& clause, std::vector<Match>& matches,
+                      std::vector<Posting>& excluded) {
     std::vector<Match> kept;
     std::vector<Posting> left;
     for (const Match& match : matches) left.push_back(match.posting);
@@ -338,6 +350,7 @@ class LaneSearch {
     for (const Match& match : matches) {
       while (at != kept.end() && at->posting < match.posting) ++at;
       const bool has = at != kept.end() && at->posting == match.posting;
+      if (has && clause.negated) excluded.push_back(match.posting);
       if (has == clause.negated) continue;
       out.push_back({match.posting, match.rank + (has ? at->rank : 0)});
     }
@@ -345,22 +358,25 @@ class LaneSearch {
     return {};
   }
 
-  // One match a posting, that of the best rank; ascending by posting.
-  static void keep_best(std::vector<Match>& matches) {
-    std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) {
-      return a.posting != b.posting ? a.posting < b.posting : a.rank < b.rank;
-    });
-    matches.erase(
-        std::unique(matches.begin(), matches.end(),
-                    [](const Match& a, const Match& b) { return a.posting == b.posting; }),
-        matches.end());
-  }
-
   LaneReader& reader_;
   std::span<TermList> lists_;
   const SearchPlan& plan_;
   SearchStats& stats_;
 };
+
+}  // namespace
+
+namespace {
+
+// Of a record that was indexed anew the older lane holds some of the terms, and the newer one all:
+// both find it, the better rank counts, and what one excludes is excluded.
+void settle_lanes(std::vector<Match>& found, std::vector<Posting>& excluded) {
+  keep_best(found);
+  std::sort(excluded.begin(), excluded.end());
+  std::erase_if(found, [&](const Match& match) {
+    return std::binary_search(excluded.begin(), excluded.end(), match.posting);
+  });
+}
 
 }  // namespace
 
@@ -397,10 +413,12 @@ Result<std::vector<Match>> search(store::Store& store, std::span<const LaneId> l
     return make_error(ErrorCode::kTooBroad, kTooBroadText, static_cast<int64_t>(estimate));
   }
   std::vector<Match> found;
+  std::vector<Posting> excluded;
   for (auto& in_lane : searches) {
-    if (in_lane.estimate() > 0) SR_TRY(in_lane.run(found));
+    if (in_lane.estimate() > 0) SR_TRY(in_lane.run(found, excluded));
     in_lane.note_postings();
   }
+  settle_lanes(found, excluded);
   std::sort(found.begin(), found.end(),
             [&](const Match& a, const Match& b) { return before(a, b, plan.newest_first); });
   return found;

@@ -58,19 +58,27 @@ class Terms {
     for (size_t i = 0; i < entries.size(); ++i) {
       postings_[terms_[term_of_[i]].end++] = entries[i].posting();
     }
+    for (Term& term : terms_) sort_postings(term);
     std::sort(terms_.begin(), terms_.end(),
               [](const Term& a, const Term& b) { return a.h_w < b.h_w; });
   }
-  std::span<const Term> terms() const { return terms_; }  // Ascending.
-  std::span<const Posting> postings(const Term& term) {   // Ascending.
-    const std::span<Posting> out(&postings_[term.end - term.count], term.count);
-    if (!std::is_sorted(out.begin(), out.end())) std::sort(out.begin(), out.end());
-    return out;
+  std::span<const Term> terms() const { return terms_; }       // Ascending.
+  std::span<const Posting> postings(const Term& term) const {  // Ascending.
+    return {&postings_[term.end - term.count], term.count};
   }
 
  private:
   static constexpr size_t kSlotsMin = 1024;
 
+  // A record that was indexed anew comes from two lanes: once is enough.
+  void sort_postings(Term& term) {
+    const auto begin = postings_.begin() + (term.end - term.count);
+    const auto end = postings_.begin() + term.end;
+    if (!std::is_sorted(begin, end)) std::sort(begin, end);
+    const auto repeats = static_cast<uint32_t>(end - std::unique(begin, end));
+    term.end -= repeats;
+    term.count -= repeats;
+  }
   size_t home(const ByteArray<15>& rest) const {
     return load_le<uint64_t>(rest.data()) & (slots_.size() - 1);
   }

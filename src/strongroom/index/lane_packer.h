@@ -19,8 +19,9 @@ struct PackerMemory {
   size_t bytes_max = size_t{256} << 20;  // Beside it: some 50 B a posting of the commonest term.
 };
 
-// Takes (term, posting) pairs in any order, gives sealed rows in ascending key order. Inside a term
-// postings ascend by (idx, u_lo), so that the last is the newest. Not thread-safe.
+// Takes (term, posting) pairs in any order, each once or more often, gives sealed rows in ascending
+// key order. Inside a term postings ascend by (idx, u_lo), so that the last is the newest. Not
+// thread-safe.
 class LanePacker {
  public:
   LanePacker(LaneId lane, LaneRoot root, PackerMemory memory = {});

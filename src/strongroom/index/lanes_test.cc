@@ -121,6 +121,18 @@ TEST(LanePackerTest, ReadsBackWhatWasAddedInAscendingOrder) {
   }
 }
 
+TEST(LanePackerTest, WhatIsAddedTwiceIsThereOnce) {
+  LanePacker once(kLane, root());
+  const Model model = fill(once, 5);
+  LanePacker twice(kLane, root());
+  fill(twice, 5);
+  fill(twice, 5);
+  const Lane expected = finish(once);
+  const Lane lane = finish(twice);
+  EXPECT_EQ(lane.postings, expected.postings);
+  EXPECT_EQ(lane.directory.size(), expected.directory.size());
+}
+
 // On the disk or not, by one thread or by two, the lane is the same.
 TEST(LanePackerTest, WhatDoesNotFitInMemoryIsSortedOnTheDisk) {
   const TempFolder folder;

@@ -180,8 +180,10 @@ Result<v1::ApplyCollectionResponse> KeyServer::apply_collection(
                       revision);
   }
   v1::ApplyCollectionResponse out;
+  next.clear_reindexing();
   if (old != nullptr) {
     next.set_revision(revision);
+    ask_to_reindex(*old, next);
     if (google::protobuf::util::MessageDifferencer::Equals(old->definition, next)) {
       *out.mutable_collection() = std::move(next);
       out.set_leaf(old->leaf);
@@ -207,6 +209,24 @@ Result<v1::ApplyCollectionResponse> KeyServer::apply_collection(
   out.set_changed(true);
   out.set_leaf(leaf);
   return out;
+}
+
+// What several sign with a further index: that so many records may be opened for it. Half of it is
+// for steps that are done again after a crash.
+void KeyServer::ask_to_reindex(const CollectionInfo& old, v1::Collection& next) const {
+  if (old.definition.has_reindexing()) {
+    *next.mutable_reindexing() = old.definition.reindexing();
+  }
+  const uint64_t records = records_granted(CollectionId{next.id()});
+  const auto added = policy::added_indexes(old.definition, next);
+  const bool begins = !added.empty() && records != 0;
+  const bool used_up =
+      next.has_reindexing() && old.reindexed + kReleaseItemsMax > next.reindexing().records_max();
+  if (!begins && !used_up) return;
+  v1::Reindexing& reindexing = *next.mutable_reindexing();
+  for (const v1::IndexRef& ref : added) *reindexing.add_indexes() = ref;
+  if (begins) reindexing.clear_below_u();  // What was begun for fewer indexes begins anew.
+  reindexing.set_records_max(old.reindexed + 2 * records + 10 * kReleaseItemsMax);
 }
 
 Result<v1::ListCollectionsResponse> KeyServer::list_collections(

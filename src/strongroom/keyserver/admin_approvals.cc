@@ -151,6 +151,12 @@ Result<v1::LogItem> KeyServer::change_of(const v1::ApprovalRequest& request) con
       if (info == nullptr || request.base() != info->leaf) return changed_since();
       SR_TRY(policy::check_collection(request.collection()));
       SR_TRY(policy::check_collection_change(info->definition, request.collection()));
+      // Its first records may have come since it was asked for.
+      if (!request.collection().has_reindexing() &&
+          records_granted(CollectionId{request.collection().id()}) != 0 &&
+          !policy::added_indexes(info->definition, request.collection()).empty()) {
+        return changed_since();
+      }
       *item.mutable_collection() = request.collection();
       return item;
     }

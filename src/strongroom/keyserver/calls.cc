@@ -139,6 +139,9 @@ Result<void> KeyServer::derive(const v1::Call& call, const Pending& pending,
     case v1::Call::kFinishMerge:
       reply.mutable_finish_merge()->set_leaf(leaf.index().value);
       return {};
+    case v1::Call::kReindex:
+      answer_reindex(pending, leaf.index().value, *reply.mutable_reindex());
+      return {};
     default:
       break;
   }
@@ -319,6 +322,14 @@ void KeyServer::list_lanes(v1::ListLanesReply& reply) const {
   }
 }
 
+void KeyServer::answer_reindex(const Pending& pending, uint64_t leaf,
+                               v1::ReindexReply& reply) const {
+  reply.set_leaf(leaf);
+  reply.set_revision(ledger_.revision());
+  reply.set_below_u(pending.below_u);
+  reply.set_records(records_granted(pending.collection));
+}
+
 void KeyServer::answer_unlogged(const v1::Call& call, const Pending& pending,
                                 v1::Reply& reply) const {
   if (call.has_sync()) {
@@ -346,6 +357,8 @@ void KeyServer::answer_unlogged(const v1::Call& call, const Pending& pending,
     answer_log_tile(call.log_tile(), reply);
   } else if (call.has_reset_lanes()) {
     reply.mutable_reset_lanes()->set_revision(ledger_.revision());
+  } else if (call.has_reindex()) {
+    answer_reindex(pending, pending.leaf, *reply.mutable_reindex());
   } else if (call.has_finish_merge()) {
     reply.mutable_finish_merge()->set_leaf(pending.leaf);
   } else {

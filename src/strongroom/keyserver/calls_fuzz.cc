@@ -45,6 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (call.has_update_grant()) put(*call.mutable_update_grant());
     if (call.has_open_lane()) put(*call.mutable_open_lane());
     if (call.has_unique_tokens()) put(*call.mutable_unique_tokens());
+    if (call.has_reindex()) put(*call.mutable_reindex());
     if (call.has_check()) put(*call.mutable_check());
     const auto show = [](auto& message) {
       if (message.credential() == "@@") message.set_credential(vault().compactor_credential());

@@ -38,6 +38,36 @@ Result<void> check_term(const std::string& h_w) {
   return {};
 }
 
+Error nothing_to_reindex() {
+  return make_error(ErrorCode::kFailedPrecondition,
+                    "No index of this collection waits for older records. Add one with "
+                    "`collection apply`, and have it approved.");
+}
+
+// What several have signed: versions older than the index, and so many in all.
+Result<void> check_reindex(const CollectionInfo& collection, const v1::ReleaseCall& call) {
+  const v1::Reindexing& signed_for = collection.definition.reindexing();
+  if (signed_for.below_u() == 0) return nothing_to_reindex();
+  if ((call.groups() & ~policy::indexed_groups(collection.definition)) != 0) {
+    return make_error(ErrorCode::kPermissionDenied,
+                      "Reindexing opens only groups that have an index.");
+  }
+  for (int i = 0; i < call.items_size(); ++i) {
+    if (call.items(i).u() < signed_for.below_u()) continue;
+    return make_error(ErrorCode::kPermissionDenied,
+                      "Reindexing opens only what is older than the index (the number is its "
+                      "place).",
+                      i);
+  }
+  if (collection.reindexed + static_cast<uint64_t>(call.items_size()) > signed_for.records_max()) {
+    return make_error(ErrorCode::kPermissionDenied,
+                      "As many records were opened for this index as was approved (the number). "
+                      "Apply the collection again, and have it approved; what is indexed stays so.",
+                      static_cast<int64_t>(signed_for.records_max()));
+  }
+  return {};
+}
+
 policy::Ask ask_under(const v1::Ticket& ticket, v1::Action action) {
   policy::Ask ask;
   ask.principal = ticket.principal();
@@ -96,6 +126,8 @@ Result<void> KeyServer::decide(const v1::Call& call, uint64_t now, Pending& pend
       return check_courier(call.log_tile().credential());
     case v1::Call::kWitness:
       return decide_witness(call.witness(), now);
+    case v1::Call::kReindex:
+      return decide_reindex(call.reindex(), now, pending);
     case v1::Call::kBeginMerge:
       return decide_begin_merge(call.begin_merge(), now, pending);
     case v1::Call::kFinishMerge:
@@ -209,17 +241,24 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
   }
 
   const RequestRef request{as_bytes(call.request_id()), as_bytes(call.request_hash())};
-  policy::Ask ask = ask_under(record->ticket(), call.get() ? v1::GET : v1::FIND);
+  policy::Ask ask = ask_under(record->ticket(), call.reindex() ? v1::REINDEX
+                                                : call.get()   ? v1::GET
+                                                               : v1::FIND);
   ask.groups = call.groups();
-  const uint64_t free =
-      ledger_.engine().free_repeats(record->ticket().principal(), records, call.groups(), now);
-  ask.amounts.records = count - free;
-  ask.amounts.repeats = free;
-  ask.records_before = record->released(request.id);
+  uint64_t free = 0;
+  if (call.reindex()) {
+    ask.amounts.reindexed = count;
+  } else {
+    free = ledger_.engine().free_repeats(record->ticket().principal(), records, call.groups(), now);
+    ask.amounts.records = count - free;
+    ask.amounts.repeats = free;
+    ask.records_before = record->released(request.id);
+  }
   SR_TRY(ledger_.engine().decide(ask, now));
+  if (call.reindex()) SR_TRY(check_reindex(*collection, call));
   const bool emergency = ledger_.engine().is_emergency(record->ticket().purpose());
   SR_TRY(check_witnessed(now, emergency && count == 1));
-  SR_TRY(record->check_release(request, records, call.get()));
+  SR_TRY(record->check_release(request, records, call.get() || call.reindex()));
   const uint64_t most = record->ticket().records_max();
   if (count > most || record->spent() > most - count) {
     return make_error(ErrorCode::kBudgetExhausted,
@@ -241,6 +280,7 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
   fill_ticket(ledger_.engine(), *record, call.request_id(), count, items[0]);
   items[0].mutable_ticket()->set_request_hash(call.request_hash().substr(0, kLoggedHashSize));
   items[0].mutable_ticket()->set_free(free);
+  items[0].mutable_ticket()->set_reindex(call.reindex());
   for (size_t i = 0; i < count; ++i) {
     const auto& asked = call.items(static_cast<int>(i));
     v1::ReleaseItem& item = *items[1 + i].mutable_release();
@@ -251,6 +291,7 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
   }
   pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kRelease, items, now));
+  if (call.reindex()) return {};  // All are opened, canaries too.
   return raise_canaries(log_->size() + *pending.position, record->ticket(), records, now);
 }
 
@@ -339,7 +380,11 @@ Result<void> KeyServer::decide_open_lane(const v1::OpenLaneCall& call, uint64_t 
   SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
   const CollectionInfo* collection = ledger_.collection(record->collection());
   if (collection == nullptr) return no_collection();
-  const policy::Ask ask = ask_under(record->ticket(), v1::IMPORT);
+  // While older records are indexed, packed lanes go to whoever does it.
+  const bool reindexes = call.packed() && !call.history() &&
+                         collection->definition.reindexing().below_u() != 0 &&
+                         ledger_.engine().decide(ask_under(record->ticket(), v1::REINDEX), now);
+  const policy::Ask ask = ask_under(record->ticket(), reindexes ? v1::REINDEX : v1::IMPORT);
   SR_TRY(ledger_.engine().decide(ask, now));
   if (collection->live_lanes.size() + collection->history_lanes.size() +
           collection->reserved_lanes >=
@@ -440,6 +485,38 @@ Result<void> KeyServer::decide_unique_tokens(const v1::UniqueTokensCall& call, u
   }
   pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kToken, items, now));
+  return {};
+}
+
+Result<void> KeyServer::decide_reindex(const v1::ReindexCall& call, uint64_t now,
+                                       Pending& pending) {
+  SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
+  const CollectionInfo* collection = ledger_.collection(record->collection());
+  if (collection == nullptr) return no_collection();
+  SR_TRY(ledger_.engine().decide(ask_under(record->ticket(), v1::REINDEX), now));
+  const v1::Collection& definition = collection->definition;
+  if (!definition.has_reindexing()) return nothing_to_reindex();
+  pending.collection = record->collection();
+  pending.below_u = definition.reindexing().below_u();
+  if (pending.below_u != 0 && !call.finish()) {
+    pending.leaf = collection->leaf;
+    return {};
+  }
+  if (pending.below_u == 0 && call.finish()) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "Reindexing has not begun, or an index was added since. Begin again.");
+  }
+  v1::LogItem items[1];
+  items[0].set_author(record->ticket().principal());
+  v1::Collection& next = *items[0].mutable_collection();
+  next = definition;
+  if (call.finish()) {
+    next.clear_reindexing();
+  } else {
+    pending.below_u = ledger_.next_u();
+    next.mutable_reindexing()->set_below_u(pending.below_u);
+  }
+  SR_ASSIGN(pending.position, stage(EntryType::kPolicy, items, now));
   return {};
 }
 

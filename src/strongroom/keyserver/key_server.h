@@ -184,6 +184,7 @@ class KeyServer {
   Result<policy::CompiledPolicy> check_policy(const v1::Policy& next) const;
   Result<void> check_approvers_without(const std::string& name) const;
   Result<v1::LogItem> change_of(const v1::ApprovalRequest& request) const;
+  void ask_to_reindex(const CollectionInfo& old, v1::Collection& next) const;
   std::string collection_name(CollectionId id) const;
   v1::UseLine use_line(const Use& use) const;
   static v1::Frozen frozen_view(const policy::Scope& scope, const policy::Freeze& freeze);
@@ -202,6 +203,7 @@ class KeyServer {
   Result<void> decide_unique_tokens(const v1::UniqueTokensCall& call, uint64_t now,
                                     Pending& pending);
   Result<void> decide_check(const v1::CheckCall& call, uint64_t now);
+  Result<void> decide_reindex(const v1::ReindexCall& call, uint64_t now, Pending& pending);
   Result<void> decide_reset_lanes(uint64_t now, Pending& pending);
   Result<void> decide_begin_merge(const v1::BeginMergeCall& call, uint64_t now, Pending& pending);
   Result<void> decide_witness(const v1::WitnessCall& call, uint64_t now);
@@ -251,6 +253,7 @@ class KeyServer {
                                     const Leaving& leaving, v1::UniqueTokensReply& reply);
   Result<void> derive_begin_merge(const v1::BeginMergeCall& call, const Pending& pending,
                                   const Leaving& leaving, v1::BeginMergeReply& reply);
+  void answer_reindex(const Pending& pending, uint64_t leaf, v1::ReindexReply& reply) const;
   void answer_unlogged(const v1::Call& call, const Pending& pending, v1::Reply& reply) const;
   crypto::LaneTokens* lane_tokens(LaneId lane);
 

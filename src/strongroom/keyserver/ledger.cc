@@ -130,6 +130,7 @@ Result<void> Ledger::apply_definition(const v1::LogItem& item, uint64_t leaf) {
     CollectionInfo& info = collections_[item.collection().id()];
     info.definition = item.collection();
     info.leaf = leaf;
+    if (!info.definition.has_reindexing()) info.reindexed = 0;
     // Grants name groups: what they resolve to may have grown.
     const v1::Policy policy = engine_.policy();
     SR_TRY(engine_.set_policy(policy, definitions()));
@@ -218,10 +219,20 @@ Result<void> Ledger::apply_release(std::span<const v1::LogItem> items, uint64_t 
     if (!item.has_release()) return foreign(0);
     const RecordIndex idx{item.release().idx()};
     counters_.increment(idx);
-    engine_.note_opened(ticket.principal(), idx, item.release().groups(), t_ms);
+    // A record opened for the index alone is not paid for by whoever asks for it next.
+    if (!ticket.reindex()) {
+      engine_.note_opened(ticket.principal(), idx, item.release().groups(), t_ms);
+    }
     records_.push_back(idx);
   }
   tickets_.note(ticket, TicketBook::Kind::kRelease, records_);
+  if (ticket.reindex()) {
+    const auto info = collections_.find(ticket.collection());
+    if (info == collections_.end()) return foreign(leaf);
+    info->second.reindexed += ticket.charge();
+    charge(ticket, {.reindexed = ticket.charge()}, EntryType::kRelease, leaf, t_ms);
+    return {};
+  }
   charge(ticket,
          {.records = ticket.charge() - std::min(ticket.charge(), ticket.free()),
           .repeats = ticket.free()},

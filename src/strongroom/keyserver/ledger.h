@@ -52,6 +52,7 @@ struct CollectionInfo {
   size_t reserved_lanes = 0;
   std::optional<uint64_t> unique_leaf;  // First unique tokens, which made the root.
   uint64_t unique_ms = 0;
+  uint64_t reindexed = 0;  // Records opened by the reindexing under way.
 };
 
 // Lanes being merged into one, from the entry that reserved that to the one that ends it.

@@ -26,6 +26,7 @@ struct KeyServer::Pending {
   LaneId lane;                     // OpenLane, PublishLane; BeginMerge, FinishMerge: the target.
   std::vector<uint32_t> gone;      // Lanes whose root this destroys.
   uint32_t closed = 0;             // ResetLanes.
+  uint64_t below_u = 0;            // Reindex.
 };
 
 }  // namespace strongroom::keyserver

@@ -198,6 +198,17 @@ uint32_t group_mask(const v1::Collection& collection) {
   return mask;
 }
 
+uint32_t indexed_groups(const v1::Collection& collection) {
+  uint32_t mask = 0;
+  for (const v1::Field& field : collection.fields()) {
+    if (field.index().empty()) continue;
+    for (const v1::Group& group : collection.groups()) {
+      if (group.name() == field.group()) mask |= 1u << (group.id() & kGroupMax);
+    }
+  }
+  return mask;
+}
+
 Result<void> check_collection(const v1::Collection& collection, Problem* problem) {
   if (!is_collection_name(collection.name())) {
     return fail(problem,
@@ -275,15 +286,17 @@ Result<void> check_collection_change(const v1::Collection& old, const v1::Collec
                   "their meaning. Add another field under a new id.",
                   path, refused);
     }
-    if (now->unique() != was.unique() || now->index_size() != was.index_size() ||
+    const bool range_kept = !was.has_range() || (now->range().min() == was.range().min() &&
+                                                 now->range().max() == was.range().max());
+    if (now->unique() != was.unique() || !range_kept ||
         !std::all_of(was.index().begin(), was.index().end(),
                      [&](int kind) { return has_index(*now, kind); }) ||
-        !std::equal(now->prefixes().begin(), now->prefixes().end(), was.prefixes().begin(),
-                    was.prefixes().end()) ||
-        now->range().min() != was.range().min() || now->range().max() != was.range().max()) {
+        !std::includes(now->prefixes().begin(), now->prefixes().end(), was.prefixes().begin(),
+                       was.prefixes().end())) {
       return fail(problem,
-                  "A field's index and unique never change: stored records are not indexed anew. "
-                  "Add another field under a new id, and import into it.",
+                  "An index, a length of prefixes or a range that a field has never goes or "
+                  "changes, nor does unique. Indexes may be added; or add another field under a "
+                  "new id, and import into it.",
                   path, refused);
     }
     if (now->required() && !was.required()) {
@@ -292,15 +305,16 @@ Result<void> check_collection_change(const v1::Collection& old, const v1::Collec
                   path, refused);
     }
   }
-  const auto same = [](const v1::Composite& a, const v1::Composite& b) {
-    return a.SerializeAsString() == b.SerializeAsString();
-  };
-  if (!std::equal(old.composites().begin(), old.composites().end(), next.composites().begin(),
-                  next.composites().end(), same)) {
-    return fail(problem,
-                "Composites never change: stored records are not indexed anew. Make a new "
-                "collection.",
-                "composites", refused);
+  for (const v1::Composite& was : old.composites()) {
+    const bool kept = std::any_of(next.composites().begin(), next.composites().end(),
+                                  [&](const v1::Composite& now) {
+                                    return now.SerializeAsString() == was.SerializeAsString();
+                                  });
+    if (!kept) {
+      return fail(problem,
+                  "A composite was removed or changed: keep it, and add another under a new id.",
+                  "composites", refused);
+    }
   }
   for (const v1::Field& now : next.fields()) {
     const bool is_new =
@@ -313,6 +327,36 @@ Result<void> check_collection_change(const v1::Collection& old, const v1::Collec
     }
   }
   return {};
+}
+
+std::vector<v1::IndexRef> added_indexes(const v1::Collection& old, const v1::Collection& next) {
+  std::vector<v1::IndexRef> added;
+  const auto add = [&](uint32_t field, int kind, uint32_t prefix) {
+    v1::IndexRef& ref = added.emplace_back();
+    ref.set_field(field);
+    ref.set_kind(static_cast<v1::IndexKind>(kind));
+    ref.set_prefix(prefix);
+  };
+  for (const v1::Field& now : next.fields()) {
+    const auto was = std::find_if(old.fields().begin(), old.fields().end(),
+                                  [&](const v1::Field& field) { return field.id() == now.id(); });
+    if (was == old.fields().end()) continue;  // Records have no value of it.
+    for (const int kind : now.index()) {
+      if (kind != v1::PREFIX && !has_index(*was, kind)) add(now.id(), kind, 0);
+    }
+    for (const uint32_t length : now.prefixes()) {
+      const auto& lengths = was->prefixes();
+      if (std::find(lengths.begin(), lengths.end(), length) == lengths.end()) {
+        add(now.id(), v1::PREFIX, length);
+      }
+    }
+  }
+  for (const v1::Composite& now : next.composites()) {
+    const bool known = std::any_of(old.composites().begin(), old.composites().end(),
+                                   [&](const v1::Composite& was) { return was.id() == now.id(); });
+    if (!known) added.emplace_back().set_composite(now.id());
+  }
+  return added;
 }
 
 }  // namespace strongroom::policy

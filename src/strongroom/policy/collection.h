@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "strongroom/base/result.h"
 #include "strongroom/v1/schema.pb.h"
@@ -31,15 +32,20 @@ bool is_principal_name(std::string_view name);   // [a-z][a-z0-9_.-]{0,63}; purp
 
 // Bit g for each group g of the collection, bit 0 for the masked view.
 uint32_t group_mask(const v1::Collection& collection);
+// Of these the groups with a field that is indexed.
+uint32_t indexed_groups(const v1::Collection& collection);
 
 //   kInvalidArgument  `problem`, where given, says which item; the error has the same text.
 Result<void> check_collection(const v1::Collection& collection, Problem* problem = nullptr);
 
 // Whether `next`, sound by itself, may replace `old`: records under `old` keep their meaning.
 // Fields and groups may be added (fields not required), titles, masks, paths and size limits
-// changed.
+// changed; indexes and composites added.
 //   kFailedPrecondition  The text says why not and what to do instead.
 Result<void> check_collection_change(const v1::Collection& old, const v1::Collection& next,
                                      Problem* problem = nullptr);
+
+// The indexes of `next` that records under `old` lack: of fields that both have, and composites.
+std::vector<v1::IndexRef> added_indexes(const v1::Collection& old, const v1::Collection& next);
 
 }  // namespace strongroom::policy

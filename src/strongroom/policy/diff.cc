@@ -278,7 +278,7 @@ bool is_judged(std::string_view message, int field) {
       {"Purpose", {1, 2, 3, 4, 5}},
       {"Role", {1, 2, 3, 4}},
       {"Grant", {1, 2, 3, 4, 5, 6, 7, 20, 21}},
-      {"Budget", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}},
+      {"Budget", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}},
       {"Limits", {1, 2, 3, 4, 5, 6}},
       {"CollectionLimit", {1, 2}},
       {"Limit", {1, 2, 3, 4}},

@@ -6,7 +6,7 @@ namespace strongroom::policy {
 namespace {
 
 constexpr std::array kAllQuantities{Quantity::kRecords, Quantity::kSearches, Quantity::kWrites,
-                                    Quantity::kUniques, Quantity::kErasures};
+                                    Quantity::kUniques, Quantity::kErasures, Quantity::kReindexed};
 constexpr std::array kAllWindows{Window::kHour, Window::kDay, Window::kMonth};
 constexpr uint64_t kDaysOfMonth = 30;
 
@@ -16,8 +16,8 @@ const char* refusal(BudgetScope scope, Quantity quantity, Window window, bool mo
     constexpr const char* kOf[kBudgetScopes] = {
         "for this purpose", "of yours, all purposes together,", "of this gateway",
         "of this collection", "of the whole vault"};
-    constexpr const char* kWhat[kQuantities] = {"records", "searches", "writes", "unique tokens",
-                                                "erasures"};
+    constexpr const char* kWhat[kQuantities] = {"records",       "searches", "writes",
+                                                "unique tokens", "erasures", "reindexed records"};
     constexpr const char* kWhen[kWindows] = {"an hour", "a day", "30 days"};
     auto* texts = new std::array<std::string, kBudgetScopes * kQuantities * kWindows * 2>();
     size_t at = 0;
@@ -66,8 +66,8 @@ std::array<uint64_t, kWindows> budget_of(uint64_t hour, uint64_t day, uint64_t m
 }  // namespace
 
 const char* quantity_name(Quantity quantity) {
-  constexpr const char* kNames[kQuantities] = {"records", "searches", "writes", "unique_tokens",
-                                               "erasures"};
+  constexpr const char* kNames[kQuantities] = {"records",       "searches", "writes",
+                                               "unique_tokens", "erasures", "reindexed"};
   return kNames[static_cast<size_t>(quantity)];
 }
 const char* window_name(Window window) {
@@ -89,13 +89,20 @@ MeterLimits limits_of(const v1::Budget& b) {
   const auto erasures =
       budget_of(b.erasures_per_hour() != 0 ? b.erasures_per_hour() : b.erasures_per_day(),
                 b.erasures_per_day(), b.erasures_per_month());
-  return {{records, searches, writes, writes, erasures}};
+  const auto reindexed =
+      budget_of(b.reindexed_per_hour() != 0 ? b.reindexed_per_hour() : b.reindexed_per_day(),
+                b.reindexed_per_day(), 0);
+  return {{records, searches, writes, writes, erasures, reindexed}};
 }
 
 MeterLimits limits_of(const v1::Limit& limit) {
   const auto writes = windows_of(limit.writes());
-  return {{windows_of(limit.records()), windows_of(limit.searches()), writes, writes,
-           windows_of(limit.erasures())}};
+  return {{windows_of(limit.records()),
+           windows_of(limit.searches()),
+           writes,
+           writes,
+           windows_of(limit.erasures()),
+           {kNoLimit, kNoLimit, kNoLimit}}};
 }
 
 void keep_later(Result<void>& most, const Result<void>& other) {

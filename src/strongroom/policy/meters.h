@@ -11,8 +11,8 @@
 
 namespace strongroom::policy {
 
-enum class Quantity : uint8_t { kRecords, kSearches, kWrites, kUniques, kErasures };
-inline constexpr size_t kQuantities = 5;
+enum class Quantity : uint8_t { kRecords, kSearches, kWrites, kUniques, kErasures, kReindexed };
+inline constexpr size_t kQuantities = 6;
 enum class Window : uint8_t { kHour, kDay, kMonth };
 inline constexpr size_t kWindows = 3;
 // Whose use is counted together.
@@ -29,10 +29,12 @@ struct Amounts {
   uint64_t writes = 0;    // Records imported or changed.
   uint64_t uniques = 0;   // Unique tokens: an own meter, under the limit of writes.
   uint64_t erasures = 0;
-  uint64_t repeats = 0;  // Distinct records opened again, which cost no budget.
+  uint64_t reindexed = 0;  // Records opened for an index that was added.
+  uint64_t repeats = 0;    // Distinct records opened again, which cost no budget.
 
   uint64_t of(Quantity quantity) const {
-    return std::array{records, searches, writes, uniques, erasures}[static_cast<size_t>(quantity)];
+    return std::array{
+        records, searches, writes, uniques, erasures, reindexed}[static_cast<size_t>(quantity)];
   }
 };
 

@@ -1,0 +1,347 @@
+// Indexes added to a collection that has records, through a real gateway and key server.
+#include "strongroom/gateway/reindexer.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "test/support/gateway_vault.h"
+
+namespace strongroom::gateway {
+namespace {
+
+using test::GatewayVault;
+using test::Source;
+
+constexpr int kPeople = 40;
+
+Source town() {
+  Source source{"town", {"name", "number", "email", "city"}, "", {}, keyserver::kPerson};
+  for (int i = 0; i < kPeople; ++i) {
+    const std::string n = std::to_string(i);
+    source.rows.push_back({i % 4 == 0 ? "Wang Wei" : "Smith " + n, "N" + std::to_string(1000 + i),
+                           i % 3 == 0 ? "" : "r" + n + "@x", i % 2 == 0 ? "Wuhan" : "Xian"});
+  }
+  return source;
+}
+
+// Names by other spellings, numbers by prefix, and city and number together.
+v1::Collection indexed_more() {
+  v1::Collection more = test::people();
+  more.mutable_fields(0)->add_index(v1::FUZZY);
+  more.mutable_fields(1)->add_index(v1::PREFIX);
+  more.mutable_fields(1)->add_prefixes(4);
+  auto& composite = *more.add_composites();
+  composite.set_id(1);
+  composite.add_parts()->set_field("city");
+  composite.add_parts()->set_field("name");
+  return more;
+}
+
+class ReindexerTest : public testing::Test {
+ protected:
+  void SetUp() override { prepare(vault_); }
+
+  static void prepare(GatewayVault& vault) {
+    ASSERT_TRUE(vault.import(town(), 7));
+    allow(vault, {v1::IMPORT, v1::REINDEX});
+  }
+  // What the operator may do, under the purpose of imports.
+  static void allow(GatewayVault& vault, std::initializer_list<v1::Action> actions) {
+    v1::ApplyPolicyRequest request;
+    *request.mutable_policy() = vault.vault().founding().policy;
+    request.mutable_policy()->clear_version();
+    for (auto& role : *request.mutable_policy()->mutable_roles()) {
+      if (role.name() != "operator") continue;
+      auto& grant = *role.mutable_grants(0);
+      grant.clear_actions();
+      for (const auto action : actions) grant.add_actions(action);
+      grant.clear_groups();
+      grant.add_groups("identity");
+      grant.add_groups("contact");
+      grant.mutable_budget()->set_reindexed_per_day(test::kPlenty);
+    }
+    const auto done = vault.vault().server().apply_policy("officer", request);
+    ASSERT_TRUE(done) << done.error().text;
+    if (done->request() != 0) vault.vault().approve(done->request());
+  }
+  // Asked, and not approved.
+  static uint64_t ask_for_indexes(GatewayVault& vault) {
+    v1::ApplyCollectionRequest request;
+    *request.mutable_collection() = indexed_more();
+    const auto applied = vault.vault().server().apply_collection("operator", request);
+    EXPECT_TRUE(applied) << applied.error().text;
+    EXPECT_EQ(applied->collection().reindexing().indexes_size(), 3);
+    return applied->request();
+  }
+  static void add_indexes(GatewayVault& vault) {
+    vault.vault().approve(ask_for_indexes(vault));
+    ASSERT_TRUE(vault.start());
+  }
+  static v1::SignedTicket ticket(GatewayVault& vault) {
+    return vault.vault().ticket(
+        {.principal = "operator", .purpose = "import", .records_max = test::kPlenty});
+  }
+  static Result<v1::ReindexResponse> step(GatewayVault& vault, uint32_t records = 6) {
+    v1::ReindexRequest request;
+    *request.mutable_ticket() = ticket(vault);
+    request.set_request_id(keyserver::fresh(16));
+    request.set_records_max(records);
+    return vault.loop().wait<v1::ReindexResponse>(
+        [&](auto done) { vault.gateway().reindex(request, done); });
+  }
+  // To the end; how many were indexed since the job began.
+  static Result<uint64_t> reindex(GatewayVault& vault) {
+    for (int steps = 0; steps < 1000; ++steps) {
+      SR_ASSIGN(const auto done, step(vault));
+      if (done.finished()) return done.indexed();
+    }
+    return make_error(ErrorCode::kInternal, "it never ends");
+  }
+  static v1::FindRequest asking(GatewayVault& vault, v1::Term::Op op, const char* field,
+                                const char* value) {
+    auto request = vault.find_request({{field, value}});
+    request.mutable_terms(0)->set_op(op);
+    return request;
+  }
+  static ErrorCode code(const Result<v1::FindResponse>& found) {
+    return found ? ErrorCode::kInternal : found.error().code;
+  }
+  // All of the town, each once, by old indexes and new ones, alone and together.
+  static void expect_all_found(GatewayVault& vault) {
+    ASSERT_TRUE(vault.start());
+    const auto fuzzy = vault.find(asking(vault, v1::Term::FUZZY, "name", "wei wang"));
+    ASSERT_TRUE(fuzzy) << fuzzy.error().text;
+    EXPECT_EQ(fuzzy->records_size(), kPeople / 4);
+    const auto prefix = vault.find(asking(vault, v1::Term::PREFIX, "number", "n101"));
+    ASSERT_TRUE(prefix) << prefix.error().text;
+    EXPECT_EQ(prefix->records_size(), 10);
+    EXPECT_EQ(vault.count({{"city", "Wuhan"}})->count(), uint64_t{kPeople / 2});
+    EXPECT_EQ(vault.count({{"city", "Wuhan"}, {"name", "Wang Wei"}})->count(),
+              uint64_t{kPeople / 4});
+    auto both = asking(vault, v1::Term::FUZZY, "name", "wang");
+    auto& other = *both.add_terms();
+    other.set_field("city");
+    other.set_value("Wuhan");
+    other.set_negated(true);
+    EXPECT_EQ(vault.find(both)->records_size(), 0) << "old and new indexes are held together";
+    auto old_but_new = asking(vault, v1::Term::EQUALS, "city", "Wuhan");
+    auto& excluded = *old_but_new.add_terms();
+    excluded.set_field("name");
+    excluded.set_op(v1::Term::FUZZY);
+    excluded.set_value("wei wang");
+    excluded.set_negated(true);
+    EXPECT_EQ(vault.find(old_but_new)->records_size(), kPeople / 4)
+        << "a lane that lacks the new terms does not exclude; the one that has them does";
+    std::set<std::string> numbers;
+    for (const auto& [id, fields] : vault.records()) numbers.insert(fields.at("number"));
+    EXPECT_EQ(numbers.size(), size_t{kPeople});
+    // Unique values are taken still.
+    Source again = town();
+    again.name = "again";
+    again.rows.resize(3);
+    EXPECT_EQ(vault.import(again)->state.rejected(), 3u);
+  }
+
+  GatewayVault vault_;
+};
+
+TEST_F(ReindexerTest, AnIndexAddedLaterFindsEverythingOnceItIsBuilt) {
+  add_indexes(vault_);
+  const auto refused = vault_.find(asking(vault_, v1::Term::FUZZY, "name", "wei wang"));
+  EXPECT_EQ(code(refused), ErrorCode::kFailedPrecondition) << "never half an answer";
+  EXPECT_EQ(code(vault_.find(asking(vault_, v1::Term::PREFIX, "number", "n101"))),
+            ErrorCode::kFailedPrecondition);
+  EXPECT_EQ(vault_.count({{"city", "Wuhan"}, {"name", "Wang Wei"}})->count(), uint64_t{kPeople / 4})
+      << "its parts do what the composite will do";
+  EXPECT_EQ(reindex(vault_).value(), uint64_t{kPeople});
+  expect_all_found(vault_);
+  EXPECT_EQ(step(vault_).error().code, ErrorCode::kFailedPrecondition) << "there is no more to do";
+}
+
+TEST_F(ReindexerTest, ReadsAndWritesGoOnMeanwhile) {
+  add_indexes(vault_);
+  ASSERT_TRUE(step(vault_));
+  Source change{"change", {"name", "number", "email", "city"}, "number", {}, keyserver::kPerson};
+  change.rows = {{"Li Bo", "N1004", "", "Harbin"},
+                 {"Li Bo", "N1035", "", "Harbin"},
+                 {"Li Bo", "N9000", "", "Harbin"}};
+  ASSERT_TRUE(vault_.import(change));
+  EXPECT_EQ(vault_.count({{"city", "Harbin"}})->count(), 3u);
+  const uint64_t indexed = reindex(vault_).value();
+  EXPECT_LE(indexed, uint64_t{kPeople});
+  EXPECT_GE(indexed, uint64_t{kPeople} - 2) << "what was changed meanwhile is newer";
+  ASSERT_TRUE(vault_.start());
+  EXPECT_EQ(vault_.find(asking(vault_, v1::Term::FUZZY, "name", "bo li"))->records_size(), 3);
+  EXPECT_EQ(vault_.count({{"city", "Harbin"}})->count(), 3u);
+  EXPECT_EQ(vault_.count({{"name", "Wang Wei"}})->count(), uint64_t{kPeople / 4 - 1});
+  EXPECT_EQ(vault_.records().size(), size_t{kPeople + 1});
+}
+
+TEST_F(ReindexerTest, AnImportThatBeganBeforeHoldsItUp) {
+  Source late = town();
+  late.name = "late";
+  for (auto& row : late.rows) row[1] = "L" + row[1], row[2] = "";
+  const auto begun = vault_.begin(vault_.begin_request(late));
+  ASSERT_TRUE(begun);
+  ASSERT_TRUE(vault_.batch(late, begun->import_id(), 0, 10));
+  add_indexes(vault_);
+  EXPECT_EQ(step(vault_).error().code, ErrorCode::kFailedPrecondition);
+  ASSERT_TRUE(vault_.finish(late, begun->import_id()));
+  EXPECT_EQ(reindex(vault_).value(), uint64_t{kPeople} + 10) << "what it wrote lacks terms too";
+}
+
+TEST_F(ReindexerTest, ItOpensWhatIsOlderThanTheIndexAndNothingElse) {
+  const auto release = [&](uint64_t idx, uint64_t u) {
+    v1::Call call = keyserver::release_call(ticket(vault_), {}, {{idx, u}}, 2);
+    call.mutable_release()->set_reindex(true);
+    const auto reply = vault_.vault().call(call);
+    return reply.has_error() ? static_cast<ErrorCode>(reply.error().code()) : ErrorCode::kInternal;
+  };
+  EXPECT_EQ(release(0, 1), ErrorCode::kFailedPrecondition) << "nothing is being indexed";
+  add_indexes(vault_);
+  EXPECT_EQ(release(0, 1), ErrorCode::kFailedPrecondition) << "it has not begun";
+  ASSERT_TRUE(step(vault_));
+  EXPECT_EQ(release(0, 1), ErrorCode::kInternal) << "it opens";
+  v1::Call grant = keyserver::update_call(vault_.importer(), {{0, 1}});
+  const uint64_t newer = vault_.vault().call(grant).update_grant().u(0);
+  EXPECT_EQ(release(0, newer), ErrorCode::kPermissionDenied);
+  ASSERT_TRUE(reindex(vault_));
+  EXPECT_EQ(release(0, 1), ErrorCode::kFailedPrecondition) << "it is over";
+}
+
+TEST_F(ReindexerTest, OnlyWhoMayReindexDoes) {
+  add_indexes(vault_);
+  allow(vault_, {v1::IMPORT});
+  ASSERT_TRUE(vault_.start());
+  EXPECT_EQ(step(vault_).error().code, ErrorCode::kPermissionDenied);
+  allow(vault_, {v1::REINDEX});
+  ASSERT_TRUE(vault_.start());
+  EXPECT_EQ(vault_.begin(vault_.begin_request(town(), true)).error().code,
+            ErrorCode::kPermissionDenied)
+      << "it is no right to import";
+  EXPECT_EQ(reindex(vault_).value(), uint64_t{kPeople});
+}
+
+TEST_F(ReindexerTest, AnIndexAddedToNoRecordsIsThereAtOnce) {
+  GatewayVault empty;
+  v1::ApplyCollectionRequest request;
+  *request.mutable_collection() = indexed_more();
+  const auto applied = empty.vault().server().apply_collection("operator", request);
+  ASSERT_TRUE(applied);
+  EXPECT_FALSE(applied->collection().has_reindexing());
+}
+
+TEST_F(ReindexerTest, RecordsThatCameBeforeTheApprovalAreNotForgotten) {
+  GatewayVault empty;
+  v1::ApplyCollectionRequest request;
+  *request.mutable_collection() = indexed_more();
+  const auto applied = empty.vault().server().apply_collection("operator", request);
+  ASSERT_TRUE(applied);
+  ASSERT_TRUE(empty.import(town()));
+  ASSERT_TRUE(empty.vault().sign("approver1", applied->request()));
+  const auto last = empty.vault().sign("approver2", applied->request());
+  ASSERT_FALSE(last);
+  EXPECT_EQ(last.error().code, ErrorCode::kConflict);
+}
+
+TEST_F(ReindexerTest, NothingIsOpenedBeforeSeveralHaveSigned) {
+  const uint64_t request = ask_for_indexes(vault_);
+  ASSERT_TRUE(vault_.start());
+  EXPECT_EQ(step(vault_).error().code, ErrorCode::kFailedPrecondition);
+  ASSERT_TRUE(vault_.vault().sign("approver1", request));
+  EXPECT_EQ(step(vault_).error().code, ErrorCode::kFailedPrecondition);
+  ASSERT_TRUE(vault_.vault().sign("approver2", request));
+  EXPECT_TRUE(step(vault_));
+}
+
+TEST_F(ReindexerTest, NoMoreIsOpenedThanWasSigned) {
+  add_indexes(vault_);
+  ASSERT_TRUE(step(vault_));
+  const auto release = [&] {
+    std::vector<std::pair<uint64_t, uint64_t>> items;
+    for (uint64_t idx = 0; idx < kPeople; ++idx) items.emplace_back(idx, 1);
+    v1::Call call = keyserver::release_call(ticket(vault_), {}, items, 2);
+    call.mutable_release()->set_reindex(true);
+    return vault_.vault().call(call);
+  };
+  constexpr int kSigned = 2 * kPeople + 10'000;
+  int opened = 6;
+  for (; opened + kPeople <= kSigned; opened += kPeople) ASSERT_TRUE(release().has_release());
+  EXPECT_EQ(release().error().number(), kSigned);
+  ASSERT_TRUE(vault_.vault().open()) << "it is counted from the log";
+  EXPECT_EQ(release().error().number(), kSigned);
+  // The same collection once more: several sign for as many again.
+  v1::ApplyCollectionRequest request;
+  *request.mutable_collection() = indexed_more();
+  const auto applied = vault_.vault().server().apply_collection("operator", request);
+  ASSERT_TRUE(applied);
+  EXPECT_EQ(applied->collection().reindexing().records_max(), uint64_t(opened) + kSigned);
+  vault_.vault().approve(applied->request());
+  EXPECT_EQ(reindex(vault_).value(), uint64_t{kPeople});
+  expect_all_found(vault_);
+}
+
+TEST_F(ReindexerTest, AFreezeStopsIt) {
+  add_indexes(vault_);
+  ASSERT_TRUE(step(vault_));
+  v1::FreezeRequest freeze;
+  freeze.set_scope("principal:operator");
+  freeze.set_reason("drill");
+  ASSERT_TRUE(vault_.vault().server().freeze("officer", freeze));
+  EXPECT_EQ(step(vault_).error().code, ErrorCode::kPermissionDenied);
+  v1::ThawRequest thaw;
+  thaw.set_scope(freeze.scope());
+  thaw.set_reason("drill");
+  const auto asked = vault_.vault().server().thaw("officer", thaw);
+  ASSERT_TRUE(asked) << asked.error().text;
+  vault_.vault().approve(asked->request());
+  EXPECT_EQ(reindex(vault_).value(), uint64_t{kPeople});
+}
+
+TEST_F(ReindexerTest, ItGoesOnWhereItStopped) {
+  add_indexes(vault_);
+  ASSERT_TRUE(step(vault_, 20));
+  const size_t before = vault_.keys().calls(v1::Call::kRelease);
+  vault_.restart();
+  EXPECT_EQ(step(vault_, 10)->indexed(), 30u);
+  EXPECT_EQ(vault_.keys().calls(v1::Call::kRelease), before + 1) << "nothing is opened again";
+  const auto refused = vault_.find(asking(vault_, v1::Term::FUZZY, "name", "wei wang"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().number, 75) << "in percent";
+  EXPECT_EQ(reindex(vault_).value(), uint64_t{kPeople});
+  expect_all_found(vault_);
+}
+
+TEST_F(ReindexerTest, CutOffAtAnyCallItGoesOnAndLosesNothing) {
+  for (const bool applied : {false, true}) {
+    for (const bool power : {false, true}) {
+      uint64_t nth = 1;
+      for (bool struck = true; struck && !HasFailure(); nth += 3) {
+        SCOPED_TRACE("call " + std::to_string(nth));
+        GatewayVault vault;
+        prepare(vault);
+        add_indexes(vault);
+        vault.faults().fail_from(nth, applied);
+        const auto first = reindex(vault);
+        struck = vault.faults().struck();
+        EXPECT_TRUE(struck || first);
+        vault.faults().clear();
+        if (power) {
+          vault.crash();
+        } else {
+          vault.restart();
+        }
+        const auto rest = reindex(vault);
+        // Its last call may have been carried out, and the answer lost.
+        EXPECT_TRUE(rest || rest.error().code == ErrorCode::kFailedPrecondition);
+        expect_all_found(vault);
+        ASSERT_LT(nth, 500u);
+      }
+      EXPECT_GT(nth, 20u) << "it makes more calls than that";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace strongroom::gateway
