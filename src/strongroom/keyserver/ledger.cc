@@ -225,6 +225,9 @@ Result<void> Ledger::apply_release(std::span<const v1::LogItem> items, uint64_t 
     }
     records_.push_back(idx);
   }
+  // Each record of a search is answered once. A job's are charged each time, and are too many to
+  // keep.
+  if (ticket.reindex()) records_.clear();
   tickets_.note(ticket, TicketBook::Kind::kRelease, records_);
   if (ticket.reindex()) {
     const auto info = collections_.find(ticket.collection());

@@ -223,6 +223,27 @@ TEST(CollectionTest, KindsOfIndexFitTheTypeOfTheirField) {
   EXPECT_FALSE(check_collection_change(old, next)) << "stored records have the old lengths";
 }
 
+TEST(CollectionTest, AddedIndexesAreThoseThatOlderRecordsLack) {
+  const v1::Collection old = person();
+  EXPECT_TRUE(added_indexes(old, old).empty());
+  v1::Collection next = old;
+  v1::Field& name = *next.mutable_fields(0);
+  name.add_index(v1::FUZZY);
+  name.add_index(v1::PREFIX);
+  name.add_prefixes(1);
+  name.add_prefixes(3);
+  v1::Field& late = *next.add_fields();
+  late.set_id(9);
+  late.add_index(v1::EXACT);
+  next.add_composites()->set_id(4);
+  const auto added = added_indexes(old, next);
+  ASSERT_EQ(added.size(), 4u) << "older records have no value of a new field";
+  EXPECT_EQ(added[0].kind(), v1::FUZZY);
+  EXPECT_EQ(added[1].prefix(), 1u);
+  EXPECT_EQ(added[2].prefix(), 3u);
+  EXPECT_EQ(added[3].composite(), 4u);
+}
+
 TEST(CollectionTest, ChangesKeepTheMeaningOfStoredRecords) {
   const v1::Collection old = person();
   const auto allowed = [&](auto change) {
@@ -254,6 +275,11 @@ TEST(CollectionTest, ChangesKeepTheMeaningOfStoredRecords) {
   EXPECT_FALSE(allowed([](auto& c) { c.mutable_fields(0)->set_id(9); }));
   EXPECT_FALSE(allowed([](auto& c) { c.mutable_fields(0)->set_unique(true); }));
   EXPECT_FALSE(allowed([](auto& c) { c.mutable_fields(0)->clear_index(); }));
+  EXPECT_TRUE(allowed([](auto& c) { c.mutable_fields(0)->add_index(v1::FUZZY); }));
+  EXPECT_TRUE(allowed([](auto& c) {
+    c.mutable_fields(0)->add_index(v1::PREFIX);
+    c.mutable_fields(0)->add_prefixes(2);
+  }));
   EXPECT_FALSE(allowed([](auto& c) { c.mutable_fields(0)->set_required(true); }));
   EXPECT_FALSE(allowed([](auto& c) { c.mutable_fields(0)->set_region("CN"); }));
   EXPECT_FALSE(allowed([](auto& c) {

@@ -49,6 +49,7 @@ TEST(WideningTest, WhateverOpensMoreWidensAndItsReverseDoesNot) {
       {"per day", [](auto& p) { grant(p).mutable_budget()->set_records_per_day(21); }},
       {"per month", [](auto& p) { grant(p).mutable_budget()->set_records_per_month(601); }},
       {"searches", [](auto& p) { grant(p).mutable_budget()->set_searches_per_day(1); }},
+      {"reindexed", [](auto& p) { grant(p).mutable_budget()->set_reindexed_per_day(1); }},
       {"erasures", [](auto& p) { grant(p).mutable_budget()->set_erasures_per_day(1); }},
       {"no days", [](auto& p) { grant(p).clear_days(); }},
       {"a day", [](auto& p) { grant(p).add_days("tue"); }},
