@@ -71,7 +71,7 @@ class Reindex(unittest.TestCase):
         self.vault.approve(request)
 
         prefixes = sorted({p["address"][:8] for p in self.people if len(p["address"]) >= 8})[:40]
-        self.assertIn("still being built", self.search(prefixes[0]).stderr)
+        self.assertIn("still being built", self.search(prefixes[0]).stdout)
 
         killed = []
         for target in ("client", "gateway", "serve", None):
@@ -90,7 +90,7 @@ class Reindex(unittest.TestCase):
                 self.vault.serve()
             found = self.search(prefixes[0])
             self.assertEqual(found.status, 1, "half an index answered")
-            self.assertIn("still being built", found.stderr)
+            self.assertIn("still being built", found.stdout)
         self.assertEqual(process.returncode, 0, err)
         self.assertEqual(json.loads(out), {"indexed": PEOPLE, "finished": True})
         self.assertTrue(killed, "it was too fast to be killed")
