@@ -27,7 +27,7 @@ ALLOWED = {
     "intake": CRYPTO | {"proto"},
     "rpc": CRYPTO | {"proto"},
     # Alone talks to the outside: it gets alarms and nothing else.
-    "sender": CRYPTO | {"rpc", "proto"},
+    "sender": CRYPTO | {"watch", "rpc", "proto"},
     "keyserver": CRYPTO | {"policy", "watch", "tlog", "keytree", "proto"},
     "gateway": CRYPTO | {"record", "index", "store", "proto"},
     "compactor": CRYPTO | {"record", "index", "store", "proto"},

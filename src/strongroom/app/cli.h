@@ -51,6 +51,7 @@ void add_count(CLI::App&, Global&, int&);
 void add_log(CLI::App&, Global&, int&);
 void add_witness(CLI::App&, Global&, int&);
 void add_alarms(CLI::App&, Global&, int&);
+void add_report(CLI::App&, Global&, int&);
 void add_canary(CLI::App&, Global&, int&);
 void add_drill(CLI::App&, Global&, int&);
 void add_completion(CLI::App&, Global&, int&);

@@ -5,6 +5,7 @@
 
 #include "strongroom/app/cli.h"
 #include "strongroom/app/client.h"
+#include "strongroom/app/log_export.h"
 #include "strongroom/app/log_proofs.h"
 #include "strongroom/app/log_view.h"
 #include "strongroom/app/progress.h"
@@ -153,6 +154,7 @@ void add_log(CLI::App& app, Global& global, int& status) {
     if (const auto done = checkpoint(global); !done) status = fail(global, done.error());
   });
   add_log_proofs(*command, global, status);
+  add_log_export(*command, global, status);
   auto folder = std::make_shared<std::string>();
   auto* verify_command = command->add_subcommand(
       "verify", "Recompute the whole tree and compare it with its checkpoint");

@@ -5,8 +5,7 @@
 #include <vector>
 
 #include "strongroom/app/alarm_view.h"
-#include "strongroom/app/client.h"
-#include "strongroom/app/progress.h"
+#include "strongroom/app/log_reader.h"
 #include "strongroom/v1/log.pb.h"
 #include "strongroom/watch/explain.h"
 #include "strongroom/watch/feed.h"
@@ -106,19 +105,10 @@ Result<void> replay_watch(const Global& global, const v1::Policy& policy) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   Replay replay(rules);
-  v1::LogEntriesRequest request;
-  request.set_count(1000);
-  Progress progress("entries", 0);
-  for (;;) {
-    SR_ASSIGN(const auto response,
-              (admin->call<v1::LogEntriesRequest, v1::LogEntriesResponse>("LogEntries", request)));
-    if (response.entries().empty()) break;
-    for (const auto& entry : response.entries()) replay.step(entry);
-    request.set_first(response.entries(response.entries_size() - 1).leaf() + 1);
-    progress.update(request.first(), request.first());
-    if (request.first() >= response.size()) break;
-  }
-  progress.clear();
+  SR_TRY(read_log(*admin, 0, [&](const v1::LogEntryView& entry) -> Result<void> {
+    replay.step(entry);
+    return {};
+  }));
   print(global, replay.finish());
   return {};
 }

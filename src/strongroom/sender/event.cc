@@ -1,47 +1,15 @@
 #include "strongroom/sender/event.h"
 
-#include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
-
 #include <cstdio>
 #include <ctime>
 
-#include "strongroom/base/result.h"
+#include "strongroom/sender/ocsf_object.h"
 
 namespace strongroom::sender {
 namespace {
 
-using google::protobuf::Struct;
 using v1::AlarmItem;
 using v1::WatchRule;
-
-// Sets members of an object; numbers below 2^53, so that they stay whole in JSON.
-class Object {
- public:
-  explicit Object(Struct& to) : to_(to) {}
-  Object& text(const char* key, const std::string& value) {
-    if (!value.empty()) (*to_.mutable_fields())[key].set_string_value(value);
-    return *this;
-  }
-  Object& number(const char* key, uint64_t value) {
-    (*to_.mutable_fields())[key].set_number_value(static_cast<double>(value));
-    return *this;
-  }
-  Object& flag(const char* key, bool value) {
-    (*to_.mutable_fields())[key].set_bool_value(value);
-    return *this;
-  }
-  Object object(const char* key) {
-    return Object(*(*to_.mutable_fields())[key].mutable_struct_value());
-  }
-  Object item(const char* key) {
-    auto& list = *(*to_.mutable_fields())[key].mutable_list_value();
-    return Object(*list.add_values()->mutable_struct_value());
-  }
-
- private:
-  Struct& to_;
-};
 
 std::string time_of(uint64_t t_ms) {
   const auto t = static_cast<time_t>(t_ms / 1000);
@@ -78,20 +46,15 @@ std::string to_ocsf(const v1::Alarm& alarm, const Origin& origin) {
   const AlarmItem& item = alarm.alarm();
   const bool cut = item.action() == WatchRule::FREEZE && !item.test();
   const std::string rule = AlarmItem::Rule_Name(item.rule());
-  Struct event;
-  Object root(event);
+  google::protobuf::Struct event;
+  OcsfObject root(event);
   root.number("class_uid", 2004).number("category_uid", 2).number("type_uid", 200401);
   root.number("activity_id", 1).number("severity_id", severity_of(item)).number("status_id", 1);
   root.number("action_id", cut ? 2 : 1).number("disposition_id", cut ? 2 : 1);
   root.number("time", alarm.t_ms()).text("message", whole_text(alarm)).flag("is_alert", true);
-  auto metadata = root.object("metadata");
-  metadata.text("version", "1.3.0");
-  metadata.text("uid", origin.vault + "-" + std::to_string(alarm.leaf()) + "-" + rule + "-" +
-                           AlarmItem::Measure_Name(item.measure()) + "-" + item.principal());
-  metadata.object("product")
-      .text("name", "strongroom")
-      .text("vendor_name", "strongroom")
-      .text("version", origin.version);
+  add_metadata(root, origin,
+               origin.vault + "-" + std::to_string(alarm.leaf()) + "-" + rule + "-" +
+                   AlarmItem::Measure_Name(item.measure()) + "-" + item.principal());
   auto finding = root.object("finding_info");
   finding.text("uid", origin.vault + "-" + std::to_string(alarm.leaf()));
   finding.text("title", (item.test() ? "Test: " : "") + alarm.text())
@@ -110,9 +73,7 @@ std::string to_ocsf(const v1::Alarm& alarm, const Origin& origin) {
   data.number("periods", item.periods()).number("window_ms", item.window_ms());
   data.number("log_leaf", alarm.leaf()).number("cause_leaf", item.cause());
   data.text("action", WatchRule::Action_Name(item.action())).flag("test", item.test());
-  std::string out;
-  SR_CHECK(google::protobuf::util::MessageToJsonString(event, &out).ok(), "an event is JSON");
-  return out;
+  return ocsf_line(event);
 }
 
 std::string to_syslog(const v1::Alarm& alarm) {
