@@ -6,6 +6,10 @@
 
 #include "strongroom/env/faulty_files.h"
 #include "strongroom/keyserver/test_vault.h"
+#include "strongroom/keyserver/unseal.h"
+#include "strongroom/tlog/merkle.h"
+#include "strongroom/tlog/opening.h"
+#include "strongroom/tlog/proof.h"
 
 namespace strongroom::keyserver {
 namespace {
@@ -116,6 +120,86 @@ TEST_F(ErasingTest, TheEntryNamesEachRecordAndItsTicket) {
   ASSERT_TRUE(item.ParseFromString(entry.items(2)));
   EXPECT_EQ(item.erasure().idx(), 5u);
   EXPECT_EQ(item.erasure().collection(), kPerson);
+}
+
+TEST_F(ErasingTest, TheProofShowsTheRecordsAndNotWhoAsked) {
+  const uint64_t leaf = erase({2, 5}).erase().leaf();
+  v1::ProveErasureRequest request;
+  request.set_leaf(leaf);
+  EXPECT_EQ(vault_.server().prove_erasure("eraser", request).error().code, ErrorCode::kUnavailable);
+  ASSERT_TRUE(vault_.server().tick());
+  for (const char* who : {"eraser", "officer"}) {
+    const auto proven = vault_.server().prove_erasure(who, request);
+    ASSERT_TRUE(proven) << proven.error().text;
+    const auto proof = tlog::parse_proof(proven->proof());
+    ASSERT_TRUE(proof);
+    EXPECT_EQ(proof->extra.find("eraser"), std::string::npos);
+    const Bytes extra = as_bytes(proof->extra);
+    const auto head = tlog::parse_entry(extra.first(tlog::kEntrySize));
+    const tlog::NoteKey key = tlog::log_key(vault_.server().vault_file().origin(),
+                                            log_public_key(vault_.server().vault_file()));
+    EXPECT_TRUE(
+        tlog::verify_proof(*proof, tlog::leaf_hash(extra.first(tlog::kEntrySize)), key, {}));
+    const auto shown = tlog::check_opening(extra.subspan(tlog::kEntrySize), *head);
+    ASSERT_TRUE(shown && shown->size() == 2);
+    v1::LogItem item;
+    ASSERT_TRUE(item.ParseFromString((*shown)[1].second));
+    EXPECT_EQ(item.erasure().idx(), 5u);
+  }
+  for (const char* who : {"clerk", "operator", "approver1"}) {
+    EXPECT_EQ(vault_.server().prove_erasure(who, request).error().code, ErrorCode::kNotFound);
+  }
+  request.set_leaf(0);  // The start.
+  EXPECT_EQ(vault_.server().prove_erasure("officer", request).error().code, ErrorCode::kNotFound);
+  request.set_leaf(UINT64_MAX);
+  EXPECT_EQ(vault_.server().prove_erasure("officer", request).error().code, ErrorCode::kNotFound);
+}
+
+class ErasingCanariesTest : public ErasingTest {
+ protected:
+  ErasingCanariesTest() {
+    auto& policy = vault_.founding().policy;
+    policy.mutable_watch()->mutable_canary()->set_action(v1::WatchRule::FREEZE);
+    for (auto& role : *policy.mutable_roles()) {
+      if (role.name() == "officer") role.add_powers(v1::PLANT_CANARIES);
+    }
+  }
+};
+
+TEST_F(ErasingCanariesTest, WhoErasesACanaryIsCutOff) {
+  v1::PlantCanariesRequest plant;
+  plant.set_collection(kPerson);
+  plant.add_records(2);
+  const auto planted = vault_.server().plant_canaries("officer", plant);
+  ASSERT_TRUE(planted) << planted.error().text;
+  EXPECT_TRUE(erase({2}).has_erase()) << "not refused, which would say which record it is";
+  EXPECT_TRUE(says(erase({3}), ErrorCode::kPermissionDenied));
+  const auto alarms = vault_.server().list_alarms("officer", {});
+  ASSERT_EQ(alarms->alarms_size(), 1);
+  EXPECT_EQ(alarms->alarms(0).alarm().principal(), "eraser");
+  ASSERT_TRUE(vault_.open());
+  EXPECT_TRUE(says(erase({3}), ErrorCode::kPermissionDenied));
+  EXPECT_EQ(open({3}).release().keys(), key_of(3));
+}
+
+class ErasingInEmergencyTest : public ErasingTest {
+ protected:
+  ErasingInEmergencyTest() {
+    for (auto& purpose : *vault_.founding().policy.mutable_purposes()) {
+      if (purpose.name() == "rights") purpose.set_emergency(true);
+    }
+  }
+};
+
+TEST_F(ErasingInEmergencyTest, ErasuresAreWatchedAsTheRestIs) {
+  ASSERT_TRUE(erase({2}).has_erase());
+  const auto alarms = vault_.server().list_alarms("officer", {});
+  ASSERT_EQ(alarms->alarms_size(), 1);
+  EXPECT_EQ(alarms->alarms(0).alarm().rule(), v1::AlarmItem::EMERGENCY);
+  for (int i = 0; i < 61; ++i) EXPECT_TRUE(says(erase({0, 1, 2, 3}), ErrorCode::kBudgetExhausted));
+  vault_.clock().advance_ms(10'000);
+  ASSERT_TRUE(vault_.server().tick());
+  EXPECT_GT(vault_.server().list_alarms("officer", {})->alarms_size(), 1) << "refusals are, too";
 }
 
 TEST_F(ErasingTest, ATicketErasesTheRecordsItNamesAndDoesNothingElse) {

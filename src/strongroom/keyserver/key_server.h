@@ -148,6 +148,10 @@ class KeyServer {
                                        const v1::LogTileRequest& request) const;
   Result<v1::LogEntriesResponse> log_entries(const std::string& who,
                                              const v1::LogEntriesRequest& request) const;
+  //   kNotFound     No erasure, or another's.
+  //   kUnavailable  No checkpoint has it yet; one comes each second.
+  Result<v1::ProveErasureResponse> prove_erasure(const std::string& who,
+                                                 const v1::ProveErasureRequest& request) const;
   Result<v1::ListAlarmsResponse> list_alarms(const std::string& who,
                                              const v1::ListAlarmsRequest& request) const;
   // Makes records canaries. Which they are is in the key state; the log has how many, and a digest.
@@ -294,6 +298,7 @@ class KeyServer {
   size_t reply_bytes_ = 0;  // Reserved in this batch.
   size_t erasing_ = 0;      // Records, in this batch.
   uint64_t epoch_began_ms_ = 0;
+  size_t erasures_applied_ = 0;             // Of the ledger's, to the state.
   size_t erasures_covered_ = 0;             // Of the ledger's, by the epoch's base.
   const TicketRecord* admitted_ = nullptr;  // Of the call being decided.
   struct Refused {
