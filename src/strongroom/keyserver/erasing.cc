@@ -53,6 +53,8 @@ Result<void> KeyServer::decide_erase(const v1::EraseCall& call, uint64_t now, Pe
   policy::Ask ask = ticket_ask(record->ticket(), v1::ERASE);
   ask.amounts.erasures = count;
   SR_TRY(ledger_.engine().decide(ask, now));
+  // A log that was put back has budgets that were used up; and this cannot be undone.
+  SR_TRY(check_witnessed(now));
   for (size_t i = 0; i < count; ++i) {
     if (ledger_.granted(records[i]) == record->collection()) continue;
     return make_error(ErrorCode::kNotFound,
@@ -120,7 +122,18 @@ Result<v1::ProveErasureResponse> KeyServer::prove_erasure(
   v1::LogItem ticket;
   const bool own = ticket.ParseFromString(entry.items[0]) && ticket.ticket().principal() == who;
   if (!own && !require(who, {v1::READ_LOG})) return none;
-  const uint64_t size = log_->checkpoint_size();
+  // Better a checkpoint that witnesses have cosigned, if one has the entry.
+  std::string note = witnessing_.cosigned_note();
+  uint64_t size = 0;
+  if (!note.empty()) {
+    SR_ASSIGN(const auto cosigned,
+              tlog::verify_checkpoint(note, vault_.origin(), state_->log_key().public_key()));
+    size = cosigned.size;
+  }
+  if (request.leaf() >= size) {
+    note = log_->checkpoint_note();
+    size = log_->checkpoint_size();
+  }
   if (request.leaf() >= size) {
     Error error = make_error(ErrorCode::kUnavailable,
                              "No checkpoint has this entry yet. One comes each second.");
@@ -129,7 +142,7 @@ Result<v1::ProveErasureResponse> KeyServer::prove_erasure(
   }
   tlog::LogProof proof;
   proof.leaf = request.leaf();
-  proof.note = log_->checkpoint_note();
+  proof.note = std::move(note);
   const tlog::EntryHead head{static_cast<uint8_t>(entry.type), entry.t_ms,
                              static_cast<uint32_t>(entry.items.size()),
                              tlog::commit_items(entry.rho, entry.items)};
