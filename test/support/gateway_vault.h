@@ -53,7 +53,7 @@ inline v1::Collection people() {
 }
 
 // Clerk "clerk" may see all of `collections` for "service", operator "operator" may import into
-// them for "import", both without an end to it.
+// them and erase from them for "import", both without an end to it.
 inline v1::Policy generous_policy(const std::vector<v1::Collection>& collections) {
   v1::Policy policy = keyserver::test_policy();
   for (auto& role : *policy.mutable_roles()) {
@@ -70,6 +70,7 @@ inline v1::Policy generous_policy(const std::vector<v1::Collection>& collections
         grant.add_groups("masked");
       } else {
         grant.add_actions(v1::IMPORT);
+        grant.add_actions(v1::ERASE);
       }
       grant.set_records_per_query(1'000'000);
       auto& budget = *grant.mutable_budget();
@@ -78,6 +79,7 @@ inline v1::Policy generous_policy(const std::vector<v1::Collection>& collections
       budget.set_searches_per_hour(kPlenty);
       budget.set_searches_per_day(kPlenty);
       budget.set_writes_per_day(kPlenty);
+      budget.set_erasures_per_day(kPlenty);
     }
   }
   return policy;
@@ -207,6 +209,28 @@ class GatewayVault {
     request.set_request_id(like.request_id());
     *request.mutable_terms() = like.terms();
     return loop_.wait<v1::CountResponse>([&](auto done) { gateway_->count(request, done); });
+  }
+
+  // Of whatever collection the ticket names: that of the records, or not.
+  v1::SignedTicket eraser(std::vector<RecordIndex> records,
+                          uint32_t collection = keyserver::kPerson) const {
+    std::sort(records.begin(), records.end());
+    records.erase(std::unique(records.begin(), records.end()), records.end());
+    v1::Ticket ticket = vault_.ticket_terms(
+        {.principal = "operator", .purpose = "import", .collection = collection});
+    ticket.set_erases(keyserver::erasure_digest(records));
+    return keyserver::sign_ticket(ticket, vault_.key("operator"));
+  }
+  Result<v1::EraseResponse> erase(const std::vector<std::string>& ids) {
+    v1::EraseRequest request;
+    std::vector<RecordIndex> records;
+    for (const auto& id : ids) {
+      request.add_ids(id);
+      records.push_back(*gateway::parse_record_id(id));
+    }
+    *request.mutable_ticket() = eraser(records);
+    request.set_request_id(keyserver::fresh(16));
+    return loop_.wait<v1::EraseResponse>([&](auto done) { gateway_->erase(request, done); });
   }
 
   // Every record of the store with all its fields, by id.

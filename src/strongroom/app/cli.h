@@ -48,6 +48,9 @@ void add_reindex(CLI::App&, Global&, int&);
 void add_find(CLI::App&, Global&, int&);
 void add_get(CLI::App&, Global&, int&);
 void add_count(CLI::App&, Global&, int&);
+void add_erase(CLI::App&, Global&, int&);
+void add_subject(CLI::App&, Global&, int&);
+void add_subject_erase(CLI::App& subject, Global&, int&);  // Below `subject`.
 void add_log(CLI::App&, Global&, int&);
 void add_witness(CLI::App&, Global&, int&);
 void add_alarms(CLI::App&, Global&, int&);

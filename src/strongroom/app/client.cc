@@ -42,6 +42,7 @@ v1::SignedTicket sign_ticket(const Credential& credential, const TicketTerms& te
   ticket.set_case_reference(terms.case_reference);
   ticket.set_collection(terms.collection);
   ticket.set_records_max(terms.records_max);
+  ticket.set_erases(terms.erases);
   ticket.set_nonce(fresh_id());
   ticket.set_issued_ms(now_ms);
   ticket.set_expires_ms(now_ms + terms.lifetime_s * 1000);

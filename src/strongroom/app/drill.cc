@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "strongroom/app/cli.h"
+#include "strongroom/app/drill_erasure.h"
 #include "strongroom/app/drill_live.h"
 #include "strongroom/app/drill_theft.h"
 #include "strongroom/app/drill_vault.h"
@@ -448,8 +449,10 @@ void add_drill(CLI::App& app, Global& global, int& status) {
   auto* command = app.add_subcommand("drill", "Attack a vault of its own, and say what came of it");
   command->require_subcommand(1);
   command->footer(
-      "Example:\n  strongroom drill snapshot --records 50000\n  strongroom drill theft");
+      "Example:\n  strongroom drill snapshot --records 50000\n  strongroom drill theft\n  "
+      "strongroom drill erasure");
   add_drill_theft(*command, global, status);
+  add_drill_erasure(*command, global, status);
   auto options = std::make_shared<Options>();
   auto* snapshot = command->add_subcommand(
       "snapshot", "What a stolen copy of the store tells, and what watching it tells");

@@ -127,6 +127,7 @@ Result<void> GatewayProcess::start() {
   add("Find", &gateway::Gateway::find);
   add("Get", &gateway::Gateway::get);
   add("Count", &gateway::Gateway::count);
+  add("Erase", &gateway::Gateway::erase);
   add("BeginImport", &gateway::Gateway::begin_import);
   add("ImportBatch", &gateway::Gateway::import_batch);
   add("FinishImport", &gateway::Gateway::finish_import);

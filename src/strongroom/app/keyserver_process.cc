@@ -235,6 +235,7 @@ void KeyServerProcess::register_calls() {
   admin("LogCheckpoint", &KeyServer::log_checkpoint);
   admin("LogTile", &KeyServer::log_tile);
   admin("LogEntries", &KeyServer::log_entries);
+  admin("ProveErasure", &KeyServer::prove_erasure);
   admin("ListAlarms", &KeyServer::list_alarms);
   admin("PlantCanaries", &KeyServer::plant_canaries);
   admin("TestCanaries", &KeyServer::test_canaries);

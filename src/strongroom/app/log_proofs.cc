@@ -5,9 +5,11 @@
 #include <memory>
 
 #include "strongroom/env/files.h"
-#include "strongroom/tlog/entry.h"
+#include "strongroom/gateway/request.h"
+#include "strongroom/tlog/opening.h"
 #include "strongroom/tlog/proof.h"
 #include "strongroom/tlog/release_log.h"
+#include "strongroom/v1/log.pb.h"
 
 namespace strongroom::app {
 namespace {
@@ -81,6 +83,21 @@ Result<void> prove(const Global& global, uint64_t leaf, const std::string& outpu
   return {};
 }
 
+// Which records an erasure's proof shows; of any other proof, none.
+Result<std::vector<v1::ErasureItem>> erased_records(Bytes opening, const tlog::EntryHead& entry) {
+  std::vector<v1::ErasureItem> out;
+  if (opening.empty()) return out;
+  SR_ASSIGN(const auto shown, tlog::check_opening(opening, entry));
+  for (const auto& [place, bytes] : shown) {
+    v1::LogItem item;
+    if (item.ParseFromString(bytes) && item.has_erasure() &&
+        entry.type == static_cast<uint8_t>(tlog::EntryType::kErasure)) {
+      out.push_back(item.erasure());
+    }
+  }
+  return out;
+}
+
 Result<void> check(const Global& global, const std::string& file, const std::string& log_text,
                    const std::vector<std::string>& witness_texts) {
   tlog::NoteKey log;
@@ -97,13 +114,17 @@ Result<void> check(const Global& global, const std::string& file, const std::str
   }
   SR_ASSIGN(const std::string text, env::real_files().read(file, tlog::kProofBytesMax));
   SR_ASSIGN(const auto proof, tlog::parse_proof(text));
-  const auto entry = tlog::parse_entry(as_bytes(proof.extra));
+  // Behind the entry, what is shown of its items.
+  const Bytes extra = as_bytes(proof.extra);
+  const Bytes entry_bytes = extra.first(std::min(extra.size(), tlog::kEntrySize));
+  const auto entry = tlog::parse_entry(entry_bytes);
   if (!entry) {
     return make_error(ErrorCode::kDataLoss,
                       "the proof does not bring an entry of a strongroom log in its extra line");
   }
   SR_ASSIGN(const auto proven,
-            tlog::verify_proof(proof, tlog::leaf_hash(as_bytes(proof.extra)), log, witnesses));
+            tlog::verify_proof(proof, tlog::leaf_hash(entry_bytes), log, witnesses));
+  SR_ASSIGN(const auto erased, erased_records(extra.subspan(entry_bytes.size()), *entry));
   if (proven.witnesses < witnesses.size()) {
     return make_error(ErrorCode::kDataLoss,
                       "the entry is in the log, but not every witness named cosigned this "
@@ -115,12 +136,23 @@ Result<void> check(const Global& global, const std::string& file, const std::str
     std::cout << "{\"proven\":true,\"leaf\":" << proof.leaf << ",\"type\":" << json_string(type)
               << ",\"t_ms\":" << entry->t_ms << ",\"items\":" << entry->n
               << ",\"size\":" << proven.checkpoint.size << ",\"witnesses\":" << proven.witnesses
-              << "}\n";
+              << ",\"erased\":[";
+    for (size_t i = 0; i < erased.size(); ++i) {
+      std::cout << (i == 0 ? "" : ",") << "{\"collection\":" << erased[i].collection()
+                << ",\"id\":" << json_string(gateway::record_id(RecordIndex{erased[i].idx()}))
+                << "}";
+    }
+    std::cout << "]}\n";
     return {};
   }
   std::cout << "proven: entry " << format_count(proof.leaf) << " of "
-            << format_count(proven.checkpoint.size) << " is a " << type << " of "
+            << format_count(proven.checkpoint.size)
+            << (type[0] == 'a' || type[0] == 'e' ? " is an " : " is a ") << type << " of "
             << format_time(entry->t_ms) << " with " << format_count(entry->n) << " items\n";
+  for (const v1::ErasureItem& record : erased) {
+    std::cout << "  erased: record " << gateway::record_id(RecordIndex{record.idx()})
+              << " of collection " << record.collection() << "\n";
+  }
   if (proven.witnesses > 0) {
     std::cout << "  cosigned by " << proven.witnesses << " witnesses, the earliest at "
               << format_time(proven.witnessed_from_s * 1000) << "\n";
@@ -142,6 +174,25 @@ tlog::TileReader log_tiles(AdminClient& admin) {
     SR_ASSIGN(auto tile, (admin.call<v1::LogTileRequest, v1::LogTileResponse>("LogTile", request)));
     return std::move(*tile.mutable_data());
   };
+}
+
+Result<void> verify_erasure_proof(const Credential& credential, const std::string& text,
+                                  uint32_t collection, std::span<const RecordIndex> records) {
+  SR_ASSIGN(const auto proof, tlog::parse_proof(text));
+  const Bytes extra = as_bytes(proof.extra);
+  const Bytes entry_bytes = extra.first(std::min(extra.size(), tlog::kEntrySize));
+  const auto entry = tlog::parse_entry(entry_bytes);
+  const auto other = make_error(ErrorCode::kDataLoss,
+                                "the key server's proof is not about the records that were to be "
+                                "erased; tell the security officer");
+  if (!entry) return other;
+  SR_TRY(tlog::verify_proof(proof, tlog::leaf_hash(entry_bytes), log_key_of(credential), {}));
+  SR_ASSIGN(const auto erased, erased_records(extra.subspan(entry_bytes.size()), *entry));
+  const bool same = std::equal(erased.begin(), erased.end(), records.begin(), records.end(),
+                               [&](const v1::ErasureItem& item, RecordIndex idx) {
+                                 return item.collection() == collection && item.idx() == idx.value;
+                               });
+  return same ? Result<void>() : other;
 }
 
 void add_log_proofs(CLI::App& log, Global& global, int& status) {

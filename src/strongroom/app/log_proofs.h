@@ -1,14 +1,22 @@
 // `log prove` and `log check`: that an entry is in the log, for somebody who trusts neither of us.
 #pragma once
 
+#include <span>
+
 #include "strongroom/app/cli.h"
 #include "strongroom/app/client.h"
+#include "strongroom/base/ids.h"
 #include "strongroom/tlog/tile_proofs.h"
 
 namespace strongroom::app {
 
 // The log's static files by the key server's own listener. Borrows the client.
 tlog::TileReader log_tiles(AdminClient& admin);
+
+// That the log has the erasure of exactly these records, ascending.
+//   kDataLoss  It proves something else, or nothing.
+Result<void> verify_erasure_proof(const Credential& credential, const std::string& text,
+                                  uint32_t collection, std::span<const RecordIndex> records);
 
 // Adds both to `log`.
 void add_log_proofs(CLI::App& log, Global& global, int& status);

@@ -39,7 +39,7 @@ const char* lane_change(v1::LaneItem::Change change) {
 std::string describe_entry(const v1::LogEntryView& entry) {
   std::string who;
   std::vector<std::string> parts;
-  uint64_t releases = 0, tokens = 0, grants = 0;
+  uint64_t releases = 0, tokens = 0, grants = 0, erasures = 0;
   for (const auto& bytes : entry.items()) {
     v1::LogItem item;
     if (!item.ParseFromString(bytes)) return "unreadable";
@@ -58,6 +58,9 @@ std::string describe_entry(const v1::LogEntryView& entry) {
         break;
       case v1::LogItem::kGrant:
         grants += item.grant().count();
+        break;
+      case v1::LogItem::kErasure:
+        ++erasures;
         break;
       case v1::LogItem::kLane:
         parts.push_back("lane " + std::to_string(item.lane().lane()) + " " +
@@ -116,6 +119,7 @@ std::string describe_entry(const v1::LogEntryView& entry) {
   if (releases > 0) parts.push_back(plural(releases, "record opened", "records opened"));
   if (tokens > 0) parts.push_back(plural(tokens, "term searched", "terms searched"));
   if (grants > 0) parts.push_back(plural(grants, "record written", "records written"));
+  if (erasures > 0) parts.push_back(plural(erasures, "record erased", "records erased"));
   if (parts.empty() && entry.items_size() > 1)
     parts.push_back(plural(static_cast<uint64_t>(entry.items_size()), "item", "items"));
   std::string what;

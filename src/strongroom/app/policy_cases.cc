@@ -44,6 +44,8 @@ policy::Amounts amounts_of(const v1::PolicyCase& of) {
   if (out.records + out.searches + out.writes + out.erasures != 0) return out;
   if (of.action() == v1::IMPORT) {
     out.writes = 1;
+  } else if (of.action() == v1::ERASE) {
+    out.erasures = 1;
   } else if (of.action() == v1::GET || !of.groups().empty()) {
     out.records = 1;
   } else {

@@ -20,6 +20,22 @@ v1::StatusResponse sealed_part(const v1::StatusResponse& status) {
   return out;
 }
 
+// How far the promise of erasure has come: docs/spec/erasure.md.
+std::string erased_text(const v1::StatusResponse& status) {
+  if (status.erased() == 0) return "nothing yet";
+  std::string out =
+      format_count(status.erased()) + " records, the last " + format_time(status.erased_last_ms());
+  out += status.erased_pending() == 0
+             ? "; none can be opened by any key server file from now on"
+             : "; " + format_count(status.erased_pending()) + " of them within the horizon by " +
+                   format_time(status.epoch_due_ms());
+  if (status.lanes_naming() != 0) {
+    out += "; until they are merged, " + format_count(status.lanes_naming()) +
+           (status.lanes_naming() == 1 ? " lane" : " lanes") + " may name them";
+  }
+  return out;
+}
+
 Result<void> run(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
@@ -56,7 +72,9 @@ Result<void> run(const Global& global) {
             " of them open; " + format_count(status.lanes_merged()) + " merged so far" +
             (status.lanes_merging() == 0 ? std::string()
                                          : ", merging " + format_count(status.lanes_merging()))},
-       {"key epoch", format_count(status.epoch())},
+       {"key epoch",
+        format_count(status.epoch()) + ", since " + format_time(status.epoch_began_ms())},
+       {"erased", erased_text(status)},
        {"key server", format_count(status.resident_bytes() >> 20) + " MiB resident, since " +
                           format_time(status.started_ms())},
        {"sandbox", std::string(status.seccomp() ? "seccomp" : "NO seccomp") +

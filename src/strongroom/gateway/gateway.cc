@@ -23,6 +23,10 @@ Error damaged_row() {
                     "a backup");
 }
 
+Error no_such_record() {
+  return make_error(ErrorCode::kNotFound, "no such record: erased, or it never existed");
+}
+
 // What a request_id stands for: the request without its ticket.
 template <class Request>
 std::string request_hash(Request request) {
@@ -93,10 +97,12 @@ Gateway::Gateway(store::Store& store, KeyService& keys, env::Executor& loop, env
       clock_(clock),
       term_key_(std::move(term_key)),
       options_(std::move(options)),
+      erased_(store, keys),
       hasher_(term_key_),
       cursors_(term_key_),
       background_("search"),
-      importer_(std::make_unique<Importer>(store, keys, loop, clock, term_key_, options_.import)) {}
+      importer_(std::make_unique<Importer>(store, keys, erased_, loop, clock, term_key_,
+                                           options_.import)) {}
 
 Gateway::~Gateway() = default;
 
@@ -109,6 +115,7 @@ void Gateway::start(Done<bool> done) {
     if (!reply) return done(reply.error());
     catalog_ = std::make_shared<Catalog>(reply->sync());
     importer_->set_catalog(catalog_);
+    follow_erasures(reply->sync().erasures());
     const auto& collections = catalog_->collections();
     const bool names = std::any_of(collections.begin(), collections.end(), [](const auto& one) {
       return std::any_of(one->fields.begin(), one->fields.end(),
@@ -122,6 +129,11 @@ void Gateway::start(Done<bool> done) {
     }
     done(true);
   });
+}
+
+void Gateway::follow_erasures(uint64_t known) {
+  if (!erased_.behind(known)) return;
+  background_.post([this, known] { static_cast<void>(erased_.catch_up(known).has_value()); });
 }
 
 void Gateway::refresh_if_changed(uint64_t revision) {
@@ -244,6 +256,7 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
     if (!reply) return query->done(reply.error());
     auto& granted = *reply->mutable_tokens();
     refresh_if_changed(granted.revision());
+    follow_erasures(granted.erasures());
     query->response.set_leaf(granted.leaf());
     query->may_count = granted.may_count();
     if (auto taken = take_tokens(granted, query->search.terms_count(), query->lanes, query->tokens);
@@ -314,6 +327,26 @@ void Gateway::run_find(const std::shared_ptr<Query>& query) {
   });
 }
 
+// Rows that a crash, or a store put back, left over.
+void Gateway::drop_erased(Query& query, const v1::ReleaseReply& released) {
+  if (released.erased().empty()) return;
+  std::vector<RecordIndex> rows;
+  std::vector<Query::Hit> left;
+  auto erased = released.erased().begin();
+  for (size_t i = 0; i < query.hits.size(); ++i) {
+    if (erased != released.erased().end() && *erased == i) {
+      rows.push_back(query.hits[i].version.idx);
+      ++erased;
+    } else {
+      left.push_back(std::move(query.hits[i]));
+    }
+  }
+  query.hits = std::move(left);
+  background_.post([this, rows, collection = query.collection->id] {
+    static_cast<void>(erased_.remove(collection, rows).has_value());
+  });
+}
+
 void Gateway::release(const std::shared_ptr<Query>& query) {
   const uint64_t from_us = clock_.monotonic_us();
   const auto finish = [query] {
@@ -351,7 +384,9 @@ void Gateway::release(const std::shared_ptr<Query>& query) {
     if (!reply) return query->done(reply.error());
     auto& released = *reply->mutable_release();
     refresh_if_changed(released.revision());
-    query->response.set_leaf(released.leaf());
+    drop_erased(*query, released);
+    if (query->is_get && query->hits.empty()) return query->done(no_such_record());
+    if (released.leaf() != 0) query->response.set_leaf(released.leaf());
     query->response.mutable_explain()->set_release_us(clock_.monotonic_us() - from_us);
     const size_t groups = query->chosen.groups.size();
     if (released.keys().size() != query->hits.size() * groups * RecordKey::kSize) {
@@ -439,9 +474,7 @@ void Gateway::get(v1::GetRequest request, Done<v1::FindResponse> done) {
   *call.mutable_check()->mutable_ticket() = query->ticket;
   call.mutable_check()->set_action(v1::GET);
   keys_.call(std::move(call), [query](const Result<v1::Reply>& reply) {
-    query->done(
-        reply ? make_error(ErrorCode::kNotFound, "no such record: erased, or it never existed")
-              : reply.error());
+    query->done(reply ? no_such_record() : reply.error());
   });
 }
 
@@ -485,8 +518,10 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
     if (auto taken = take_tokens(granted, terms->terms_count(), *lanes, *held); !taken)
       return done(taken.error());
     const uint64_t leaf = granted.leaf();
-    background_.post([this, collection, terms, lanes, held, leaf, started_us, done] {
+    const uint64_t erasures = granted.erasures();
+    background_.post([this, collection, terms, lanes, held, leaf, erasures, started_us, done] {
       const auto answer = [&]() -> Result<v1::CountResponse> {
+        SR_TRY(erased_.catch_up(erasures));
         SearchStats stats;
         SR_ASSIGN(const auto candidates, search(store_, *lanes, *held, terms->terms_count(),
                                                 terms->plan, options_.search, stats));
@@ -500,6 +535,38 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
         return response;
       };
       loop_.post([done, result = answer()]() mutable { done(std::move(result)); });
+    });
+  });
+}
+
+void Gateway::erase(v1::EraseRequest request, Done<v1::EraseResponse> done) {
+  v1::Call call;
+  auto& ask = *call.mutable_erase();
+  *ask.mutable_ticket() = request.ticket();
+  ask.set_request_id(request.request_id());
+  std::vector<uint64_t> records;
+  for (const auto& text : request.ids()) {
+    const auto idx = parse_record_id(text);
+    if (!idx) {
+      return done(make_error(ErrorCode::kInvalidArgument,
+                             "a record id has ten hex digits, as find shows it; nothing was "
+                             "erased"));
+    }
+    records.push_back(idx->value);
+  }
+  std::sort(records.begin(), records.end());
+  records.erase(std::unique(records.begin(), records.end()), records.end());
+  ask.mutable_records()->Add(records.begin(), records.end());
+  keys_.call(std::move(call), [this, records = records.size(), done](Result<v1::Reply> reply) {
+    if (!reply) return done(reply.error());
+    const auto& erased = reply->erase();
+    v1::EraseResponse response;
+    response.set_leaf(erased.leaf());
+    response.set_t_ms(erased.t_ms());
+    response.set_records(records);
+    background_.post([this, response, done, known = erased.erasures()]() mutable {
+      response.set_rows_left(!erased_.catch_up(known).has_value());
+      loop_.post([response, done] { done(response); });
     });
   });
 }

@@ -15,6 +15,7 @@
 #include "strongroom/env/executor.h"
 #include "strongroom/gateway/catalog.h"
 #include "strongroom/gateway/cursor.h"
+#include "strongroom/gateway/erased_rows.h"
 #include "strongroom/gateway/importer.h"
 #include "strongroom/gateway/key_service.h"
 #include "strongroom/gateway/request.h"
@@ -53,6 +54,10 @@ class Gateway {
   void get(v1::GetRequest request, Done<v1::FindResponse> done);
   void count(v1::CountRequest request, Done<v1::CountResponse> done);
 
+  // For ever. The key server erases, and only what this very ticket names; then the rows go.
+  //   kNotFound  One of them was never granted; none was erased.
+  void erase(v1::EraseRequest request, Done<v1::EraseResponse> done);
+
   void begin_import(v1::BeginImportRequest request, Done<v1::ImportState> done);
   void import_batch(v1::ImportBatchRequest request, Done<v1::ImportState> done);
   void finish_import(v1::FinishImportRequest request, Done<v1::ImportState> done);
@@ -76,6 +81,9 @@ class Gateway {
   void run_find(const std::shared_ptr<Query>& query);
   void release(const std::shared_ptr<Query>& query);
   void refresh_if_changed(uint64_t revision);
+  // Later, on a thread of its own; what fails is left to the next time.
+  void follow_erasures(uint64_t known);
+  void drop_erased(Query& query, const v1::ReleaseReply& released);
 
   store::Store& store_;
   KeyService& keys_;
@@ -83,6 +91,7 @@ class Gateway {
   env::Clock& clock_;
   TermKey term_key_;
   GatewayOptions options_;
+  ErasedRows erased_;
   index::TermHasher hasher_;  // Event loop only.
   Cursors cursors_;
   std::shared_ptr<const Catalog> catalog_;  // Event loop only.

@@ -22,6 +22,12 @@ Result<void> change_lane(KeyService& keys, LaneId lane, v1::PublishLaneCall::Cha
   return {};
 }
 
+Error erased_meanwhile() {
+  return make_error(ErrorCode::kConflict,
+                    "a record that a row of this import changes was erased meanwhile; nothing else "
+                    "was lost. Run the same command again: it goes on where it stopped");
+}
+
 void wipe(std::string* bytes) {
   explicit_bzero(bytes->data(), bytes->size());
 }
@@ -252,6 +258,7 @@ Result<void> ImportSession::next_secret(size_t still_needed, const WriteSecret**
         granted.secrets().size() != granted.count() * WriteSecret::kSize) {
       return malformed_reply();
     }
+    if (!erasures_before_) erasures_before_ = granted.erasures();
     grant_ = Grant{RecordIndex{granted.first()}, Version{granted.u()}, {}, 0};
     grant_.secrets.reserve(granted.count());
     const Bytes bytes = as_bytes(granted.secrets());
@@ -389,7 +396,9 @@ Result<void> ImportSession::update(std::vector<Update> updates) {
       item.set_idx(u.old.idx.value);
       item.set_above_u(u.old.u.value);
     }
-    SR_ASSIGN(v1::Reply reply, shared_.keys.call_blocking(std::move(call)));
+    auto answer = shared_.keys.call_blocking(std::move(call));
+    if (!answer && answer.error().code == ErrorCode::kNotFound) return erased_meanwhile();
+    SR_ASSIGN(v1::Reply reply, std::move(answer));
     auto& granted = *reply.mutable_update_grant();
     if (granted.u_size() != static_cast<int>(part.size()) ||
         granted.secrets().size() != part.size() * WriteSecret::kSize) {
@@ -409,6 +418,7 @@ Result<void> ImportSession::update(std::vector<Update> updates) {
     wipe(granted.mutable_secrets());
     SR_TRY(shared_.online.write(collection_->id, collection_->write_padding, ticket_,
                                 std::move(writes)));
+    SR_TRY(shared_.erased.recheck(granted.erasures()));
     now_.set_updated(now_.updated() + part.size());
   }
   return {};
@@ -471,6 +481,10 @@ Result<void> ImportSession::commit_chunk() {
   // With rows still waiting, everything since the last checkpoint is read again after a crash.
   const v1::ImportState& state = deferred_.empty() ? now_ : durable_;
   SR_TRY(shared_.checkpoints.save(checkpoint_name_, checkpoint_of(state)));
+  if (in_doubt_) {
+    shared_.erased.release(last_.idx);
+    SR_TRY(shared_.erased.recheck(*erasures_before_));
+  }
   in_doubt_ = false;
   if (deferred_.empty()) durable_ = now_;
   return {};
@@ -485,6 +499,7 @@ v1::ImportCheckpoint ImportSession::checkpoint_of(const v1::ImportState& state) 
 
 Result<void> ImportSession::save_pending() {
   in_doubt_ = true;
+  shared_.erased.keep(last_.idx);
   v1::ImportCheckpoint checkpoint = checkpoint_of(durable_);
   auto& pending = *checkpoint.mutable_pending();
   if (packer_ != nullptr) pending.set_lane(lane_.value);
@@ -546,6 +561,8 @@ Result<v1::ImportState> recover_import(ImportShared& shared, const std::string& 
   if (committed) *checkpoint.mutable_state() = pending.after();
   checkpoint.clear_pending();
   SR_TRY(shared.checkpoints.save(name, checkpoint));
+  shared.erased.release(RecordIndex{pending.last_idx()});
+  if (committed) SR_TRY(shared.erased.recheck(0));
   return checkpoint.state();
 }
 

@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "strongroom/gateway/erased_rows.h"
 #include "strongroom/gateway/held_rows.h"
 #include "strongroom/gateway/import_checkpoint.h"
 #include "strongroom/gateway/key_service.h"
@@ -58,6 +59,7 @@ using PendingUniques = std::unordered_map<UniqueKey, PendingUnique, UniqueKeyHas
 struct ImportShared {
   store::Store& store;
   KeyService& keys;
+  ErasedRows& erased;
   OnlineWriter& online;
   ImportCheckpoints& checkpoints;
   PendingUniques pending;
@@ -162,6 +164,8 @@ class ImportSession {
   std::vector<Deferred> deferred_;     // By --key only: rows that wait for earlier ones.
   KeySet deferred_keys_;
   Grant grant_;
+  // How many records had been erased when the first of this session's numbers was granted.
+  std::optional<uint64_t> erasures_before_;
   std::vector<v1::RejectedRow> rejects_;
   bool tell_places_ = false;
   std::vector<v1::PlacedRow> places_;

@@ -30,14 +30,14 @@ struct Importer::Worker {
         std::nullopt;  // Behind an answer that was given ahead; no session.
   };
 
-  Worker(store::Store& store, KeyService& key_service, env::Executor& event_loop, env::Clock& time,
-         const TermKey& key, ImportOptions options)
+  Worker(store::Store& store, KeyService& key_service, ErasedRows& erased,
+         env::Executor& event_loop, env::Clock& time, const TermKey& key, ImportOptions options)
       : loop(event_loop),
         clock(time),
         term_key(key.clone()),
         checkpoints(store, key),
         online(store, key_service, time, key),
-        shared{store, key_service, online, checkpoints, {}, std::move(options), {}},
+        shared{store, key_service, erased, online, checkpoints, {}, std::move(options), {}},
         thread(std::make_unique<env::WorkerThread>("import")) {}
   ~Worker() {
     // First: what was posted still uses the rest, and sessions drop their lanes by blocking calls.
@@ -74,9 +74,10 @@ struct Importer::Worker {
   std::unique_ptr<env::WorkerThread> thread;
 };
 
-Importer::Importer(store::Store& store, KeyService& keys, env::Executor& loop, env::Clock& clock,
-                   const TermKey& term_key, ImportOptions options)
-    : worker_(std::make_unique<Worker>(store, keys, loop, clock, term_key, std::move(options))) {}
+Importer::Importer(store::Store& store, KeyService& keys, ErasedRows& erased, env::Executor& loop,
+                   env::Clock& clock, const TermKey& term_key, ImportOptions options)
+    : worker_(std::make_unique<Worker>(store, keys, erased, loop, clock, term_key,
+                                       std::move(options))) {}
 Importer::~Importer() = default;
 
 void Importer::set_catalog(std::shared_ptr<const Catalog> catalog) {
@@ -111,6 +112,7 @@ Result<void> Importer::Worker::recover() {
     SR_ASSIGN(auto checkpoint, checkpoints.load(name));
     if (checkpoint) SR_TRY(recover_import(shared, name, std::move(*checkpoint)));
   }
+  shared.erased.open();
   // No writer of this process has a lane yet: those that the one before left can be merged or, if
   // no checkpoint names them, dropped. An entry of the log holds only so many, so until none is
   // left.

@@ -15,8 +15,8 @@ class Importer {
  public:
   using Done = std::function<void(Result<v1::ImportState>)>;
 
-  Importer(store::Store& store, KeyService& keys, env::Executor& loop, env::Clock& clock,
-           const TermKey& term_key, ImportOptions options);
+  Importer(store::Store& store, KeyService& keys, ErasedRows& erased, env::Executor& loop,
+           env::Clock& clock, const TermKey& term_key, ImportOptions options);
   ~Importer();
 
   // The first one also repairs chunks that were being committed when the gateway stopped.

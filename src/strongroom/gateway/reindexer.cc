@@ -90,12 +90,17 @@ Result<std::string> Reindexer::open(const v1::SignedTicket& ticket, std::vector<
     }
     auto reply = shared_.keys.call_blocking(std::move(call));
     if (reply) {
+      const auto& erased = reply->release().erased();  // Their rows are left over.
+      for (auto place = erased.rbegin(); place != erased.rend(); ++place) {
+        if (*place >= old.size()) return malformed_reply();
+        old.erase(old.begin() + *place);
+      }
       std::string keys = std::move(*reply->mutable_release()->mutable_keys());
       if (keys.size() == old.size() * groups_.size() * RecordKey::kSize) return keys;
       wipe(keys);
       return malformed_reply();
     }
-    // Erased, and the row is left over.
+    // Never granted: a row that the store made up.
     const Error& error = reply.error();
     if (error.code != ErrorCode::kNotFound || error.number < 0 ||
         static_cast<size_t>(error.number) >= old.size()) {

@@ -150,6 +150,7 @@ Result<v1::StatusResponse> KeyServer::status(const std::string& who,
   }
   out.set_witnessed_size(witnessing_.witnessed_size());
   out.set_epoch(state_->epoch());
+  tell_horizon(out);
   out.set_started_ms(started_ms_);
   for (const char* warning : state_->warnings()) out.add_warnings(warning);
   if (vault_.dev()) {

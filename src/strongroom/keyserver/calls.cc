@@ -43,6 +43,7 @@ v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch, const std::function<void
 
   const uint64_t now = now_ms();
   reply_bytes_ = 0;
+  erasing_ = 0;
   std::vector<Pending> pendings(static_cast<size_t>(count));
   bool staged = false;
   for (int i = 0; i < count; ++i) {
@@ -73,11 +74,25 @@ v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch, const std::function<void
     v1::Reply& reply = *replies.mutable_replies(i);
     if (pending.error) {
       set_error(*pending.error, reply);
+    } else if (!pending.erases.empty()) {
+      continue;
     } else if (pending.position) {
       const auto derived = derive(batch.calls(i), pending, (*leaves)[*pending.position], reply);
       if (!derived) set_error(derived.error(), reply);
     } else {
       answer_unlogged(batch.calls(i), pending, reply);
+    }
+  }
+  const bool erased = erase(pendings, *leaves).has_value();
+  failed_ = failed_ || !erased;
+  for (int i = 0; i < count; ++i) {
+    const Pending& pending = pendings[static_cast<size_t>(i)];
+    if (pending.error || pending.erases.empty()) continue;
+    v1::Reply& reply = *replies.mutable_replies(i);
+    if (erased) {
+      answer_erase((*leaves)[*pending.position], *reply.mutable_erase());
+    } else {
+      set_error(unavailable(), reply);
     }
   }
   for (const Pending& pending : pendings) {
@@ -152,7 +167,7 @@ Result<void> KeyServer::derive(const v1::Call& call, const Pending& pending,
     case v1::Call::kTokens:
       return derive_tokens(call.tokens(), pending, leaving, *reply.mutable_tokens());
     case v1::Call::kRelease:
-      return derive_release(call.release(), leaving, *reply.mutable_release());
+      return derive_release(call.release(), pending, leaving, *reply.mutable_release());
     case v1::Call::kGrant:
       return derive_grant(pending, leaving, *reply.mutable_grant());
     case v1::Call::kUpdateGrant:
@@ -203,25 +218,29 @@ Result<void> KeyServer::derive_tokens(const v1::TokensCall& call, const Pending&
   reply.set_revision(ledger_.revision());
   reply.set_generation(pending.generation);
   reply.set_may_count(pending.may_count);
+  reply.set_erasures(ledger_.erasures().in_order().size());
   reply.mutable_lanes()->Add(pending.lanes.begin(), pending.lanes.end());
   return {};
 }
 
-Result<void> KeyServer::derive_release(const v1::ReleaseCall& call, const Leaving& leaving,
-                                       v1::ReleaseReply& reply) {
+Result<void> KeyServer::derive_release(const v1::ReleaseCall& call, const Pending& pending,
+                                       const Leaving& leaving, v1::ReleaseReply& reply) {
   std::vector<GroupId> groups;
   for (uint8_t g = 0; g <= policy::kGroupMax; ++g) {
     if ((call.groups() >> g & 1) != 0) groups.push_back(GroupId{g});
   }
   std::vector<RecordKey> keys;
   keys.reserve(static_cast<size_t>(call.items_size()) * groups.size());
-  for (const auto& item : call.items()) {
+  for (int i = 0; i < call.items_size(); ++i) {
+    if (std::binary_search(pending.erased.begin(), pending.erased.end(), i)) continue;
+    const auto& item = call.items(i);
     const RecordVersion version{RecordIndex{item.idx()}, Version{item.u()}};
     SR_TRY(state_->tree().record_keys(leaving.leaf, version, groups, keys));
   }
   std::string& out = *reply.mutable_keys();
   out.reserve(keys.size() * RecordKey::kSize);
   for (const RecordKey& key : keys) append_secret(out, key);
+  reply.mutable_erased()->Add(pending.erased.begin(), pending.erased.end());
   reply.set_leaf(leaving.leaf.index().value);
   reply.set_revision(ledger_.revision());
   return {};
@@ -237,6 +256,7 @@ Result<void> KeyServer::derive_grant(const Pending& pending, const Leaving& leav
   out.reserve(secrets.size() * WriteSecret::kSize);
   for (const WriteSecret& secret : secrets) append_secret(out, secret);
   reply.set_leaf(leaving.leaf.index().value);
+  reply.set_erasures(ledger_.erasures().in_order().size());
   reply.set_revision(ledger_.revision());
   reply.set_first(pending.first.value);
   reply.set_count(pending.count);
@@ -257,6 +277,7 @@ Result<void> KeyServer::derive_update_grant(const v1::UpdateGrantCall& call, con
     append_secret(out, secret);
   }
   reply.set_leaf(leaving.leaf.index().value);
+  reply.set_erasures(ledger_.erasures().in_order().size());
   reply.set_revision(ledger_.revision());
   reply.mutable_u()->Add(pending.versions.begin(), pending.versions.end());
   return {};
@@ -336,6 +357,7 @@ void KeyServer::answer_unlogged(const v1::Call& call, const Pending& pending,
     v1::SyncReply& out = *reply.mutable_sync();
     out.set_vault(std::string(as_text(vault_id_)));
     out.set_revision(ledger_.revision());
+    out.set_erasures(ledger_.erasures().in_order().size());
     for (v1::Collection& definition : ledger_.definitions()) {
       *out.add_collections() = std::move(definition);
     }
@@ -349,6 +371,11 @@ void KeyServer::answer_unlogged(const v1::Call& call, const Pending& pending,
     reply.mutable_check()->set_revision(ledger_.revision());
   } else if (call.has_alarms()) {
     *reply.mutable_alarms() = ledger_.alarms().list(call.alarms().request(), log_->size());
+  } else if (call.has_release()) {
+    reply.mutable_release()->set_revision(ledger_.revision());
+    reply.mutable_release()->mutable_erased()->Add(pending.erased.begin(), pending.erased.end());
+  } else if (call.has_erasures()) {
+    list_erasures(call.erasures(), *reply.mutable_erasures());
   } else if (call.has_list_lanes()) {
     list_lanes(*reply.mutable_list_lanes());
   } else if (call.has_witness()) {

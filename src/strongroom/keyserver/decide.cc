@@ -68,7 +68,9 @@ Result<void> check_reindex(const CollectionInfo& collection, const v1::ReleaseCa
   return {};
 }
 
-policy::Ask ask_under(const v1::Ticket& ticket, v1::Action action) {
+}  // namespace
+
+policy::Ask KeyServer::ticket_ask(const v1::Ticket& ticket, v1::Action action) {
   policy::Ask ask;
   ask.principal = ticket.principal();
   ask.purpose = ticket.purpose();
@@ -79,10 +81,8 @@ policy::Ask ask_under(const v1::Ticket& ticket, v1::Action action) {
   return ask;
 }
 
-// The first item of an entry.
-void fill_ticket(const policy::Engine& engine, const TicketRecord& record,
-                 const std::string& request_id, uint64_t charge, v1::LogItem& out) {
-  v1::TicketItem& item = *out.mutable_ticket();
+void KeyServer::fill_ticket_item(const TicketRecord& record, const std::string& request_id,
+                                 uint64_t charge, v1::TicketItem& item) const {
   const v1::Ticket& ticket = record.ticket();
   if (!record.logged()) item.set_ticket(record.signed_ticket().SerializeAsString());
   item.set_ticket_hash(std::string(as_text(record.logged_hash())));
@@ -93,10 +93,8 @@ void fill_ticket(const policy::Engine& engine, const TicketRecord& record,
   item.set_collection(ticket.collection());
   item.set_charge(charge);
   item.set_gateway(ticket.gateway());
-  item.set_emergency(engine.is_emergency(ticket.purpose()));
+  item.set_emergency(ledger_.engine().is_emergency(ticket.purpose()));
 }
-
-}  // namespace
 
 Result<void> KeyServer::decide(const v1::Call& call, uint64_t now, Pending& pending) {
   switch (call.call_case()) {
@@ -132,6 +130,10 @@ Result<void> KeyServer::decide(const v1::Call& call, uint64_t now, Pending& pend
       return decide_begin_merge(call.begin_merge(), now, pending);
     case v1::Call::kFinishMerge:
       return decide_finish_merge(call.finish_merge(), now, pending);
+    case v1::Call::kErase:
+      return decide_erase(call.erase(), now, pending);
+    case v1::Call::kErasures:
+      return {};
     case v1::Call::kAlarms:
       return check_sender(call.alarms().credential());
     case v1::Call::kFreezeStore:
@@ -144,10 +146,15 @@ Result<void> KeyServer::decide(const v1::Call& call, uint64_t now, Pending& pend
 }
 
 Result<TicketRecord*> KeyServer::admit(const v1::SignedTicket& ticket, Bytes request_id,
-                                       uint64_t now) {
+                                       uint64_t now, TicketUse use) {
   SR_ASSIGN(TicketRecord* const record, ledger_.tickets().admit(ticket, now));
   if (request_id.size() != kRequestIdSize) return invalid("A request id is 16 bytes.");
   admitted_ = record;
+  if (record->ticket().erases().empty() != (use == TicketUse::kAccess)) {
+    return make_error(ErrorCode::kPermissionDenied,
+                      "A ticket for an erasure is good for that alone, and no other is good for "
+                      "one. Sign the one it takes.");
+  }
   if (ledger_.engine().is_emergency(record->ticket().purpose()) &&
       ledger_.history().review_overdue(record->ticket().principal(), now)) {
     return make_error(ErrorCode::kPermissionDenied,
@@ -171,7 +178,7 @@ Result<void> KeyServer::decide_check(const v1::CheckCall& call, uint64_t now) {
   SR_ASSIGN(const TicketRecord* record, ledger_.tickets().admit(call.ticket(), now));
   admitted_ = record;
   if (ledger_.collection(record->collection()) == nullptr) return no_collection();
-  return ledger_.engine().decide(ask_under(record->ticket(), call.action()), now);
+  return ledger_.engine().decide(ticket_ask(record->ticket(), call.action()), now);
 }
 
 Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, Pending& pending) {
@@ -187,7 +194,7 @@ Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, 
   }
   const CollectionInfo* collection = ledger_.collection(record->collection());
   if (collection == nullptr) return no_collection();
-  policy::Ask ask = ask_under(record->ticket(), call.count_only() ? v1::COUNT : v1::FIND);
+  policy::Ask ask = ticket_ask(record->ticket(), call.count_only() ? v1::COUNT : v1::FIND);
   ask.terms = asked;
   ask.amounts.searches = 1;
   SR_TRY(ledger_.engine().decide(ask, now));
@@ -196,13 +203,13 @@ Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, 
   SR_TRY(record->check_search({as_bytes(call.request_id()), as_bytes(call.request_hash())}));
   pending.may_count =
       call.count_only() ||
-      ledger_.engine().decide(ask_under(record->ticket(), v1::COUNT), now).has_value();
+      ledger_.engine().decide(ticket_ask(record->ticket(), v1::COUNT), now).has_value();
   SR_TRY(reserve_reply(terms * collection->live_lanes.size() * TermToken::kSize));
 
   pending.lanes = collection->live_lanes;
   pending.generation = ledger_.generation();
   std::vector<v1::LogItem> items(1 + terms);
-  fill_ticket(ledger_.engine(), *record, call.request_id(), 1, items[0]);
+  fill_ticket_item(*record, call.request_id(), 1, *items[0].mutable_ticket());
   items[0].mutable_ticket()->set_request_hash(call.request_hash().substr(0, kLoggedHashSize));
   for (size_t i = 0; i < terms; ++i) {
     v1::TokenItem& item = *items[1 + i].mutable_token();
@@ -223,8 +230,8 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
                                        Pending& pending) {
   SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
   if (call.request_hash().size() != kRequestHashSize) return invalid("A request hash is 32 bytes.");
-  const auto count = static_cast<size_t>(call.items_size());
-  if (count == 0 || count > kReleaseItemsMax) {
+  const auto asked_count = static_cast<size_t>(call.items_size());
+  if (asked_count == 0 || asked_count > kReleaseItemsMax) {
     return invalid("A release names no records, or more than 1000.");
   }
   const CollectionInfo* collection = ledger_.collection(record->collection());
@@ -232,16 +239,29 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
   if (call.groups() == 0 || (call.groups() & ~policy::group_mask(collection->definition)) != 0) {
     return invalid("A release names no group of fields, or one that the collection lacks.");
   }
-  std::vector<RecordIndex> records;
-  records.reserve(count);
-  for (const auto& item : call.items()) records.push_back(RecordIndex{item.idx()});
+  // Rows of erased records may lie about for a while: they have no key, and cost the others
+  // nothing.
+  std::vector<RecordIndex> named, records;
+  named.reserve(asked_count);
+  records.reserve(asked_count);
+  for (int i = 0; i < call.items_size(); ++i) {
+    const RecordIndex idx{call.items(i).idx()};
+    named.push_back(idx);
+    if (ledger_.erasures().contains(idx) && ledger_.granted(idx) == record->collection()) {
+      pending.erased.push_back(static_cast<uint32_t>(i));
+    } else {
+      records.push_back(idx);
+    }
+  }
+  const size_t count = records.size();
+  std::sort(named.begin(), named.end());
   std::sort(records.begin(), records.end());
-  if (std::adjacent_find(records.begin(), records.end()) != records.end()) {
+  if (std::adjacent_find(named.begin(), named.end()) != named.end()) {
     return invalid("A release names one record twice.");
   }
 
   const RequestRef request{as_bytes(call.request_id()), as_bytes(call.request_hash())};
-  policy::Ask ask = ask_under(record->ticket(), call.reindex() ? v1::REINDEX
+  policy::Ask ask = ticket_ask(record->ticket(), call.reindex() ? v1::REINDEX
                                                 : call.get()   ? v1::GET
                                                                : v1::FIND);
   ask.groups = call.groups();
@@ -265,30 +285,30 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
                       "This ticket is spent: it may not open so many records more. Sign a new one.",
                       static_cast<int64_t>(most - std::min(most, record->spent())));
   }
+  std::vector<v1::LogItem> items(1);
+  items.reserve(1 + count);
   for (int i = 0; i < call.items_size(); ++i) {
-    const RecordIndex idx{call.items(i).idx()};
-    const uint64_t u = call.items(i).u();
-    if (ledger_.granted(idx) != record->collection() || u == 0 || u >= ledger_.next_u() ||
-        !state_->tree().alive(idx)) {
+    if (std::binary_search(pending.erased.begin(), pending.erased.end(), i)) continue;
+    const auto& asked = call.items(i);
+    const RecordIndex idx{asked.idx()};
+    if (ledger_.granted(idx) != record->collection() || asked.u() == 0 ||
+        asked.u() >= ledger_.next_u() || !alive(idx)) {
       return not_found(i);
     }
-  }
-  SR_TRY(
-      reserve_reply(count * static_cast<size_t>(std::popcount(call.groups())) * RecordKey::kSize));
-
-  std::vector<v1::LogItem> items(1 + count);
-  fill_ticket(ledger_.engine(), *record, call.request_id(), count, items[0]);
-  items[0].mutable_ticket()->set_request_hash(call.request_hash().substr(0, kLoggedHashSize));
-  items[0].mutable_ticket()->set_free(free);
-  items[0].mutable_ticket()->set_reindex(call.reindex());
-  for (size_t i = 0; i < count; ++i) {
-    const auto& asked = call.items(static_cast<int>(i));
-    v1::ReleaseItem& item = *items[1 + i].mutable_release();
+    v1::ReleaseItem& item = *items.emplace_back().mutable_release();
     item.set_idx(asked.idx());
     item.set_u(asked.u());
     item.set_groups(call.groups());
-    item.set_k(ledger_.counters().get(RecordIndex{asked.idx()}));
+    item.set_k(ledger_.counters().get(idx));
   }
+  if (records.empty()) return {};
+  SR_TRY(
+      reserve_reply(count * static_cast<size_t>(std::popcount(call.groups())) * RecordKey::kSize));
+
+  fill_ticket_item(*record, call.request_id(), count, *items[0].mutable_ticket());
+  items[0].mutable_ticket()->set_request_hash(call.request_hash().substr(0, kLoggedHashSize));
+  items[0].mutable_ticket()->set_free(free);
+  items[0].mutable_ticket()->set_reindex(call.reindex());
   pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kRelease, items, now));
   if (call.reindex()) return {};  // All are opened, canaries too.
@@ -313,7 +333,7 @@ Result<void> KeyServer::decide_grant(const v1::GrantCall& call, uint64_t now, Pe
     pending.first = RecordIndex::of(block, ledger_.blocks()[block].granted);
   }
   pending.count = std::min(call.count(), RecordIndex::kPerBlock - pending.first.offset());
-  policy::Ask ask = ask_under(record->ticket(), v1::IMPORT);
+  policy::Ask ask = ticket_ask(record->ticket(), v1::IMPORT);
   ask.amounts.writes = pending.count;
   SR_TRY(ledger_.engine().decide(ask, now));
   SR_TRY(reserve_reply(pending.count * WriteSecret::kSize));
@@ -321,7 +341,7 @@ Result<void> KeyServer::decide_grant(const v1::GrantCall& call, uint64_t now, Pe
   pending.collection = record->collection();
   pending.versions = {ledger_.next_u()};
   v1::LogItem items[2];
-  fill_ticket(ledger_.engine(), *record, call.request_id(), pending.count, items[0]);
+  fill_ticket_item(*record, call.request_id(), pending.count, *items[0].mutable_ticket());
   v1::GrantItem& item = *items[1].mutable_grant();
   item.set_collection(pending.collection.value);
   item.set_first(pending.first.value);
@@ -341,17 +361,17 @@ Result<void> KeyServer::decide_update_grant(const v1::UpdateGrantCall& call, uin
     return invalid("An update names no records, or more than 4096.");
   }
   if (ledger_.collection(record->collection()) == nullptr) return no_collection();
-  policy::Ask ask = ask_under(record->ticket(), v1::IMPORT);
+  policy::Ask ask = ticket_ask(record->ticket(), v1::IMPORT);
   ask.amounts.writes = count;
   SR_TRY(ledger_.engine().decide(ask, now));
 
   std::vector<v1::LogItem> items(1 + count);
-  fill_ticket(ledger_.engine(), *record, call.request_id(), count, items[0]);
+  fill_ticket_item(*record, call.request_id(), count, *items[0].mutable_ticket());
   uint64_t next_u = ledger_.next_u();
   for (int i = 0; i < call.items_size(); ++i) {
     const RecordIndex idx{call.items(i).idx()};
     const uint64_t above = call.items(i).above_u();
-    if (ledger_.granted(idx) != record->collection() || !state_->tree().alive(idx)) {
+    if (ledger_.granted(idx) != record->collection() || !alive(idx)) {
       return not_found(i);
     }
     if (above >= ledger_.next_u()) {
@@ -383,8 +403,8 @@ Result<void> KeyServer::decide_open_lane(const v1::OpenLaneCall& call, uint64_t 
   // While older records are indexed, packed lanes go to whoever does it.
   const bool reindexes = call.packed() && !call.history() &&
                          collection->definition.reindexing().below_u() != 0 &&
-                         ledger_.engine().decide(ask_under(record->ticket(), v1::REINDEX), now);
-  const policy::Ask ask = ask_under(record->ticket(), reindexes ? v1::REINDEX : v1::IMPORT);
+                         ledger_.engine().decide(ticket_ask(record->ticket(), v1::REINDEX), now);
+  const policy::Ask ask = ticket_ask(record->ticket(), reindexes ? v1::REINDEX : v1::IMPORT);
   SR_TRY(ledger_.engine().decide(ask, now));
   if (collection->live_lanes.size() + collection->history_lanes.size() +
           collection->reserved_lanes >=
@@ -398,7 +418,7 @@ Result<void> KeyServer::decide_open_lane(const v1::OpenLaneCall& call, uint64_t 
   pending.collection = record->collection();
   pending.lane = LaneId{ledger_.next_lane()};
   v1::LogItem items[2];
-  fill_ticket(ledger_.engine(), *record, call.request_id(), 0, items[0]);
+  fill_ticket_item(*record, call.request_id(), 0, *items[0].mutable_ticket());
   v1::LaneItem& item = *items[1].mutable_lane();
   item.set_lane(pending.lane.value);
   item.set_collection(pending.collection.value);
@@ -469,7 +489,7 @@ Result<void> KeyServer::decide_unique_tokens(const v1::UniqueTokensCall& call, u
   if (std::none_of(fields.begin(), fields.end(), [](const v1::Field& f) { return f.unique(); })) {
     return invalid("This collection has no unique field.");
   }
-  policy::Ask ask = ask_under(record->ticket(), v1::IMPORT);
+  policy::Ask ask = ticket_ask(record->ticket(), v1::IMPORT);
   ask.amounts.uniques = terms;
   SR_TRY(ledger_.engine().decide(ask, now));
   SR_TRY(check_witnessed(now));
@@ -477,7 +497,7 @@ Result<void> KeyServer::decide_unique_tokens(const v1::UniqueTokensCall& call, u
 
   pending.collection = record->collection();
   std::vector<v1::LogItem> items(1 + terms);
-  fill_ticket(ledger_.engine(), *record, call.request_id(), terms, items[0]);
+  fill_ticket_item(*record, call.request_id(), terms, *items[0].mutable_ticket());
   for (size_t i = 0; i < terms; ++i) {
     v1::TokenItem& item = *items[1 + i].mutable_token();
     item.set_h_w(call.h_w(static_cast<int>(i)));
@@ -493,7 +513,7 @@ Result<void> KeyServer::decide_reindex(const v1::ReindexCall& call, uint64_t now
   SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
   const CollectionInfo* collection = ledger_.collection(record->collection());
   if (collection == nullptr) return no_collection();
-  SR_TRY(ledger_.engine().decide(ask_under(record->ticket(), v1::REINDEX), now));
+  SR_TRY(ledger_.engine().decide(ticket_ask(record->ticket(), v1::REINDEX), now));
   const v1::Collection& definition = collection->definition;
   if (!definition.has_reindexing()) return nothing_to_reindex();
   pending.collection = record->collection();

@@ -151,7 +151,7 @@ Result<std::unique_ptr<KeyServer>> KeyServer::open(const KeyServerOptions& optio
                       "the clock and start again; nothing was changed.");
   }
   SR_TRY(server->reconcile());
-  SR_TRY(server->state_->next_epoch(server->log_->size()));
+  SR_TRY(server->begin_epoch());
   SR_TRY(server->start(nullptr));
   return server;
 }
@@ -187,7 +187,7 @@ Result<void> KeyServer::reconcile() {
     return true;
   };
   for (uint32_t block = 0; block < blocks.size(); ++block) {
-    if (state_->tree().has_block(block)) continue;
+    if (state_->blocks().contains(block)) continue;
     if (!may_lack(blocks[block].leaf, blocks[block].t_ms)) return state_is_old();
     state_->add_block(block, blocks[block].collection);
   }
@@ -204,6 +204,7 @@ Result<void> KeyServer::reconcile() {
     if (!may_lack(*collection.unique_leaf, collection.unique_ms)) return state_is_old();
     state_->add_unique(CollectionId{id});
   }
+  SR_TRY(reconcile_erasures());
   return reconcile_canaries();
 }
 
@@ -278,7 +279,10 @@ Result<void> KeyServer::start(const Founding* founding) {
   started_ms_ = now;
   witnessing_.started(log_->size());
   static_cast<void>(check_witnessed(now));  // Goes by the policy from now on.
-  epoch_started_us_ = clock_.monotonic_us();
+  if (founding != nullptr) {
+    epoch_started_us_ = clock_.monotonic_us();
+    epoch_began_ms_ = now;
+  }
   admin_auth_ = std::make_unique<AdminAuth>(vault_id_, ledger_.engine(), started_ms_);
   return log_->write_checkpoint();
 }
@@ -309,13 +313,12 @@ Result<void> KeyServer::tick() {
   }
   // A new epoch is written whole: on a full disk that would end the server, which has still to
   // record freezes.
-  if (!log_->full() && clock_.monotonic_us() - epoch_started_us_ >= kEpochMs * 1000) {
-    const auto begun = state_->next_epoch(log_->size());
+  if (!log_->full() && epoch_is_due()) {
+    const auto begun = begin_epoch();
     if (!begun) {
       failed_ = true;
       return begun;
     }
-    epoch_started_us_ = clock_.monotonic_us();
   }
   const auto written = log_->write_checkpoint();
   // Made up for when there is space: its entries are durable.

@@ -38,6 +38,8 @@ inline constexpr size_t kUpdateItemsMax = 4096;
 inline constexpr size_t kReplyBytesMax =
     size_t{14} << 20;  // Of secrets in a batch: the transport takes 16 MiB.
 inline constexpr uint64_t kEpochMs = 3'600'000;
+inline constexpr size_t kEpochErasures = 1000;  // End an epoch sooner.
+inline constexpr size_t kEraseItemsMax = 1000;
 inline constexpr uint32_t kLogEntriesMax = 1000;
 
 struct KeyServerOptions {
@@ -146,6 +148,10 @@ class KeyServer {
                                        const v1::LogTileRequest& request) const;
   Result<v1::LogEntriesResponse> log_entries(const std::string& who,
                                              const v1::LogEntriesRequest& request) const;
+  //   kNotFound     No erasure, or another's.
+  //   kUnavailable  No checkpoint has it yet; one comes each second.
+  Result<v1::ProveErasureResponse> prove_erasure(const std::string& who,
+                                                 const v1::ProveErasureRequest& request) const;
   Result<v1::ListAlarmsResponse> list_alarms(const std::string& who,
                                              const v1::ListAlarmsRequest& request) const;
   // Makes records canaries. Which they are is in the key state; the log has how many, and a digest.
@@ -166,6 +172,10 @@ class KeyServer {
   Result<void> open_log(bool must_exist);
   Result<void> reconcile();
   Result<void> reconcile_canaries();
+  Result<void> reconcile_erasures();
+  Result<void> begin_epoch();
+  bool epoch_is_due() const;
+  void tell_horizon(v1::StatusResponse& out) const;
   // Logs the start, and what a new vault starts with.
   Result<void> start(const Founding* founding);
   // Stages one entry and folds it into the ledger; its place in the log's group.
@@ -211,6 +221,12 @@ class KeyServer {
   // nothing leaves from a log that was put back.
   Result<void> check_witnessed(uint64_t now, bool urgent = false);
   Result<void> decide_finish_merge(const v1::FinishMergeCall& call, uint64_t now, Pending& pending);
+  Result<void> decide_erase(const v1::EraseCall& call, uint64_t now, Pending& pending);
+  // What was decided to be erased is erased, durable in both places.
+  Result<void> erase(std::span<const Pending> pendings, std::span<const DurableLeaf> leaves);
+  void answer_erase(const DurableLeaf& leaf, v1::EraseReply& reply) const;
+  void list_erasures(const v1::ErasuresCall& call, v1::ErasuresReply& reply) const;
+  bool alive(RecordIndex idx) const;
   // Watching. Alarms go into the group of what caused them, and so does the cut: a key that caused
   // it does not leave.
   Result<void> raise(std::vector<v1::AlarmItem> alarms, uint64_t t_ms);
@@ -225,7 +241,14 @@ class KeyServer {
   Result<void> check_courier(const std::string& credential) const;
   uint64_t records_granted(CollectionId collection) const;
   Result<void> check_compactor(const std::string& credential) const;
-  Result<TicketRecord*> admit(const v1::SignedTicket& ticket, Bytes request_id, uint64_t now);
+  // A ticket for an erasure is good for that alone, and no other is good for one.
+  enum class TicketUse { kAccess, kErasure };
+  Result<TicketRecord*> admit(const v1::SignedTicket& ticket, Bytes request_id, uint64_t now,
+                              TicketUse use = TicketUse::kAccess);
+  static policy::Ask ticket_ask(const v1::Ticket& ticket, v1::Action action);
+  // The first item of an entry.
+  void fill_ticket_item(const TicketRecord& record, const std::string& request_id, uint64_t charge,
+                        v1::TicketItem& item) const;
   Result<void> reserve_reply(size_t bytes);
   void list_lanes(v1::ListLanesReply& reply) const;
   void answer_witness(v1::WitnessReply& reply) const;
@@ -242,8 +265,8 @@ class KeyServer {
                       v1::Reply& reply);
   Result<void> derive_tokens(const v1::TokensCall& call, const Pending& pending,
                              const Leaving& leaving, v1::TokensReply& reply);
-  Result<void> derive_release(const v1::ReleaseCall& call, const Leaving& leaving,
-                              v1::ReleaseReply& reply);
+  Result<void> derive_release(const v1::ReleaseCall& call, const Pending& pending,
+                              const Leaving& leaving, v1::ReleaseReply& reply);
   Result<void> derive_open_lane(const Pending& pending, const Leaving& leaving,
                                 v1::OpenLaneReply& reply);
   Result<void> derive_grant(const Pending& pending, const Leaving& leaving, v1::GrantReply& reply);
@@ -275,7 +298,11 @@ class KeyServer {
   uint64_t now_ms_ = 0;
   uint64_t started_ms_ = 0;
   uint64_t epoch_started_us_ = 0;
-  size_t reply_bytes_ = 0;                  // Reserved in this batch.
+  size_t reply_bytes_ = 0;  // Reserved in this batch.
+  size_t erasing_ = 0;      // Records, in this batch.
+  uint64_t epoch_began_ms_ = 0;
+  size_t erasures_applied_ = 0;             // Of the ledger's, to the state.
+  size_t erasures_covered_ = 0;             // Of the ledger's, by the epoch's base.
   const TicketRecord* admitted_ = nullptr;  // Of the call being decided.
   struct Refused {
     std::string principal, gateway, purpose;

@@ -104,6 +104,9 @@ Result<void> Ledger::apply(EntryType type, uint64_t leaf, uint64_t t_ms,
     case EntryType::kGrant:
       applied = apply_grant(items, leaf, t_ms);
       break;
+    case EntryType::kErasure:
+      applied = apply_erasure(items, leaf, t_ms);
+      break;
     case EntryType::kApproval:
       applied = apply_approval(items, leaf, t_ms);
       break;
@@ -281,6 +284,22 @@ Result<void> Ledger::apply_grant(std::span<const v1::LogItem> items, uint64_t le
       return foreign(leaf);
     }
   }
+  return {};
+}
+
+Result<void> Ledger::apply_erasure(std::span<const v1::LogItem> items, uint64_t leaf,
+                                   uint64_t t_ms) {
+  if (items.size() < 2 || !items[0].has_ticket()) return foreign(leaf);
+  const v1::TicketItem& ticket = items[0].ticket();
+  for (const v1::LogItem& item : items.subspan(1)) {
+    const RecordIndex idx{item.erasure().idx()};
+    if (!item.has_erasure() || granted(idx) != CollectionId{item.erasure().collection()}) {
+      return foreign(leaf);
+    }
+    erasures_.add(idx, leaf, t_ms);
+  }
+  tickets_.note(ticket, TicketBook::Kind::kOther, {});
+  charge(ticket, {.erasures = ticket.charge()}, EntryType::kErasure, leaf, t_ms);
   return {};
 }
 

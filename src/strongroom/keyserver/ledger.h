@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "strongroom/keyserver/alarm_book.h"
+#include "strongroom/keyserver/erasures.h"
 #include "strongroom/keyserver/history.h"
 #include "strongroom/keyserver/tickets.h"
 #include "strongroom/policy/engine.h"
@@ -92,6 +93,7 @@ class Ledger {
   const policy::Approvals& approvals() const { return approvals_; }
   const History& history() const { return history_; }
   const ReleaseCounters& counters() const { return counters_; }
+  const Erasures& erasures() const { return erasures_; }
   AlarmBook& alarms() { return alarms_; }
   const AlarmBook& alarms() const { return alarms_; }
 
@@ -124,6 +126,7 @@ class Ledger {
   Result<void> apply_release(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_token(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_grant(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
+  Result<void> apply_erasure(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_grant_item(const v1::GrantItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_lane_item(const v1::LaneItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> begin_merge(const v1::LaneItem& item);
@@ -135,6 +138,7 @@ class Ledger {
   History history_;
   TicketBook tickets_;
   ReleaseCounters counters_;
+  Erasures erasures_;
   AlarmBook alarms_;
   std::map<uint32_t, CollectionInfo> collections_;
   std::vector<BlockInfo> blocks_;  // By number.

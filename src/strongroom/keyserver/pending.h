@@ -22,11 +22,13 @@ struct KeyServer::Pending {
   RecordIndex first;  // Grant.
   uint32_t count = 0;
   bool new_block = false;
-  std::vector<uint64_t> versions;  // u: of a grant one, of an update one each.
-  LaneId lane;                     // OpenLane, PublishLane; BeginMerge, FinishMerge: the target.
-  std::vector<uint32_t> gone;      // Lanes whose root this destroys.
-  uint32_t closed = 0;             // ResetLanes.
-  uint64_t below_u = 0;            // Reindex.
+  std::vector<uint64_t> versions;   // u: of a grant one, of an update one each.
+  LaneId lane;                      // OpenLane, PublishLane; BeginMerge, FinishMerge: the target.
+  std::vector<uint32_t> gone;       // Lanes whose root this destroys.
+  uint32_t closed = 0;              // ResetLanes.
+  uint64_t below_u = 0;             // Reindex.
+  std::vector<uint32_t> erased;     // Release: places of items that have no key.
+  std::vector<RecordIndex> erases;  // Erase.
 };
 
 }  // namespace strongroom::keyserver

@@ -146,7 +146,7 @@ const LaneRoot* KeyState::unique_root(CollectionId collection) const {
 }
 
 void KeyState::add_block(uint32_t block, CollectionId collection) {
-  if (contents_.tree.has_block(block)) return;
+  if (contents_.blocks.contains(block)) return;
   const auto added =
       contents_.tree.add_block(block, collection, crypto::random_secret<BlockSeed>());
   SR_CHECK(added.has_value(), "a block is added once");
@@ -172,6 +172,16 @@ void KeyState::add_unique(CollectionId collection) {
 void KeyState::add_canaries(CanaryPlanting planting) {
   write_canaries(staged_, planting);
   contents_.canaries.add(std::move(planting));
+}
+
+void KeyState::erase(const DurableLeaf&, RecordIndex idx) {
+  erase_replayed(idx);
+}
+
+void KeyState::erase_replayed(RecordIndex idx) {
+  if (!contents_.tree.alive(idx)) return;
+  contents_.tree.puncture(idx);
+  write_erased(staged_, idx);
 }
 
 Error KeyState::broken() {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "strongroom/base/durable_leaf.h"
 #include "strongroom/crypto/sign.h"
 #include "strongroom/env/files.h"
 #include "strongroom/keyserver/state_file.h"
@@ -58,6 +59,11 @@ class KeyState : public tlog::BodyKeys {
   void drop_lane(LaneId lane);  // Idempotent.
   void add_unique(CollectionId collection);
   void add_canaries(CanaryPlanting planting);
+  // The nodes that open the record go, under the entry that says so. Their last copy, in this
+  // epoch's files, goes with the epoch. Idempotent.
+  void erase(const DurableLeaf& leaf, RecordIndex idx);
+  // The same for an entry read back from the log, before next_epoch().
+  void erase_replayed(RecordIndex idx);
   // What was added is durable in both places when it returns; no I/O if nothing was. After an error
   // nothing more may be added or read: stop the process.
   //   kLogUnavailable

@@ -14,6 +14,8 @@ enum RecordType : uint8_t {
   kLogSeedRecord = 6,
   kApplied = 7,
   kCanaries = 8,
+  kErased = 9,
+  kBlockErased = 10,
 };
 constexpr size_t kNodesMax = RecordIndex::kPerBlock / 2;
 constexpr size_t kSmallestBuffer = 256;
@@ -39,7 +41,7 @@ Result<void> read_block(ByteReader& in, StateContents& contents) {
     nodes.push_back({depth, prefix, Secret<32>(node.first<32>())});
   }
   if (!contents.tree.restore_block(block, collection, std::move(nodes))) return damaged();
-  contents.blocks[block] = collection;
+  if (!contents.blocks.emplace(block, collection).second) return damaged();
   return {};
 }
 
@@ -63,6 +65,22 @@ Result<void> read_canaries(ByteReader& in, StateContents& contents) {
   }
   contents.canaries.add(std::move(planting));
   return {};
+}
+
+// Of a block that stands before it in the same file.
+Result<void> read_erased(ByteReader& in, StateContents& contents) {
+  const RecordIndex idx{in.be(8)};
+  if (!in.ok() || !contents.tree.alive(idx)) return damaged();
+  contents.tree.puncture(idx);
+  return {};
+}
+
+Result<void> read_block_erased(ByteReader& in, StateContents& contents) {
+  const auto block = static_cast<uint32_t>(in.be(4));
+  const CollectionId collection{static_cast<uint32_t>(in.be(4))};
+  const bool added =
+      in.ok() && block < 1u << 28 && contents.blocks.emplace(block, collection).second;
+  return added ? Result<void>() : damaged();
 }
 
 template <class Map, class Key>
@@ -142,6 +160,17 @@ void write_canaries(SecretWriter& out, const CanaryPlanting& planting) {
   for (const RecordIndex idx : planting.records) out.be<uint64_t>(idx.value);
 }
 
+void write_erased(SecretWriter& out, RecordIndex idx) {
+  out.be<uint8_t>(kErased);
+  out.be<uint64_t>(idx.value);
+}
+
+void write_block_erased(SecretWriter& out, uint32_t block, CollectionId collection) {
+  out.be<uint8_t>(kBlockErased);
+  out.be<uint32_t>(block);
+  out.be<uint32_t>(collection.value);
+}
+
 void write_applied(SecretWriter& out, uint64_t leaf) {
   out.be<uint8_t>(kApplied);
   out.be<uint64_t>(leaf);
@@ -166,7 +195,11 @@ std::vector<SecretWriter> write_contents(const StateContents& contents, size_t b
     put();
   }
   for (const auto& [block, collection] : contents.blocks) {
-    write_block(record, block, collection, *contents.tree.nodes(block));
+    if (const auto* nodes = contents.tree.nodes(block)) {
+      write_block(record, block, collection, *nodes);
+    } else {
+      write_block_erased(record, block, collection);
+    }
     put();
   }
   for (const auto& [lane, root] : contents.lanes) {
@@ -221,6 +254,12 @@ Result<void> read_records(Bytes plaintext, StateContents& contents) {
         break;
       case kCanaries:
         SR_TRY(read_canaries(in, contents));
+        break;
+      case kErased:
+        SR_TRY(read_erased(in, contents));
+        break;
+      case kBlockErased:
+        SR_TRY(read_block_erased(in, contents));
         break;
       default:
         return damaged();

@@ -5,6 +5,7 @@
 //     32) 2 lane root    lane u32be | root 32 3 lane gone    lane u32be 4 unique root  collection
 //     u32be | root 32 5 body key     month u32be | key 32 6 log seed     seed 32 7 applied leaf
 //     u64be 8 canaries     collection u32be | salt 32 | n u16be | n x idx u64be
+//     9 erased       idx u64be 10 block erased  block u32be | collection u32be
 #pragma once
 
 #include <functional>
@@ -47,7 +48,7 @@ using LogSeed = Secret<32, struct LogSeedTag>;
 
 struct StateContents {
   keytree::KeyTree tree;
-  std::map<uint32_t, CollectionId> blocks;
+  std::map<uint32_t, CollectionId> blocks;  // Those whose records are all erased, too.
   std::unordered_map<LaneId, LaneRoot> lanes;
   std::map<CollectionId, LaneRoot> uniques;
   std::map<uint32_t, SealingKey> months;
@@ -64,6 +65,8 @@ void write_unique(SecretWriter& out, CollectionId collection, const LaneRoot& ro
 void write_month(SecretWriter& out, uint32_t month, const SealingKey& key);
 void write_log_seed(SecretWriter& out, const LogSeed& seed);
 void write_canaries(SecretWriter& out, const CanaryPlanting& planting);
+void write_erased(SecretWriter& out, RecordIndex idx);
+void write_block_erased(SecretWriter& out, uint32_t block, CollectionId collection);
 void write_applied(SecretWriter& out, uint64_t leaf);
 
 // Everything, in writers of at most `bytes_max` each; at least one.

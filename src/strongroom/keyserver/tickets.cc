@@ -6,6 +6,7 @@ namespace strongroom::keyserver {
 namespace {
 
 constexpr std::string_view kTicketLabel{"strongroom ticket v1\0", 21};
+constexpr std::string_view kErasureLabel = "sr1.erase";
 
 Error refused(const char* text) {
   return make_error(ErrorCode::kUnauthenticated, text);
@@ -38,6 +39,12 @@ Result<void> verify(const v1::SignedTicket& signed_ticket, const v1::Principal& 
 }
 
 }  // namespace
+
+std::string erasure_digest(std::span<const RecordIndex> records) {
+  std::string bytes(kErasureLabel);
+  for (const RecordIndex idx : records) append_be(bytes, idx.value);
+  return std::string(as_text(crypto::sha256({as_bytes(bytes)})));
+}
 
 std::string ticket_message(std::string_view ticket) {
   std::string message(kTicketLabel);

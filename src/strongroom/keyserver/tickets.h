@@ -38,6 +38,9 @@ std::string ticket_message(std::string_view ticket);
 // For clients and tests: serializes and signs.
 v1::SignedTicket sign_ticket(const v1::Ticket& ticket, const crypto::SigningKey& key);
 
+// What a ticket for the erasure of these records, ascending, says in `erases`.
+std::string erasure_digest(std::span<const RecordIndex> records);
+
 // A request under a ticket, as the calls that belong to it name it.
 struct RequestRef {
   Bytes id;    // kRequestIdSize

@@ -166,6 +166,14 @@ bool KeyTree::alive(RecordIndex idx) const {
   return found != blocks_.end() && covering(found->second, idx.offset()) != nullptr;
 }
 
+uint32_t KeyTree::alive_count(uint32_t block) const {
+  const auto found = blocks_.find(block);
+  if (found == blocks_.end()) return 0;
+  uint32_t count = 0;
+  for (const Node& node : found->second.nodes) count += width_of(node.depth);
+  return count;
+}
+
 void KeyTree::puncture(RecordIndex idx) {
   if (!alive(idx)) return;
   const auto found = blocks_.find(idx.block());

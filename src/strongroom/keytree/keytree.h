@@ -57,6 +57,9 @@ class KeyTree {
   // Whether a record can be opened at all. No key is derived.
   bool alive(RecordIndex idx) const;
 
+  // How many records of a block can be opened; 0: it is erased, or never was.
+  uint32_t alive_count(uint32_t block) const;
+
   // Replaces the block's nodes by the co-path of idx (12 nodes the first time). Idempotent.
   void puncture(RecordIndex idx);
   // Drops all of the block's nodes: retention, by whole seeds. Idempotent.

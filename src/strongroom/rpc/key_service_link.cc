@@ -27,6 +27,7 @@ Error lost() {
 // logged, for nothing.
 size_t reply_bytes_guess(const v1::Call& call) {
   constexpr size_t kReplyOverhead = 64;
+  constexpr size_t kErasuresReplyGuess = size_t{160} << 10;  // 10,000 of them.
   const auto secrets = [](size_t count) { return kReplyOverhead + count * kSecretBytes; };
   switch (call.call_case()) {
     case v1::Call::kTokens:
@@ -40,6 +41,8 @@ size_t reply_bytes_guess(const v1::Call& call) {
       return secrets(static_cast<size_t>(call.update_grant().items_size()) * 2);
     case v1::Call::kUniqueTokens:
       return secrets(static_cast<size_t>(call.unique_tokens().h_w_size()));
+    case v1::Call::kErasures:
+      return kErasuresReplyGuess;
     default:
       return kReplyOverhead;
   }

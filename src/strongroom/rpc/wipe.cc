@@ -55,6 +55,8 @@ void wipe(v1::Reply& reply) {
     case v1::Reply::kLogTile:
     case v1::Reply::kCheck:
     case v1::Reply::kReindex:
+    case v1::Reply::kErase:
+    case v1::Reply::kErasures:
     case v1::Reply::REPLY_NOT_SET:
       return;
   }

@@ -106,6 +106,12 @@ std::optional<EntryHead> parse_entry(Bytes entry) {
   return head;
 }
 
+Hash item_salt(const Rho& rho, uint32_t j) {
+  uint8_t number[4];
+  store_be<uint32_t>(number, j);
+  return crypto::hmac_sha256(rho, {as_bytes(kSaltLabel), number});
+}
+
 Hash commit_items(const Rho& rho, std::span<const std::string> items) {
   thread_local std::vector<Hash> leaves;
   std::optional<crypto::Hmac> salts;

@@ -30,6 +30,7 @@ ByteArray<kEntrySize> encode_entry(const EntryHead& head);
 std::optional<EntryHead> parse_entry(Bytes entry);
 bool is_known_type(uint8_t type);
 
+Hash item_salt(const Rho& rho, uint32_t j);
 Hash commit_items(const Rho& rho, std::span<const std::string> items);
 // The body's size before it is sealed.
 size_t body_size(std::span<const std::string> items);

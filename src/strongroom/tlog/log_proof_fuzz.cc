@@ -1,5 +1,6 @@
 // Proofs as anyone may hand them on.
 #include "strongroom/base/check.h"
+#include "strongroom/tlog/opening.h"
 #include "strongroom/tlog/proof.h"
 
 using namespace strongroom;
@@ -7,6 +8,13 @@ using namespace strongroom::tlog;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
+  // Behind an entry, as in a proof's extra line: nothing is shown that it does not commit to.
+  const Bytes bytes = as_bytes(input);
+  if (bytes.size() > kEntrySize) {
+    if (const auto head = parse_entry(bytes.first(kEntrySize))) {
+      SR_CHECK(!check_opening(bytes.subspan(kEntrySize), *head), "an opening nobody made");
+    }
+  }
   const auto proof = parse_proof(input);
   if (!proof) return 0;
   // Base64 and numbers have one form; an empty `extra` line alone is not written again.

@@ -45,7 +45,7 @@ std::optional<Event> Feed::event(uint64_t leaf, uint64_t t_ms, std::span<const v
     event.kind = Kind::kRelease;
   } else if (items[1].has_token() && !items[1].token().unique()) {
     event.kind = Kind::kSearch;
-  } else if (items[1].has_grant()) {
+  } else if (items[1].has_grant() || items[1].has_erasure()) {
     event.kind = Kind::kWrite;
   } else {
     return std::nullopt;
