@@ -53,6 +53,7 @@ void add_witness(CLI::App&, Global&, int&);
 void add_alarms(CLI::App&, Global&, int&);
 void add_canary(CLI::App&, Global&, int&);
 void add_drill(CLI::App&, Global&, int&);
+void add_subject(CLI::App&, Global&, int&);
 void add_completion(CLI::App&, Global&, int&);
 
 // Prints "strongroom: TEXT (number)" and, where there is one, when to retry. With --json

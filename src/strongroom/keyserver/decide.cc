@@ -276,7 +276,9 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
   SR_TRY(
       reserve_reply(count * static_cast<size_t>(std::popcount(call.groups())) * RecordKey::kSize));
 
-  std::vector<v1::LogItem> items(1 + count);
+  std::vector<v1::LogItem> items;
+  items.reserve(1 + count + 2);
+  items.resize(1 + count);
   fill_ticket(ledger_.engine(), *record, call.request_id(), count, items[0]);
   items[0].mutable_ticket()->set_request_hash(call.request_hash().substr(0, kLoggedHashSize));
   items[0].mutable_ticket()->set_free(free);
@@ -287,8 +289,9 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
     item.set_idx(asked.idx());
     item.set_u(asked.u());
     item.set_groups(call.groups());
-    item.set_k(ledger_.counters().get(RecordIndex{asked.idx()}));
+    item.set_k(ledger_.releases().of(RecordIndex{asked.idx()}).count);
   }
+  add_disclosure(ask, now, items);
   pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kRelease, items, now));
   if (call.reindex()) return {};  // All are opened, canaries too.
