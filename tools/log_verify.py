@@ -3,20 +3,23 @@
 
 log_verify.py FOLDER VERIFIER_KEY [--origin ORIGIN] [--witness KEY]... [--json]
 log_verify.py FILE.tlog-proof VERIFIER_KEY [--origin ORIGIN] [--witness KEY]... [--json]
+log_verify.py REPORT.json VERIFIER_KEY [--origin ORIGIN] [--witness KEY]... [--json]
 
 FOLDER holds `checkpoint` and `tile/`. VERIFIER_KEY is what `strongroom log checkpoint` prints as such:
 ORIGIN+hash+base64. Every entry bundle is read, the tree is computed from the entries alone, and compared with
 every tile and with the signed checkpoint. A proof is what `strongroom log prove` writes: that one entry, which it
-brings in its extra line, is in the log. Each witness named must have cosigned the checkpoint.
+brings in its extra line, is in the log. A report is what `strongroom subject report` writes: each line of it is held
+against its entry. Each witness named must have cosigned the checkpoint.
 Exit status: 0 it verifies, 1 it does not, 2 usage.
 
-Written from docs/spec/log.md, c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature, tlog-proof and tlog-tiles, and
+Written from docs/spec/log.md, docs/spec/subject_report.md, c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature, tlog-proof and tlog-tiles, and
 RFC 6962; it shares no code with src/strongroom/tlog. Needs the standard library and `cryptography` (Debian: python3-cryptography).
 """
 import argparse
 import base64
 import binascii
 import hashlib
+import hmac
 import json
 import pathlib
 import sys
@@ -27,7 +30,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 WIDTH = 256
 ENTRY_SIZE = 49
 TYPES = {1: "start", 2: "release", 3: "token", 4: "grant", 5: "policy", 6: "approval", 7: "freeze", 8: "erasure",
-         9: "counters", 10: "watch"}
+         9: "counters", 10: "watch", 11: "report"}
 NOTE_MAX = 128 * 1024
 
 
@@ -288,6 +291,130 @@ def verify_proof(text, verifier_key, origin, witnesses):
             "witnesses": verify_cosignatures(note, witnesses)}
 
 
+def varint(data, at):
+    value = shift = 0
+    while True:
+        if at >= len(data) or shift > 63:
+            raise Refused("an item of the report is none")
+        value |= (data[at] & 0x7f) << shift
+        at, shift = at + 1, shift + 7
+        if not data[at - 1] & 0x80:
+            return value, at
+
+
+def fields_of(data):
+    """A protobuf message: {field number: [values]}; numbers, or bytes of what has a length."""
+    out, at = {}, 0
+    while at < len(data):
+        tag, at = varint(data, at)
+        if tag & 7 == 0:
+            value, at = varint(data, at)
+        elif tag & 7 == 2:
+            size, at = varint(data, at)
+            value, at = data[at:at + size], at + size
+            if at > len(data):
+                raise Refused("an item of the report is none")
+        else:
+            raise Refused("an item of the report is none")
+        out.setdefault(tag >> 3, []).append(value)
+    return out
+
+
+def number(fields, at):
+    return fields.get(at, [0])[-1]
+
+
+def text(fields, at):
+    return fields.get(at, [b""])[-1].decode()
+
+
+RELEASE_TYPE, REPORT_TYPE = 2, 11
+RELEASE, SHOWN, REPORTED = 2, 32, 34  # Of LogItem's fields.
+SHOWN_AS = ("role", "unit", "person")
+
+
+def hashes_of(texts):
+    hashes = [strict_base64(t) for t in texts]
+    if len(hashes) > 63 or any(len(h) != 32 for h in hashes):
+        raise Refused("a path of the report is none")
+    return hashes
+
+
+def proven_items(proof, kind, size, root):
+    """docs/spec/subject_report.md, Proofs: (leaf, t_ms, [disclosed LogItems' fields])."""
+    leaf, entry = int(proof["leaf"]), strict_base64(proof["entry"])
+    if len(entry) != ENTRY_SIZE:
+        raise Refused(f"entry {leaf} is none of a release log")
+    found, t_ms = parse_entry(entry, leaf, 0)
+    if found != kind or verify_inclusion(leaf_hash(entry), leaf, size, hashes_of(proof["path"])) != root:
+        raise Refused(f"entry {leaf} is not in the log as the report says")
+    items = []
+    for shown in proof["items"]:
+        item, salt = strict_base64(shown["item"]), strict_base64(shown["salt"])
+        c = hmac.digest(salt, item, "sha256")
+        n = int.from_bytes(entry[13:17], "big")
+        if len(salt) != 32 or verify_inclusion(leaf_hash(c), shown["place"], n, hashes_of(shown["path"])) != entry[17:]:
+            raise Refused(f"an item shown is not one of entry {leaf}")
+        items.append(fields_of(item))
+    return leaf, t_ms, items
+
+
+def verify_line(line, record, size, root):
+    leaf, t_ms, items = proven_items(line["proof"], RELEASE_TYPE, size, root)
+    said = [line[name] for name in ("shown_as", "who", "purpose", "purpose_title", "case_reference", "groups")]
+    fits = t_ms == int(line["t_ms"]) and len(items) in (1, 2) and RELEASE in items[0]
+    if fits:
+        release = fields_of(items[0][RELEASE][-1])
+        fits = number(release, 1) == int(record["idx"]) and number(release, 4) == line["k"]
+    if fits and len(items) == 2:
+        shown = fields_of(items[1][SHOWN][-1]) if SHOWN in items[1] else {}
+        groups = [group.decode() for group in shown.get(6, [])]
+        fits = SHOWN in items[1] and text(shown, 5) == record["collection"] and number(shown, 2) < 3 and said == [
+            SHOWN_AS[number(shown, 2)], text(shown, 3), text(shown, 1), text(shown, 7), text(shown, 4), groups]
+    elif fits:
+        fits = not any(said)
+    if not fits:
+        raise Refused(f"a line of the report says other than its entry, {leaf}")
+    return leaf
+
+
+def verify_report(data, verifier_key, origin, witnesses):
+    """docs/spec/subject_report.md."""
+    name, key_hash, key = verifier_key
+    try:
+        report = json.loads(data)
+        if report["version"] != 1 or not report["records"]:
+            raise Refused("this is no subject report of version 1")
+        note = report["checkpoint"].encode()
+        size, root = parse_checkpoint(verify_note(note, name, key_hash, key), origin)
+        if report["origin"] != origin:
+            raise Refused("the report is of another log")
+        own, lines, hidden, older = None, 0, 0, 0
+        for record in report["records"]:
+            leaf, t_ms, items = proven_items(record["proof"], REPORT_TYPE, size, root)
+            own = leaf if own is None else own
+            if leaf != own or t_ms != int(report["t_ms"]) or len(items) != 1 or REPORTED not in items[0]:
+                raise Refused("the report is not the one that its entry logged")
+            told = fields_of(items[0][REPORTED][-1])
+            counts = [len(record["lines"]), record["hidden"], record["older"]]
+            if [number(told, i) for i in (1, 2, 3, 4, 5)] != [int(record["idx"]), record["releases"]] + counts \
+                    or sum(counts) != record["releases"]:
+                raise Refused("the report has other lines than its own entry says")
+            next_k, next_leaf = record["releases"], own
+            for line in record["lines"]:
+                leaf = verify_line(line, record, size, root)
+                if line["k"] >= next_k or leaf >= next_leaf:
+                    raise Refused("the lines of the report are not in their order")
+                next_k, next_leaf = line["k"], leaf
+            if next_k < record["older"]:
+                raise Refused("the lines of the report are not in their order")
+            lines, hidden, older = lines + counts[0], hidden + counts[1], older + counts[2]
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        raise Refused("this is no subject report") from None
+    return {"origin": origin, "lines": lines, "hidden": hidden, "older": older, "size": size,
+            "witnesses": verify_cosignatures(note, witnesses)}
+
+
 def main():
     parser = argparse.ArgumentParser(description="Verifies a copy of a release log, or a proof that an entry is in it.")
     parser.add_argument("folder", help="the copy's folder, or a proof's file")
@@ -304,7 +431,9 @@ def main():
     try:
         origin = arguments.origin or key[0]
         if pathlib.Path(arguments.folder).is_file():
-            report = verify_proof(pathlib.Path(arguments.folder).read_bytes(), key, origin, witnesses)
+            data = pathlib.Path(arguments.folder).read_bytes()
+            check = verify_report if data.lstrip()[:1] == b"{" else verify_proof
+            report = check(data, key, origin, witnesses)
         else:
             report = verify(Folder(arguments.folder), key, origin, witnesses)
     except Refused as refused:
@@ -315,6 +444,9 @@ def main():
         return 1
     if arguments.json:
         print(json.dumps(report))
+    elif "lines" in report:
+        print(f"{report['origin']}: {report['lines']} openings, each in the log of {report['size']} entries as the report "
+              f"says; {report['hidden']} not told yet, {report['older']} older not listed")
     elif "leaf" in report:
         print(f"{report['origin']}: entry {report['leaf']} of {report['size']} is a {report['type']}, proven")
     else:

@@ -160,7 +160,7 @@ class FirstSteps(unittest.TestCase):
         ticket = entry["items"][0]["ticket"]
         self.assertEqual((ticket["principal"], ticket["purpose"], ticket["case_reference"]),
                          ("clerk", "investigation", "B-77"))
-        self.assertEqual([int(item["release"]["idx"]) for item in entry["items"][1:]],
+        self.assertEqual([int(item["release"]["idx"]) for item in entry["items"][1:-2]],
                          [int(found["records"][0]["id"], 16)])
         self.assertIn("clerk", self.vault.must("log", "tail", who="auditor").stdout)
 

@@ -58,6 +58,9 @@ std::vector<std::string> lines_of(const v1::ApprovalRequest& request, const v1::
       break;
     case v1::ApprovalRequest::kPrincipal:
       out.push_back("  role        " + request.principal().role());
+      if (!request.principal().unit().empty()) {
+        out.push_back("  unit        " + printable(request.principal().unit()));
+      }
       out.push_back("  public key  " + to_hex(as_bytes(request.principal().public_key())));
       out.push_back(std::string("  state       ") +
                     (request.principal().disabled() ? "disabled" : "active"));

@@ -57,6 +57,7 @@ void add_alarms(CLI::App&, Global&, int&);
 void add_report(CLI::App&, Global&, int&);
 void add_canary(CLI::App&, Global&, int&);
 void add_drill(CLI::App&, Global&, int&);
+void add_subject(CLI::App&, Global&, int&);
 void add_completion(CLI::App&, Global&, int&);
 
 // Prints "strongroom: TEXT (number)" and, where there is one, when to retry. With --json

@@ -47,8 +47,8 @@ struct NewPrincipal {
 };
 constexpr NewPrincipal kDevPrincipals[] = {{"operator", "operator"},  {"clerk", "clerk"},
                                            {"officer", "officer"},    {"auditor", "auditor"},
-                                           {"approver1", "approver"}, {"approver2", "approver"},
-                                           {"approver3", "approver"}};
+                                           {"privacy", "privacy"},    {"approver1", "approver"},
+                                           {"approver2", "approver"}, {"approver3", "approver"}};
 constexpr NewPrincipal kFounders[] = {{"operator", "operator"},
                                       {"officer", "officer"},
                                       {"approver1", "approver"},
@@ -189,12 +189,13 @@ Result<void> run(const Global& global, const Options& options) {
                  "keyserver/dev-root.key.     ***\n"
                  "  ***  Whoever copies this folder reads every record. Never put real people into "
                  "it.  ***\n\n";
-    std::cout << "Credentials of clerk, officer, auditor, operator and approver1..3 are in "
-              << dir.credentials()
-              << "\nCollections person, incident, parcel and legislator and the example policy are "
-                 "applied.\n\n"
-                 "Next:  strongroom serve "
-              << dir.root << "\n";
+    std::cout
+        << "Credentials of clerk, officer, auditor, privacy, operator and approver1..3 are in "
+        << dir.credentials()
+        << "\nCollections person, incident, parcel and legislator and the example policy are "
+           "applied.\n\n"
+           "Next:  strongroom serve "
+        << dir.root << "\n";
   } else {
     print_shares(shares, options.threshold);
     std::cout

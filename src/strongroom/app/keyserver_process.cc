@@ -232,6 +232,7 @@ void KeyServerProcess::register_calls() {
   admin("ReviewAccess", &KeyServer::review_access);
   admin("ListEmergencies", &KeyServer::list_emergencies);
   admin("ReviewEmergencies", &KeyServer::review_emergencies);
+  admin("ReportSubject", &KeyServer::report_subject);
   admin("LogCheckpoint", &KeyServer::log_checkpoint);
   admin("LogTile", &KeyServer::log_tile);
   admin("LogEntries", &KeyServer::log_entries);

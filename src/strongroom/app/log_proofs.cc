@@ -14,13 +14,6 @@
 namespace strongroom::app {
 namespace {
 
-tlog::NoteKey log_key_of(const Credential& credential) {
-  crypto::PublicKey key{};
-  std::copy(credential.connection.log_key.begin(), credential.connection.log_key.end(),
-            key.begin());
-  return tlog::log_key(credential.connection.log_origin, key);
-}
-
 Result<std::string> read_entry(const tlog::TileReader& read, uint64_t leaf, uint64_t size) {
   constexpr size_t kLine = 2 + tlog::kEntrySize;
   const uint64_t bundle = leaf / tlog::kTileWidth;
@@ -161,6 +154,13 @@ Result<void> check(const Global& global, const std::string& file, const std::str
 }
 
 }  // namespace
+
+tlog::NoteKey log_key_of(const Credential& credential) {
+  crypto::PublicKey key{};
+  std::copy(credential.connection.log_key.begin(), credential.connection.log_key.end(),
+            key.begin());
+  return tlog::log_key(credential.connection.log_origin, key);
+}
 
 tlog::TileReader log_tiles(AdminClient& admin) {
   return [&admin](std::string_view path) -> Result<std::string> {

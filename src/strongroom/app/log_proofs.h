@@ -6,6 +6,7 @@
 #include "strongroom/app/cli.h"
 #include "strongroom/app/client.h"
 #include "strongroom/base/ids.h"
+#include "strongroom/tlog/note.h"
 #include "strongroom/tlog/tile_proofs.h"
 
 namespace strongroom::app {
@@ -17,6 +18,8 @@ tlog::TileReader log_tiles(AdminClient& admin);
 //   kDataLoss  It proves something else, or nothing.
 Result<void> verify_erasure_proof(const Credential& credential, const std::string& text,
                                   uint32_t collection, std::span<const RecordIndex> records);
+// Of the credential's vault.
+tlog::NoteKey log_key_of(const Credential& credential);
 
 // Adds both to `log`.
 void add_log_proofs(CLI::App& log, Global& global, int& status);

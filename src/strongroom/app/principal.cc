@@ -12,6 +12,7 @@ namespace {
 struct Options {
   std::string name;
   std::string role;
+  std::string unit;
   std::string public_key;
   std::string output;
   std::string reason;
@@ -24,6 +25,7 @@ Result<void> add(const Global& global, const Options& options) {
   v1::AddPrincipalRequest request;
   request.set_name(options.name);
   request.set_role(options.role);
+  request.set_unit(options.unit);
   request.set_reason(options.reason);
   request.set_public_key(std::string(as_text(key)));
   SR_ASSIGN(const auto response, (admin->call<v1::AddPrincipalRequest, v1::AddPrincipalResponse>(
@@ -161,6 +163,8 @@ void add_principal(CLI::App& app, Global& global, int& status) {
       command->add_subcommand("add", "Register someone by the public key they made");
   add_command->add_option("NAME", options->name)->required();
   add_command->add_option("--role", options->role, "A role of the policy")->required();
+  add_command->add_option("--unit", options->unit,
+                          "Where they work: told to people in records, if the policy says so");
   add_command->add_option("--public-key", options->public_key, "Their .pub file")->required();
   add_command->add_option("-o,--output", options->output,
                           "Write a credential file for them, without the key");

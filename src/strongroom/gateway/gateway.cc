@@ -72,6 +72,7 @@ struct Gateway::Query {
   ChosenFields chosen;
   bool is_get = false;
   bool explain = false;
+  bool ids_only = false;
   bool may_count = false;  // Else nothing but the records themselves says how many match.
   size_t limit = 0;
 
@@ -242,6 +243,7 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
   query->limit = std::min(request.limit() == 0 ? kDefaultLimit : request.limit(),
                           options_.records_per_answer_max);
   query->explain = request.explain();
+  query->ids_only = request.ids_only();
   query->request_hash = request_hash(request);
   query->done = std::move(done);
 
@@ -362,11 +364,16 @@ void Gateway::release(const std::shared_ptr<Query>& query) {
       row.set_lanes(static_cast<uint32_t>(query->lanes.size()));
     }
     if (query->may_count) explain.set_store_reads(query->stats.store_reads);
-    explain.set_round_trips((query->is_get ? 0 : 1) + (query->hits.empty() ? 0 : 1));
+    explain.set_round_trips((query->is_get ? 0 : 1) + (query->hits.empty() || query->ids_only ? 0 : 1));
     if (!query->explain) query->response.clear_explain();
     query->done(std::move(query->response));
   };
-  if (query->hits.empty()) return finish();
+  if (query->ids_only) {
+    for (const auto& hit : query->hits) {
+      query->response.add_records()->set_id(record_id(hit.version.idx));
+    }
+  }
+  if (query->hits.empty() || query->ids_only) return finish();
 
   v1::Call call;
   auto& ask = *call.mutable_release();

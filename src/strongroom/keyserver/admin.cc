@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kEntriesBytesMax = size_t{8} << 20;
 constexpr uint32_t kLogEntriesDefault = 100;
 constexpr size_t kTilePathMax = 256;
+constexpr size_t kUnitMax = 64;
 
 // Those whose role a line is about; a line about no role is about everybody who has a grant.
 std::vector<std::string> affected_by(const policy::PolicyDiff& diff, const policy::Engine& engine) {
@@ -295,6 +296,9 @@ Result<v1::AddPrincipalResponse> KeyServer::add_principal(const std::string& who
                       "letters, digits, dots, dashes or underscores.");
   }
   SR_TRY(check_public_key(request.public_key()));
+  if (request.unit().size() > kUnitMax) {
+    return make_error(ErrorCode::kInvalidArgument, "A unit's name has at most 64 bytes.");
+  }
   if (!ledger_.engine().has_role(request.role())) {
     return make_error(ErrorCode::kInvalidArgument,
                       "The policy has no such role. `policy show` lists them.");
@@ -308,6 +312,7 @@ Result<v1::AddPrincipalResponse> KeyServer::add_principal(const std::string& who
   principal.set_name(request.name());
   principal.set_role(request.role());
   principal.set_public_key(request.public_key());
+  principal.set_unit(request.unit());
   v1::AddPrincipalResponse out;
   SR_ASSIGN(const uint64_t id, propose(who, std::move(asked), request.reason()));
   out.set_request(id);

@@ -262,8 +262,8 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
 
   const RequestRef request{as_bytes(call.request_id()), as_bytes(call.request_hash())};
   policy::Ask ask = ticket_ask(record->ticket(), call.reindex() ? v1::REINDEX
-                                                : call.get()   ? v1::GET
-                                                               : v1::FIND);
+                                                 : call.get()   ? v1::GET
+                                                                : v1::FIND);
   ask.groups = call.groups();
   uint64_t free = 0;
   if (call.reindex()) {
@@ -286,7 +286,7 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
                       static_cast<int64_t>(most - std::min(most, record->spent())));
   }
   std::vector<v1::LogItem> items(1);
-  items.reserve(1 + count);
+  items.reserve(1 + count + 2);
   for (int i = 0; i < call.items_size(); ++i) {
     if (std::binary_search(pending.erased.begin(), pending.erased.end(), i)) continue;
     const auto& asked = call.items(i);
@@ -299,7 +299,7 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
     item.set_idx(asked.idx());
     item.set_u(asked.u());
     item.set_groups(call.groups());
-    item.set_k(ledger_.counters().get(idx));
+    item.set_k(ledger_.releases().of(idx).count);
   }
   if (records.empty()) return {};
   SR_TRY(
@@ -309,6 +309,7 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
   items[0].mutable_ticket()->set_request_hash(call.request_hash().substr(0, kLoggedHashSize));
   items[0].mutable_ticket()->set_free(free);
   items[0].mutable_ticket()->set_reindex(call.reindex());
+  add_disclosure(ask, now, items);
   pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kRelease, items, now));
   if (call.reindex()) return {};  // All are opened, canaries too.

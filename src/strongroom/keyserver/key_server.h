@@ -138,6 +138,11 @@ class KeyServer {
   Result<v1::MeResponse> me(const std::string& who, const v1::MeRequest& request);
   Result<v1::ReviewAccessResponse> review_access(const std::string& who,
                                                  const v1::ReviewAccessRequest& request);
+  // Logged and charged as a record each, then told. Blocks for a read of the log per release.
+  //   kNotFound           `number` is the place of a record that is none of the collection.
+  //   kPermissionDenied, kBudgetExhausted  As any search under this purpose.
+  Result<v1::ReportSubjectResponse> report_subject(const std::string& who,
+                                                   const v1::ReportSubjectRequest& request);
   Result<v1::ListEmergenciesResponse> list_emergencies(
       const std::string& who, const v1::ListEmergenciesRequest& request) const;
   Result<v1::ReviewEmergenciesResponse> review_emergencies(
@@ -233,6 +238,13 @@ class KeyServer {
   Result<void> raise_canaries(uint64_t leaf, const v1::Ticket& ticket,
                               std::span<const RecordIndex> records, uint64_t t_ms);
   Result<void> cut_off(const v1::AlarmItem& alarm, uint64_t t_ms);
+  // Reads a record's releases backwards, at most `reads` of them.
+  Result<void> follow_releases(RecordIndex idx, uint64_t now, uint32_t* reads,
+                               v1::ReportedRecord& record) const;
+  // Fills in what every line is proven by, to the checkpoint just written.
+  Result<void> prove_report(uint64_t leaf, v1::SubjectReport& report) const;
+  // What the people in the records of a release entry are to be told, and how its releases chain.
+  void add_disclosure(const policy::Ask& ask, uint64_t now, std::vector<v1::LogItem>& items) const;
   // Adds a refused call to those of admitted_, or of the gateway.
   void note_refused(const Error& error);
   // Stages what is to be said of them, if it is time.

@@ -14,18 +14,7 @@ Error foreign(uint64_t leaf) {
                     static_cast<int64_t>(leaf));
 }
 
-constexpr uint64_t kPage = 16;
-
 }  // namespace
-
-uint32_t ReleaseCounters::get(RecordIndex idx) const {
-  const auto page = pages_.find(idx.value / kPage);
-  return page == pages_.end() ? 0 : page->second[idx.value % kPage];
-}
-
-void ReleaseCounters::increment(RecordIndex idx) {
-  ++pages_[idx.value / kPage][idx.value % kPage];
-}
 
 Ledger::Ledger(ByteArray<16> vault, std::vector<std::string> gateways)
     : vault_(vault), tickets_(vault, std::move(gateways), engine_) {}
@@ -106,6 +95,9 @@ Result<void> Ledger::apply(EntryType type, uint64_t leaf, uint64_t t_ms,
       break;
     case EntryType::kErasure:
       applied = apply_erasure(items, leaf, t_ms);
+      break;
+    case EntryType::kReport:
+      applied = apply_report(items, leaf, t_ms);
       break;
     case EntryType::kApproval:
       applied = apply_approval(items, leaf, t_ms);
@@ -217,11 +209,22 @@ Result<void> Ledger::apply_release(std::span<const v1::LogItem> items, uint64_t 
                                    uint64_t t_ms) {
   if (!items[0].has_ticket()) return foreign(0);
   const v1::TicketItem& ticket = items[0].ticket();
+  const v1::ChainItem* chain = nullptr;  // Entries of versions before 0.2 end with the releases.
+  if (items.size() > 3 && items.back().has_chain()) {
+    chain = &items.back().chain();
+    if (!items[items.size() - 2].has_shown()) return foreign(leaf);
+    items = items.first(items.size() - 2);
+    if (static_cast<size_t>(chain->before_size()) != items.size() - 1) return foreign(leaf);
+  }
   records_.clear();
   for (const v1::LogItem& item : items.subspan(1)) {
     if (!item.has_release()) return foreign(0);
     const RecordIndex idx{item.release().idx()};
-    counters_.increment(idx);
+    const RecordReleases known = releases_.of(idx);
+    const bool chained =
+        chain == nullptr || chain->before(static_cast<int>(records_.size())) == known.last;
+    if (!chained || item.release().k() != known.count) return foreign(leaf);
+    releases_.add(idx, leaf);
     // A record opened for the index alone is not paid for by whoever asks for it next.
     if (!ticket.reindex()) {
       engine_.note_opened(ticket.principal(), idx, item.release().groups(), t_ms);
@@ -243,6 +246,18 @@ Result<void> Ledger::apply_release(std::span<const v1::LogItem> items, uint64_t 
          {.records = ticket.charge() - std::min(ticket.charge(), ticket.free()),
           .repeats = ticket.free()},
          EntryType::kRelease, leaf, t_ms);
+  return {};
+}
+
+// Told of each record: an access, which costs as one.
+Result<void> Ledger::apply_report(std::span<const v1::LogItem> items, uint64_t leaf,
+                                  uint64_t t_ms) {
+  if (items.size() < 2 || !items[0].has_ticket()) return foreign(leaf);
+  for (const v1::LogItem& item : items.subspan(1)) {
+    if (!item.has_reported()) return foreign(leaf);
+  }
+  const v1::TicketItem& ticket = items[0].ticket();
+  charge(ticket, {.records = ticket.charge()}, EntryType::kReport, leaf, t_ms);
   return {};
 }
 

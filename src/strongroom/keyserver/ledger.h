@@ -15,6 +15,7 @@
 #include "strongroom/keyserver/alarm_book.h"
 #include "strongroom/keyserver/erasures.h"
 #include "strongroom/keyserver/history.h"
+#include "strongroom/keyserver/release_chains.h"
 #include "strongroom/keyserver/tickets.h"
 #include "strongroom/policy/engine.h"
 #include "strongroom/tlog/release_log.h"
@@ -62,16 +63,6 @@ struct MergeInfo {
   std::vector<uint32_t> sources;  // Ascending.
 };
 
-// How often each record was released, in pages of 16.
-class ReleaseCounters {
- public:
-  uint32_t get(RecordIndex idx) const;
-  void increment(RecordIndex idx);
-
- private:
-  std::unordered_map<uint64_t, std::array<uint32_t, 16>> pages_;
-};
-
 // Not thread-safe.
 class Ledger {
  public:
@@ -92,8 +83,8 @@ class Ledger {
   TicketBook& tickets() { return tickets_; }
   const policy::Approvals& approvals() const { return approvals_; }
   const History& history() const { return history_; }
-  const ReleaseCounters& counters() const { return counters_; }
   const Erasures& erasures() const { return erasures_; }
+  const ReleaseChains& releases() const { return releases_; }
   AlarmBook& alarms() { return alarms_; }
   const AlarmBook& alarms() const { return alarms_; }
 
@@ -124,6 +115,7 @@ class Ledger {
   void charge(const v1::TicketItem& ticket, const policy::Amounts& amounts, tlog::EntryType type,
               uint64_t leaf, uint64_t t_ms);
   Result<void> apply_release(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
+  Result<void> apply_report(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_token(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_grant(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_erasure(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
@@ -137,8 +129,8 @@ class Ledger {
   policy::Approvals approvals_;
   History history_;
   TicketBook tickets_;
-  ReleaseCounters counters_;
   Erasures erasures_;
+  ReleaseChains releases_;
   AlarmBook alarms_;
   std::map<uint32_t, CollectionInfo> collections_;
   std::vector<BlockInfo> blocks_;  // By number.

@@ -185,6 +185,14 @@ Lines flatten(const v1::Policy& policy) {
     lines[path + ".case_required"] = flag(purpose.case_required(), Sense::kCloses);
     lines[path + ".case_patterns"] = words(purpose.case_patterns(), Sense::kAnyOf);
     lines[path + ".emergency"] = flag(purpose.emergency(), Sense::kCloses);
+    // More hides from the people in the records, less uncovers: either takes several.
+    if (purpose.embargo_days() != 0) {
+      lines[path + ".embargo_days"] = number(purpose.embargo_days(), Sense::kOther);
+    }
+    if (purpose.shown_as() != v1::ROLE) {
+      lines[path + ".shown_as"] = text(v1::ShownAs_Name(purpose.shown_as()), Sense::kOther);
+    }
+    if (purpose.show_case()) lines[path + ".show_case"] = flag(true, Sense::kOther);
   }
   for (const v1::Role& role : policy.roles()) {
     const std::string path = "roles." + role.name();
@@ -275,7 +283,7 @@ bool changes_wider(const Line& was, const Line& now) {
 bool is_judged(std::string_view message, int field) {
   static const std::map<std::string_view, std::set<int>> kJudged{
       {"Policy", {1, 2, 3, 4, 5, 6, 7, 8, 20, 30}},
-      {"Purpose", {1, 2, 3, 4, 5}},
+      {"Purpose", {1, 2, 3, 4, 5, 10, 11, 12}},
       {"Role", {1, 2, 3, 4}},
       {"Grant", {1, 2, 3, 4, 5, 6, 7, 20, 21}},
       {"Budget", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}},

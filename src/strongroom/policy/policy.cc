@@ -235,6 +235,11 @@ Result<CompiledPolicy> compile_policy(const v1::Policy& policy,
                   "end only.",
                   path + ".case_patterns");
     }
+    if (purpose.embargo_days() > kEmbargoDaysMax || !v1::ShownAs_IsValid(purpose.shown_as())) {
+      return fail(problem,
+                  "A purpose's embargo is at most 3650 days, and shown_as ROLE, UNIT or PERSON.",
+                  path);
+    }
     CompiledPurpose compiled{purpose.case_required(),
                              purpose.emergency(),
                              {purpose.case_patterns().begin(), purpose.case_patterns().end()}};

@@ -28,6 +28,7 @@ inline constexpr uint32_t kTicketLifetimeMaxS = 24 * 3600;
 inline constexpr uint32_t kRecordsPerQueryDefault = 100;
 inline constexpr uint32_t kRepeatFreeMinutesMax = 60;
 inline constexpr size_t kContactMax = 200;
+inline constexpr uint32_t kEmbargoDaysMax = 3650;
 inline constexpr uint64_t kBudgetMax = uint64_t{1} << 40;  // As many records as there can be.
 
 struct StringHash {

@@ -89,6 +89,9 @@ TEST(WideningTest, WhatCannotBeComparedWidensEitherWay) {
       {"another clock", [](auto& p) { p.set_utc_offset("+08:00"); }},
       {"a collection's own limit",
        [](auto& p) { p.mutable_limits()->add_collections()->set_collection("person"); }},
+      {"an embargo", [](auto& p) { p.mutable_purposes(0)->set_embargo_days(30); }},
+      {"people named", [](auto& p) { p.mutable_purposes(0)->set_shown_as(v1::PERSON); }},
+      {"cases told", [](auto& p) { p.mutable_purposes(0)->set_show_case(true); }},
   };
   for (const auto& [name, change] : changes) {
     v1::Policy next = base();

@@ -62,7 +62,7 @@ std::string ticket_event(const v1::LogEntryView& entry, const v1::TicketItem& ti
 }
 
 OcsfClass class_of(const std::string& type) {
-  if (type == "release") return kRead;
+  if (type == "release" || type == "report") return kRead;
   if (type == "token") return kQuery;
   if (type == "erasure") return kDelete;
   return type == "grant" ? kWrite : kOtherActivity;

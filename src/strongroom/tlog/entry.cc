@@ -33,6 +33,18 @@ class Scratch {
   std::string& buffer_;
 };
 
+void commit_into(const Rho& rho, std::span<const std::string> items, std::span<Hash> leaves) {
+  std::optional<crypto::Hmac> salts;
+  if (items.size() >= kSaltsCachedFrom) salts.emplace(rho);
+  for (size_t j = 0; j < items.size(); ++j) {
+    uint8_t number[4];
+    store_be<uint32_t>(number, static_cast<uint32_t>(j));
+    const std::initializer_list<Bytes> parts = {as_bytes(kSaltLabel), number};
+    const crypto::Digest salt = salts ? (*salts)(parts) : crypto::hmac_sha256(rho, parts);
+    leaves[j] = leaf_hash(crypto::hmac_sha256(salt, {as_bytes(items[j])}));
+  }
+}
+
 Error not_the_body() {
   return make_error(ErrorCode::kDataLoss,
                     "An entry's body is not the one that was logged, or the log's body keys are of "
@@ -63,13 +75,15 @@ const char* entry_type_name(EntryType type) {
       return "counters";
     case EntryType::kWatch:
       return "watch";
+    case EntryType::kReport:
+      return "report";
   }
   return "unknown";
 }
 
 bool is_known_type(uint8_t type) {
   return type >= static_cast<uint8_t>(EntryType::kStart) &&
-         type <= static_cast<uint8_t>(EntryType::kWatch);
+         type <= static_cast<uint8_t>(EntryType::kReport);
 }
 
 uint32_t month_of(uint64_t t_ms) {
@@ -106,24 +120,22 @@ std::optional<EntryHead> parse_entry(Bytes entry) {
   return head;
 }
 
-Hash item_salt(const Rho& rho, uint32_t j) {
+Hash item_salt(const Rho& rho, uint32_t place) {
   uint8_t number[4];
-  store_be<uint32_t>(number, j);
+  store_be<uint32_t>(number, place);
   return crypto::hmac_sha256(rho, {as_bytes(kSaltLabel), number});
+}
+
+std::vector<Hash> commitments(const Rho& rho, std::span<const std::string> items) {
+  std::vector<Hash> leaves(items.size());
+  commit_into(rho, items, leaves);
+  return leaves;
 }
 
 Hash commit_items(const Rho& rho, std::span<const std::string> items) {
   thread_local std::vector<Hash> leaves;
-  std::optional<crypto::Hmac> salts;
-  if (items.size() >= kSaltsCachedFrom) salts.emplace(rho);
   leaves.resize(items.size());
-  for (size_t j = 0; j < items.size(); ++j) {
-    uint8_t number[4];
-    store_be<uint32_t>(number, static_cast<uint32_t>(j));
-    const std::initializer_list<Bytes> parts = {as_bytes(kSaltLabel), number};
-    const crypto::Digest salt = salts ? (*salts)(parts) : crypto::hmac_sha256(rho, parts);
-    leaves[j] = leaf_hash(crypto::hmac_sha256(salt, {as_bytes(items[j])}));
-  }
+  commit_into(rho, items, leaves);
   return merkle_root(leaves);
 }
 

@@ -17,7 +17,7 @@ using Nonce = ByteArray<crypto::kGcmNonceSize>;
 inline constexpr uint64_t kTimeMax = 253'402'300'799'999;
 uint32_t month_of(uint64_t t_ms);  // year * 12 + month - 1, UTC.
 
-// The public part. Types 11..15 are left for later versions.
+// The public part. Types 12..15 are left for later versions.
 struct EntryHead {
   static constexpr uint8_t kTypeMax = 15;
   uint8_t type = 0;
@@ -30,7 +30,9 @@ ByteArray<kEntrySize> encode_entry(const EntryHead& head);
 std::optional<EntryHead> parse_entry(Bytes entry);
 bool is_known_type(uint8_t type);
 
-Hash item_salt(const Rho& rho, uint32_t j);
+Hash item_salt(const Rho& rho, uint32_t place);
+// The leaf hashes of c_0..c_{n-1}.
+std::vector<Hash> commitments(const Rho& rho, std::span<const std::string> items);
 Hash commit_items(const Rho& rho, std::span<const std::string> items);
 // The body's size before it is sealed.
 size_t body_size(std::span<const std::string> items);

@@ -43,6 +43,7 @@ enum class EntryType : uint8_t {
   kErasure = 8,
   kCounters = 9,
   kWatch = 10,  // Alarms, refusals, canaries planted.
+  kReport = 11,  // What a person was told of their records.
 };
 const char* entry_type_name(EntryType type);  // "release" ...
 

@@ -34,6 +34,8 @@ std::optional<Event> Feed::event(uint64_t leaf, uint64_t t_ms, std::span<const v
   for (const v1::LogItem& item : items.subspan(1)) {
     if (item.has_release()) {
       records_.push_back(RecordIndex{item.release().idx()});
+    } else if (item.has_reported()) {
+      records_.push_back(RecordIndex{item.reported().idx()});
     } else if (item.has_token() && item.token().h_w().size() == sizeof(TermHash)) {
       terms_.push_back(
           {load_le<uint64_t>(as_bytes(item.token().h_w()).data()), item.token().near()});
@@ -41,7 +43,7 @@ std::optional<Event> Feed::event(uint64_t leaf, uint64_t t_ms, std::span<const v
       records_of_[item.grant().collection()] += item.grant().count();
     }
   }
-  if (items[1].has_release()) {
+  if (items[1].has_release() || items[1].has_reported()) {
     event.kind = Kind::kRelease;
   } else if (items[1].has_token() && !items[1].token().unique()) {
     event.kind = Kind::kSearch;
