@@ -211,7 +211,7 @@ def setUpModule():
     vault = unittest.enterModuleContext(Vault())
     vault.import_csv("person", f"name,phone,dob,address\n测试,{PHONE},1980-01-31,测试市测试路1号\n")
     false_door = unittest.enterModuleContext(FalseDoor(certificate(vault.dir)))
-    led = {who: false_door.leads(who) for who in ("officer", "operator", "clerk", "auditor", "approver1")}
+    led = {who: false_door.leads(who) for who in ("officer", "operator", "clerk", "auditor", "approver1", "privacy")}
     # Everything once through a door that passes all on: so each command works, and its genuine reply is known.
     genuine = {}
     log_key = Ed25519PublicKey.from_public_bytes(door.Credential(vault.credential("clerk")).log_key)
@@ -264,6 +264,10 @@ def every_command():
         ("auditor", "log", "verify"),
         ("clerk", "count", "person", f"phone={PHONE}", "--purpose", "service"),
         ("clerk", "get", "person", "0000000000", "--purpose", "service"),
+        ("clerk", "erase", "person", "0000000001", "--purpose", "erasure", "--case", "E-2026-1", "--yes", "--statement",
+         vault.path("erasure.tlog-proof")),
+        ("privacy", "subject", "report", "person", "--id", "0000000000", "--purpose", "subject-access", "--case",
+         "SAR-2026-1"),
     ]
 
 

@@ -112,11 +112,11 @@ std::string describe_entry(const v1::LogEntryView& entry) {
                         (item.canaries().lost() ? " lost in a crash" : " planted"));
         break;
       case v1::LogItem::kReported:
-        parts.push_back("told who opened a record: " +
-                        plural(item.reported().lines(), "line", "lines") +
-                        (item.reported().hidden() == 0
-                             ? ""
-                             : ", " + std::to_string(item.reported().hidden()) + " withheld"));
+        parts.push_back(
+            "told who opened a record: " + plural(item.reported().lines(), "line", "lines") +
+            (item.reported().hidden() == 0
+                 ? ""
+                 : ", " + std::to_string(item.reported().hidden()) + " withheld"));
         break;
       default:
         break;

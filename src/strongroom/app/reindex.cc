@@ -88,8 +88,8 @@ void add_reindex(CLI::App& app, Global& global, int& status) {
       "metered,\n"
       "and logged before it is opened. Searches and imports go on.\n"
       "Example:\n"
-      "  strongroom collection apply person.yaml; strongroom approve 7\n"
-      "  strongroom reindex person --purpose reindexing --credential operator.json");
+      "  strongroom reindex person --purpose reindexing --credential operator.json\n"
+      "Before it: collection apply, approve.");
   command->callback([&global, &status, options] {
     if (const auto done = run(global, *options); !done) status = fail_query(global, done.error());
   });

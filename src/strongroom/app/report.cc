@@ -267,6 +267,8 @@ Result<void> run(const Global& global, const Options& options) {
 void add_report(CLI::App& app, Global& global, int& status) {
   auto* command = app.add_subcommand("report", "Facts from the release log for others");
   command->require_subcommand(1);
+  command->footer(
+      "Example:\n  strongroom report breach --since 2026-11-20 --credential auditor.json");
   auto options = std::make_shared<Options>();
   auto* breach = command->add_subcommand(
       "breach", "What left, of whom, when, by whose credential, and what was done about it");

@@ -364,7 +364,8 @@ void Gateway::release(const std::shared_ptr<Query>& query) {
       row.set_lanes(static_cast<uint32_t>(query->lanes.size()));
     }
     if (query->may_count) explain.set_store_reads(query->stats.store_reads);
-    explain.set_round_trips((query->is_get ? 0 : 1) + (query->hits.empty() || query->ids_only ? 0 : 1));
+    explain.set_round_trips((query->is_get ? 0 : 1) +
+                            (query->hits.empty() || query->ids_only ? 0 : 1));
     if (!query->explain) query->response.clear_explain();
     query->done(std::move(query->response));
   };
@@ -549,8 +550,8 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
 void Gateway::erase(v1::EraseRequest request, Done<v1::EraseResponse> done) {
   v1::Call call;
   auto& ask = *call.mutable_erase();
-  *ask.mutable_ticket() = request.ticket();
-  ask.set_request_id(request.request_id());
+  *ask.mutable_ticket() = std::move(*request.mutable_ticket());
+  ask.set_request_id(std::move(*request.mutable_request_id()));
   std::vector<uint64_t> records;
   for (const auto& text : request.ids()) {
     const auto idx = parse_record_id(text);
@@ -564,18 +565,19 @@ void Gateway::erase(v1::EraseRequest request, Done<v1::EraseResponse> done) {
   std::sort(records.begin(), records.end());
   records.erase(std::unique(records.begin(), records.end()), records.end());
   ask.mutable_records()->Add(records.begin(), records.end());
-  keys_.call(std::move(call), [this, records = records.size(), done](Result<v1::Reply> reply) {
-    if (!reply) return done(reply.error());
-    const auto& erased = reply->erase();
-    v1::EraseResponse response;
-    response.set_leaf(erased.leaf());
-    response.set_t_ms(erased.t_ms());
-    response.set_records(records);
-    background_.post([this, response, done, known = erased.erasures()]() mutable {
-      response.set_rows_left(!erased_.catch_up(known).has_value());
-      loop_.post([response, done] { done(response); });
-    });
-  });
+  keys_.call(std::move(call),
+             [this, records = records.size(), done = std::move(done)](Result<v1::Reply> reply) {
+               if (!reply) return done(reply.error());
+               const auto& erased = reply->erase();
+               v1::EraseResponse response;
+               response.set_leaf(erased.leaf());
+               response.set_t_ms(erased.t_ms());
+               response.set_records(records);
+               background_.post([this, response, done, known = erased.erasures()]() mutable {
+                 response.set_rows_left(!erased_.catch_up(known).has_value());
+                 loop_.post([response, done] { done(response); });
+               });
+             });
 }
 
 void Gateway::begin_import(v1::BeginImportRequest request, Done<v1::ImportState> done) {

@@ -21,7 +21,7 @@ class EventLoop : public env::Executor {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
-  void run();   // Until stop(). What is posted afterwards is dropped with the loop.
+  void run();  // Until stop(). What is posted afterwards is dropped with the loop.
   // From within a piece of work: does what else is ready by now, but not much of it.
   void run_ready();
   void stop();  // Final. run() returns after the piece of work it is in.

@@ -99,7 +99,8 @@ TEST(ExamplesTest, PolicyNamesOnlyWhatThereIs) {
     }
   }
   EXPECT_EQ(roles,
-            (std::set<std::string>{"clerk", "desk", "officer", "auditor", "operator", "approver"}));
+            (std::set<std::string>{"clerk", "desk", "officer", "auditor", "operator", "approver",
+                                  "privacy"}));
   EXPECT_TRUE(purposes.contains("investigation") && purposes.contains("service"));
 }
 

@@ -42,7 +42,7 @@ enum class EntryType : uint8_t {
   kFreeze = 7,
   kErasure = 8,
   kCounters = 9,
-  kWatch = 10,  // Alarms, refusals, canaries planted.
+  kWatch = 10,   // Alarms, refusals, canaries planted.
   kReport = 11,  // What a person was told of their records.
 };
 const char* entry_type_name(EntryType type);  // "release" ...
