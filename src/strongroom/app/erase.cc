@@ -219,7 +219,7 @@ Result<void> run_subject(const Global& global, const Options& options, std::stri
       continue;
     }
     about = schema.name();
-    SR_TRY(there);
+    if (!there) return there.error();
     searched = true;
     total += there->records.size();
     found.push_back(*std::move(there));

@@ -98,9 +98,8 @@ TEST(ExamplesTest, PolicyNamesOnlyWhatThereIs) {
         EXPECT_TRUE(purposes.contains(purpose)) << purpose;
     }
   }
-  EXPECT_EQ(roles,
-            (std::set<std::string>{"clerk", "desk", "officer", "auditor", "operator", "approver",
-                                  "privacy"}));
+  EXPECT_EQ(roles, (std::set<std::string>{"clerk", "desk", "officer", "auditor", "operator",
+                                          "approver", "privacy"}));
   EXPECT_TRUE(purposes.contains("investigation") && purposes.contains("service"));
 }
 
