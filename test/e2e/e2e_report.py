@@ -38,9 +38,13 @@ class ReportTest(unittest.TestCase):
                          ("--collection", "parcel"), ("--purpose", "service"), ("--gateway", "nosuch")):
             facts = self.vault.json("report", "breach", *narrowed, who="auditor")
             self.assertEqual([c for c in facts["collections"] if c["releases"]], [], narrowed)
-        outcome = self.vault.run("report", "breach", "--since", "yesterday", who="auditor")
-        self.assertEqual(outcome.status, 1)
-        self.assertIn("2026-11-22", outcome.stderr)
+        for since in ("2020-01-01", "2020-01-01 23:59", "2020-01-01T23:59:59Z"):
+            facts = self.vault.json("report", "breach", "--since", since, who="auditor")
+            self.assertTrue(facts["collections"], since)
+        for since in ("yesterday", "2020-13-01", "2020-02-30", "2020-01-01 24:00", "2020-01-01 1:00", "20200101"):
+            outcome = self.vault.run("report", "breach", "--since", since, who="auditor")
+            self.assertEqual(outcome.status, 1, since)
+            self.assertIn("2026-11-22", outcome.stderr)
         self.assertEqual(self.vault.run("report", "breach", who="clerk").status, 1, "the log is not for everybody")
 
     def test_events_for_other_tools(self):

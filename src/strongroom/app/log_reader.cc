@@ -1,7 +1,7 @@
 #include "strongroom/app/log_reader.h"
 
 #include <chrono>
-#include <cstdio>
+#include <string_view>
 
 #include "strongroom/app/progress.h"
 
@@ -28,31 +28,28 @@ Result<void> read_log(AdminClient& admin, uint64_t first,
 }
 
 std::optional<uint64_t> parse_time(const std::string& text) {
-  int year = 0, hour = 0, minute = 0, second = 0, used = 0;
-  unsigned month = 0, day = 0;
-  const auto whole = [&] { return used == static_cast<int>(text.size()); };
-  // Each form reads on from the one before; what does not fit leaves its zeros.
-  const char* in = text.c_str();
-  bool fits = std::sscanf(in, "%4d-%2u-%2u%n", &year, &month, &day, &used) == 3;
-  if (fits && !whole()) {
-    const char between = text[static_cast<size_t>(used)];
-    const int date = used;
-    fits = (between == ' ' || between == 'T') &&
-           std::sscanf(in + date + 1, "%2d:%2d%n", &hour, &minute, &used) == 2;
-    used += date + 1;
-    if (fits && !whole() && text[static_cast<size_t>(used)] == ':') {
-      const int time = used;
-      fits = std::sscanf(in + time + 1, "%2d%n", &second, &used) == 1;
-      used += time + 1;
+  // Each form is the beginning of this one, by its length.
+  constexpr std::string_view kForm = "dddd-dd-ddTdd:dd:dd";
+  std::string_view rest = text;
+  if (rest.size() > 10 && rest.ends_with('Z')) rest.remove_suffix(1);
+  if (rest.size() != 10 && rest.size() != 16 && rest.size() != kForm.size()) return std::nullopt;
+  int parts[6] = {};  // Year, month, day, hour, minute, second.
+  size_t part = 0;
+  for (size_t i = 0; i < rest.size(); ++i) {
+    const char c = rest[i];
+    if (kForm[i] == 'd') {
+      if (c < '0' || c > '9') return std::nullopt;
+      parts[part] = parts[part] * 10 + (c - '0');
+    } else {
+      if (c != kForm[i] && !(kForm[i] == 'T' && c == ' ')) return std::nullopt;
+      ++part;
     }
-    if (fits && !whole() && text[static_cast<size_t>(used)] == 'Z') ++used;
   }
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month),
-                                         std::chrono::day(day)};
-  if (!fits || !whole() || !date.ok() || year < 1970 || hour < 0 || hour > 23 || minute < 0 ||
-      minute > 59 || second < 0 || second > 59) {
-    return std::nullopt;
-  }
+  const auto [year, month, day, hour, minute, second] = parts;
+  const std::chrono::year_month_day date{std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  if (!date.ok() || year < 1970 || hour > 23 || minute > 59 || second > 59) return std::nullopt;
   const auto t = std::chrono::sys_days(date) + std::chrono::hours(hour) +
                  std::chrono::minutes(minute) + std::chrono::seconds(second);
   return static_cast<uint64_t>(
