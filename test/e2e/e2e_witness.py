@@ -227,7 +227,7 @@ class WitnessTest(unittest.TestCase):
     def test_nothing_leaves_that_no_witness_will_see(self):
         vault = self.vault
         witness = self.start("--name", "witness.example/1", "--log", self.key)
-        self.bound(witness, seconds_max=3)
+        self.bound(witness, seconds_max=6)
         self.assertTrue(self.leaves(), self.look())
         self.assertIn("witness witness.example/1: ", vault.must("status", who="officer").stdout)
         # A proof carries the cosignature by itself.
@@ -261,6 +261,19 @@ class WitnessTest(unittest.TestCase):
         self.assertIn("witness.example/1 does not cosign", vault.serve_text())
         time.sleep(2)
         self.assertNotEqual(self.look().status, 0, "and stays so")
+        # Put back again and grown beyond what the witness has seen: another story of the same log.
+        vault.stop()
+        for name, copy in ((keyserver, "yesterday"), (keyserver + "-mirror", "yesterday-mirror")):
+            shutil.rmtree(name)
+            shutil.copytree(vault.path(copy), name)
+        witness.end()
+        seen = self.note()[1]
+        vault.serve()
+        for i in range(8):
+            vault.must("freeze", f"principal:p{i}", who="officer")
+        self.assertTrue(self.until(lambda: self.note()[1] > seen + 8))
+        self.start(listen=at)
+        self.assertTrue(self.refused("put back to an older state"), self.look())
 
     def test_one_witness_to_a_folder_and_one_name_to_a_witness(self):
         witness = self.start("--name", "witness.example/1")

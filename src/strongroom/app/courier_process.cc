@@ -70,7 +70,12 @@ class Carried {
       backoff_us_ = std::clamp(backoff_us_ * 2, kBackoffUsMin, kBackoffUsMax);
       not_before_us_ = now_us + backoff_us_;
       tell(outcome.error().text);
-      return std::nullopt;
+      if (outcome.error().code != ErrorCode::kConflict) return std::nullopt;
+      // Put back, and grown since as far as the one before, or further: more than was is missing.
+      v1::WitnessWord word;
+      word.set_size(now.size());
+      word.set_ahead(UINT64_MAX);
+      return word;
     }
     backoff_us_ = 0;
     told_ = now.size();

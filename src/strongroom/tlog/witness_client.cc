@@ -19,7 +19,7 @@ std::optional<uint64_t> parse_size_line(std::string_view body) {
 Error refused(int status) {
   if (status == 422) {
     return make_error(
-        ErrorCode::kDataLoss,
+        ErrorCode::kConflict,
         "A witness has cosigned another story of this log: it was forked or put back. "
         "Compare the log with the witness's checkpoint before anything is released.");
   }

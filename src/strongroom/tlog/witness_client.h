@@ -26,8 +26,9 @@ class WitnessClient {
   };
   // Learns from the witness what it has seen, and proves from there.
   //   kInvalidArgument   It was not told of this log, or takes its key for another.
-  //   kDataLoss          What it has seen is no part of this log, or it answers with no
-  //   cosignature. or that of `post` and `read`
+  //   kConflict          What it has seen is no part of this log.
+  //   kDataLoss          It answers with no cosignature of its own.
+  //   or that of `post` and `read`
   Result<Outcome> offer(std::string_view note, uint64_t size, const TileReader& read);
   uint64_t cosigned() const { return cosigned_; }  // Of this log, as far as we know.
   const NoteKey& witness() const { return witness_; }
