@@ -9,6 +9,18 @@ namespace {
 constexpr size_t kHandedOutMax = 16;
 constexpr int64_t kRetryMs = 1000;
 
+// https://HOST:PORT or https://HOST:PORT/PATH
+bool is_url(std::string_view url) {
+  constexpr std::string_view kScheme = "https://";
+  if (!url.starts_with(kScheme)) return false;
+  const std::string_view at =
+      url.substr(kScheme.size(), url.find('/', kScheme.size()) - kScheme.size());
+  const size_t colon = at.rfind(':');
+  return colon != std::string_view::npos && colon > 0 && colon + 1 < at.size() &&
+         std::all_of(at.begin() + static_cast<ptrdiff_t>(colon) + 1, at.end(),
+                     [](char c) { return c >= '0' && c <= '9'; });
+}
+
 Error not_witnessed() {
   Error error = make_error(ErrorCode::kUnavailable,
                            "Not enough witnesses have cosigned the release log in time, so nothing "
@@ -34,8 +46,12 @@ Result<void> Witnessing::check(const v1::Witnesses& witnesses) {
       return bad("A witness's key is what `strongroom witness` prints as its key.");
     }
     if (!names.insert(key->name).second) return bad("Two witnesses have one name.");
-    if (!entry.url().starts_with("https://")) {
-      return bad("A witness's url begins with https:// and goes up to /add-checkpoint.");
+    // Nothing would leave while the courier cannot reach it.
+    if (!is_url(entry.url())) {
+      return bad("A witness's url is https://HOST:PORT, and what stands before /add-checkpoint.");
+    }
+    if (entry.ca_pem().find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
+      return bad("A witness's ca_pem is what lies in its ca.pem: no other authority is believed.");
     }
   }
   return {};

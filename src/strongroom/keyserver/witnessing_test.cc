@@ -9,6 +9,7 @@
 namespace strongroom::keyserver {
 namespace {
 
+constexpr char kAuthority[] = "-----BEGIN CERTIFICATE-----\n...";
 constexpr uint64_t kNow = 1'700'000'000'000;
 
 class WitnessingTest : public testing::Test {
@@ -22,6 +23,7 @@ class WitnessingTest : public testing::Test {
       v1::WitnessEntry& entry = *config_.add_list();
       entry.set_key(signers_.back().note_key().text());
       entry.set_url("https://witness.example:7430");
+      entry.set_ca_pem(kAuthority);
     }
     config_.set_quorum(2);
     config_.set_entries_max(100);
@@ -124,9 +126,17 @@ TEST_F(WitnessingTest, WhatCannotWorkIsRefused) {
   bad = config_;
   *bad.add_list() = bad.list(0);
   EXPECT_FALSE(Witnessing::check(bad)) << "twice";
+  for (const char* url : {"http://witness.example:7430", "https://witness.example",
+                          "https://witness.example:", "https://:7430", "https://a:b/c", ""}) {
+    bad = config_;
+    bad.mutable_list(0)->set_url(url);
+    EXPECT_FALSE(Witnessing::check(bad)) << url;
+  }
   bad = config_;
-  bad.mutable_list(0)->set_url("http://witness.example");
-  EXPECT_FALSE(Witnessing::check(bad));
+  bad.mutable_list(0)->set_url("https://witness.example:7430/of/ours");
+  EXPECT_TRUE(Witnessing::check(bad));
+  bad.mutable_list(0)->clear_ca_pem();
+  EXPECT_FALSE(Witnessing::check(bad)) << "the courier would believe nobody";
   bad = config_;
   bad.clear_list();
   EXPECT_FALSE(Witnessing::check(bad)) << "a quorum of nobody";
@@ -140,6 +150,7 @@ class WitnessedServerTest : public testing::Test {
     v1::WitnessEntry& entry = *policy.mutable_witnesses()->add_list();
     entry.set_key(signer_.note_key().text());
     entry.set_url("https://witness.example:7430");
+    entry.set_ca_pem(kAuthority);
     policy.mutable_witnesses()->set_entries_max(4);
     v1::Purpose& emergency = *policy.add_purposes();
     emergency.set_name("emergency");

@@ -108,11 +108,8 @@ void add_limits(const v1::Limits& limits, Lines& lines) {
 void add_witnesses(const v1::Witnesses& witnesses, Lines& lines) {
   if (witnesses.list_size() == 0) return;
   for (const v1::WitnessEntry& entry : witnesses.list()) {
-    lines["witnesses." + entry.key()] = text(
-        entry.url() + (entry.ca_pem().empty() ? "" : ", an authority of its own"), Sense::kOther);
-    if (!entry.ca_pem().empty()) {
-      lines["witnesses." + entry.key() + ".ca_pem"] = text(entry.ca_pem(), Sense::kOther);
-    }
+    lines["witnesses." + entry.key()] = text(entry.url(), Sense::kOther);
+    lines["witnesses." + entry.key() + ".ca_pem"] = text(entry.ca_pem(), Sense::kOther);
   }
   lines["witnesses.quorum"] = number(std::max(witnesses.quorum(), 1u), Sense::kLeast);
   lines["witnesses.entries_max"] =
