@@ -178,6 +178,17 @@ class Vault:
         self.doors = {}
         return self._wait()
 
+    def await_restart(self):
+        """Waits until a `serve` that was sealed on command takes calls again: it says so in a further line."""
+        before = self.children()
+        self.ports = json.loads(self._first_line())
+        self.pids += self.children()
+        for door in self.doors.values():
+            door.close()
+        self.doors = {}
+        left = [pid for pid in before if not wait_gone(pid, START_S)]
+        assert not left, f"processes of before are left: {left}"
+
     def stop(self):
         """Ends `serve` as a person would. Its exit status."""
         if self.server is None:

@@ -36,6 +36,11 @@ std::string summary_of(const v1::ApprovalRequest& request) {
              std::to_string(request.collection().revision());
     case v1::ApprovalRequest::kThaw:
       return "thaw " + request.thaw();
+    case v1::ApprovalRequest::kRoot:
+      return request.root().key_file()
+                 ? "INSECURE: a new root key, in a file"
+                 : "a new root key, " + std::to_string(request.root().threshold()) + " of " +
+                       std::to_string(request.root().holders_size()) + " shares";
     case v1::ApprovalRequest::CHANGE_NOT_SET:
       break;
   }
@@ -74,6 +79,16 @@ std::vector<std::string> lines_of(const v1::ApprovalRequest& request, const v1::
       }
       break;
     }
+    case v1::ApprovalRequest::kRoot:
+      if (request.root().key_file()) {
+        out.push_back("  it lies in a file beside the data: whoever copies that folder reads all");
+        break;
+      }
+      out.push_back("  threshold   " + std::to_string(request.root().threshold()));
+      for (const std::string& holder : request.root().holders()) {
+        out.push_back("  holder      " + printable(holder));
+      }
+      break;
     case v1::ApprovalRequest::kThaw:
     case v1::ApprovalRequest::CHANGE_NOT_SET:
       break;

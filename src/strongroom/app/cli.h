@@ -40,6 +40,8 @@ void add_policy(CLI::App&, Global&, int&);
 void add_principal(CLI::App&, Global&, int&);
 void add_policy_test(CLI::App& policy, Global&, int&);  // Below `policy`.
 void add_freeze(CLI::App&, Global&, int&);
+void add_seal(CLI::App&, Global&, int&);
+void add_root(CLI::App&, Global&, int&);
 void add_requests(CLI::App&, Global&, int&);
 void add_me(CLI::App&, Global&, int&);
 void add_generate(CLI::App&, Global&, int&);

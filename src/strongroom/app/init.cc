@@ -9,8 +9,6 @@
 #include "strongroom/app/client.h"
 #include "strongroom/app/examples.h"
 #include "strongroom/app/vault_dir.h"
-#include "strongroom/crypto/aead.h"
-#include "strongroom/crypto/derive.h"
 #include "strongroom/crypto/random.h"
 #include "strongroom/crypto/shamir.h"
 #include "strongroom/crypto/x509.h"
@@ -18,6 +16,7 @@
 #include "strongroom/env/files.h"
 #include "strongroom/index/normalise.h"
 #include "strongroom/keyserver/key_server.h"
+#include "strongroom/keyserver/term_escrow.h"
 #include "strongroom/keyserver/unseal.h"
 #include "strongroom/rpc/yaml.h"
 
@@ -81,11 +80,9 @@ Result<void> write_keys(const VaultDir& dir, const SealingKey& root,
   auto written = files.write_atomic(dir.term_key(), as_bytes(hex), 0600);
   explicit_bzero(hex.data(), hex.size());
   SR_TRY(written);
-  const SealingKey escrow = crypto::derive_sealing_key(root.read(SecretAccess{}), "sr1.escrow");
-  return files.write_atomic(dir.term_key_escrow(),
-                            as_bytes(crypto::xchacha_seal(escrow, as_bytes("sr1.term-key"),
-                                                          term_key.read(SecretAccess{}))),
-                            0600);
+  return files.write_atomic(
+      dir.term_key_escrow(),
+      as_bytes(keyserver::seal_term_key(keyserver::term_escrow_key(root), term_key)), 0600);
 }
 
 void print_shares(const std::vector<crypto::Share>& shares, int threshold) {

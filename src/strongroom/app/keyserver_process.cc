@@ -13,9 +13,11 @@
 #include "strongroom/env/process.h"
 #include "strongroom/keyserver/key_server.h"
 #include "strongroom/keyserver/unseal.h"
+#include "strongroom/rpc/codec.h"
 #include "strongroom/rpc/connect_server.h"
 #include "strongroom/rpc/event_loop.h"
 #include "strongroom/rpc/frames.h"
+#include "strongroom/rpc/wipe.h"
 
 namespace strongroom::app {
 namespace {
@@ -23,6 +25,7 @@ namespace {
 using keyserver::KeyServer;
 
 constexpr uint64_t kPemBytesMax = 64 << 10;
+constexpr std::chrono::milliseconds kReplyTime{200};
 
 // The key server behind its two doors: the gateways' socket and its own listener. Sealed until the
 // root key is there.
@@ -47,6 +50,7 @@ class KeyServerProcess {
   Result<v1::UnsealResponse> unseal(const v1::UnsealRequest& request);
   v1::ReplyBatch handle(v1::CallBatch&& batch);
   void register_calls();
+  void register_share_calls();
   template <class Req, class Resp>
   void admin(const char* method, Result<Resp> (KeyServer::*call)(const std::string&, const Req&));
   template <class Req, class Resp>
@@ -55,6 +59,7 @@ class KeyServerProcess {
   template <class Req, class Resp, class Call>
   void add(const char* method, Call call);
   void stop_if_failed();
+  void stop_if_sealed();
 
   const Global& global_;
   int ready_fd_;
@@ -71,11 +76,6 @@ class KeyServerProcess {
   std::unique_ptr<rpc::KeyServiceListener> gateways_;
   int status_ = kDone;
 };
-
-Error sealed_error() {
-  return make_error(ErrorCode::kUnavailable,
-                    "the vault is sealed; its share holders open it with `strongroom unseal`");
-}
 
 Result<void> KeyServerProcess::start() {
   auto& files = env::real_files();
@@ -98,7 +98,7 @@ Result<void> KeyServerProcess::start() {
   // From here on: these folders, these sockets, and nothing else.
   SR_TRY(env::enter_sandbox({{dir_.keyserver(), dir_.mirror(), dir_.run()}, {}}));
   if (vault_.dev()) {
-    SR_ASSIGN(const SealingKey root, keyserver::load_dev_root(files, dir_.keyserver()));
+    SR_ASSIGN(const SealingKey root, keyserver::find_dev_root(files, dir_.keyserver(), vault_));
     SR_TRY(open(root));
   }
   loop_.on_signals({SIGTERM, SIGINT}, [this] { loop_.stop(); });
@@ -166,7 +166,7 @@ v1::ReplyBatch KeyServerProcess::handle(v1::CallBatch&& batch) {
     return replies;
   }
   v1::ReplyBatch replies;
-  const Error error = sealed_error();
+  const Error& error = keyserver::kSealed;
   for (int i = 0; i < batch.calls_size(); ++i) {
     auto& out = *replies.add_replies()->mutable_error();
     out.set_code(static_cast<uint32_t>(error.code));
@@ -189,17 +189,25 @@ void KeyServerProcess::stop_if_failed() {
   loop_.stop();
 }
 
+// Ends the process, and with it all that was in its memory. The reply goes out first.
+void KeyServerProcess::stop_if_sealed() {
+  if (server_ == nullptr || !server_->sealed() || status_ != kDone) return;
+  status_ = kSealedOnCommand;
+  loop_.after(kReplyTime, [this] { loop_.stop(); });
+}
+
 template <class Req, class Resp, class Call>
 void KeyServerProcess::add(const char* method, Call call) {
   door_->unary<Req, Resp>(std::string("/strongroom.v1.AdminService/") + method,
                           [this, call](const rpc::CallContext& context, Req request,
                                        std::function<void(Result<Resp>)> respond) {
-                            if (server_ == nullptr) return respond(sealed_error());
+                            if (server_ == nullptr) return respond(keyserver::kSealed);
                             auto who = server_->authenticate(
                                 context.path, as_bytes(context.body_sha256), context.authorization);
                             if (!who) return respond(who.error());
                             respond((server_.get()->*call)(*who, request));
                             stop_if_failed();
+                            stop_if_sealed();
                           });
 }
 template <class Req, class Resp>
@@ -225,6 +233,8 @@ void KeyServerProcess::register_calls() {
   admin("RekeyPrincipal", &KeyServer::rekey_principal);
   admin("Freeze", &KeyServer::freeze);
   admin("Thaw", &KeyServer::thaw);
+  admin("Seal", &KeyServer::seal);
+  admin("ChangeRoot", &KeyServer::change_root);
   admin("ListRequests", &KeyServer::list_requests);
   admin("SignRequest", &KeyServer::sign_request);
   admin("WithdrawRequest", &KeyServer::withdraw_request);
@@ -240,6 +250,7 @@ void KeyServerProcess::register_calls() {
   admin("ListAlarms", &KeyServer::list_alarms);
   admin("PlantCanaries", &KeyServer::plant_canaries);
   admin("TestCanaries", &KeyServer::test_canaries);
+  register_share_calls();
   door_->unary<v1::UnsealRequest, v1::UnsealResponse>(
       "/strongroom.v1.AdminService/Unseal",
       [this](const rpc::CallContext&, v1::UnsealRequest request,
@@ -259,6 +270,10 @@ void KeyServerProcess::register_calls() {
           response.set_sealed(true);
           response.set_shares_given(static_cast<uint32_t>(shares_.size()));
           response.set_shares_needed(vault_.threshold());
+          if (!vault_.sealed_by().empty()) {
+            response.mutable_last_seal()->set_author(vault_.sealed_by());
+            response.mutable_last_seal()->set_t_ms(vault_.sealed_ms());
+          }
           return respond(std::move(response));
         }
         auto who = server_->authenticate(context.path, as_bytes(context.body_sha256),
@@ -283,6 +298,43 @@ void KeyServerProcess::register_calls() {
         {context.json, context.path, context.authorization, as_bytes(context.body_sha256)},
         {reply.http_status, reply.code, reply.number, reply.retry_after_ms, reply.body});
   });
+}
+
+// As the others, but that no message with a share stays behind in memory.
+void KeyServerProcess::register_share_calls() {
+  door_->raw("/strongroom.v1.AdminService/TakeShare",
+             [this](const rpc::CallContext& context, std::string_view body,
+                    const rpc::RespondBytes& respond) {
+               auto taken = [&]() -> Result<std::string> {
+                 if (server_ == nullptr) return keyserver::kSealed;
+                 v1::TakeShareRequest request;
+                 SR_TRY(rpc::decode_message(context.json, body, request));
+                 SR_ASSIGN(const std::string who,
+                           server_->authenticate(context.path, as_bytes(context.body_sha256),
+                                                 context.authorization));
+                 SR_ASSIGN(v1::TakeShareResponse response, server_->take_share(who, request));
+                 auto encoded = rpc::encode_message(context.json, response);
+                 rpc::wipe(*response.mutable_share());
+                 return encoded;
+               }();
+               respond(std::move(taken), {});
+               if (server_ != nullptr) stop_if_failed();
+             });
+  door_->unary<v1::ConfirmShareRequest, v1::ConfirmShareResponse>(
+      "/strongroom.v1.AdminService/ConfirmShare",
+      [this](const rpc::CallContext& context, v1::ConfirmShareRequest request,
+             const std::function<void(Result<v1::ConfirmShareResponse>)>& respond) {
+        const auto confirmed = [&]() -> Result<v1::ConfirmShareResponse> {
+          if (server_ == nullptr) return keyserver::kSealed;
+          SR_ASSIGN(const std::string who,
+                    server_->authenticate(context.path, as_bytes(context.body_sha256),
+                                          context.authorization));
+          return server_->confirm_share(who, request);
+        }();
+        rpc::wipe(*request.mutable_share());
+        respond(confirmed);
+        if (server_ != nullptr) stop_if_failed();
+      });
 }
 
 }  // namespace

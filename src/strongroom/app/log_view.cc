@@ -34,6 +34,30 @@ const char* lane_change(v1::LaneItem::Change change) {
   }
 }
 
+std::string root_step(const v1::RootItem& item) {
+  switch (item.step()) {
+    case v1::RootItem::BEGUN:
+      return item.change().key_file()
+                 ? "a new root key, in a file"
+                 : "a new root key for " +
+                       plural(static_cast<uint64_t>(item.change().holders_size()), "holder",
+                              "holders") +
+                       ", any " + std::to_string(item.change().threshold()) + " of them";
+    case v1::RootItem::TAKEN:
+      return "share of the new root key taken";
+    case v1::RootItem::CONFIRMED:
+      return "share of the new root key given back";
+    case v1::RootItem::CHANGING:
+      return "everything is sealed under the new root key";
+    case v1::RootItem::CHANGED:
+      return "the root key is changed";
+    case v1::RootItem::KEPT:
+      return "the root key was not changed: the key server ended before";
+    default:
+      return "the root key";
+  }
+}
+
 }  // namespace
 
 std::string describe_entry(const v1::LogEntryView& entry) {
@@ -110,6 +134,12 @@ std::string describe_entry(const v1::LogEntryView& entry) {
       case v1::LogItem::kCanaries:
         parts.push_back(plural(item.canaries().count(), "canary", "canaries") +
                         (item.canaries().lost() ? " lost in a crash" : " planted"));
+        break;
+      case v1::LogItem::kSeal:
+        parts.push_back("sealed the vault");
+        break;
+      case v1::LogItem::kRoot:
+        parts.push_back(root_step(item.root()));
         break;
       case v1::LogItem::kReported:
         parts.push_back(

@@ -33,6 +33,9 @@ struct ProcessOptions {
   MergeOptions merge;
 };
 
+// Exit status of a key server that was sealed on command: all processes are to be started anew.
+inline constexpr int kSealedOnCommand = 3;
+
 // Holds policy, seeds, lane roots and the release log. Sandboxed before it reads its first byte
 // from anyone.
 int run_keyserver(const Global& global, const ProcessOptions& options);

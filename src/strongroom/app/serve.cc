@@ -204,15 +204,20 @@ class Child {
   // Whether it ended by itself.
   bool gone() {
     int wait_status = 0;
-    if (pid_ > 0 && waitpid(pid_, &wait_status, WNOHANG) == pid_) pid_ = -1;
+    if (pid_ > 0 && waitpid(pid_, &wait_status, WNOHANG) == pid_) {
+      pid_ = -1;
+      exit_status_ = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : kFailed;
+    }
     return pid_ <= 0;
   }
+  int exit_status() const { return exit_status_; }  // Once gone().
   uint16_t port() const { return port_; }
   pid_t pid() const { return pid_; }
 
  private:
   pid_t pid_ = -1;
   int ready_fd_ = -1;
+  int exit_status_ = kDone;
   uint16_t port_ = 0;
 };
 
@@ -261,34 +266,49 @@ Result<void> point_credentials(const VaultDir& dir, const std::string& gateway_a
   return {};
 }
 
-Result<void> run(const Global& global, const Options& options, int& status) {
-  const VaultDir dir(options.dir);
+// Where the two doors are. A port of 0 becomes the one that was taken.
+struct Doors {
+  Address gateway, keyserver;
+};
+
+Result<v1::VaultFile> load_vault(const VaultDir& dir) {
   auto vault = keyserver::load_vault_file(env::real_files(), dir.keyserver());
   if (!vault && vault.error().code == ErrorCode::kNotFound) {
     return make_error(ErrorCode::kNotFound,
                       "there is no vault in this folder; `strongroom init` founds one");
   }
-  if (!vault) return vault.error();
-  SR_ASSIGN(const Address gateway_address, parse_address(options.listen));
-  Address keyserver_address = gateway_address;
-  if (!options.keyserver_listen.empty()) {
-    SR_ASSIGN(keyserver_address, parse_address(options.keyserver_listen));
-  } else if (gateway_address.port != 0) {
-    keyserver_address.port =
-        static_cast<uint16_t>(gateway_address.port == 65535 ? 65534 : gateway_address.port + 1);
-  }
-  umask(0077);  // For whatever a library may write.
-  SR_TRY(lock_folder(dir.lock(),
-                     "another `strongroom serve` is running on this folder; nothing was changed. "
-                     "End that one first"));
-  SR_TRY(env::real_files().make_dirs(dir.run(), 0700));
-  SR_TRY(make_certificates(dir, {gateway_address.host, keyserver_address.host}));
+  return vault;
+}
 
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int s : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&signals, s);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  const int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+void announce(const Global& global, const v1::VaultFile& vault, const std::string& gateway_at,
+              const std::string& keyserver_at, std::initializer_list<const Child*> children) {
+  if (global.json) {
+    constexpr const char* kNames[] = {"gateway", "keyserver", "compactor", "sender", "courier"};
+    std::cout << "{\"gateway\":" << json_string(gateway_at)
+              << ",\"keyserver\":" << json_string(keyserver_at);
+    const char* const* name = kNames;
+    for (const Child* child : children) {
+      std::cout << ",\"" << *name++ << "_pid\":" << std::max<pid_t>(child->pid(), 0);
+    }
+    std::cout << "}" << std::endl;
+    return;
+  }
+  std::cerr << "strongroom " << kVersion << " serves " << vault.name() << "\n"
+            << "  gateway     https://" << gateway_at << "   (applications, clerks)\n"
+            << "  key server  https://" << keyserver_at
+            << "   (officers, auditors, share holders)\n"
+            << (vault.dev() ? "  DEVELOPMENT VAULT: no real people in here\n"
+                            : "  sealed until enough share holders have run `strongroom unseal`\n")
+            << "Ctrl-C ends it." << std::endl;
+}
+
+// Until it is told to end, or a process that it cannot do without ends. True: since the vault was
+// sealed on command, so it is to be started anew.
+Result<bool> serve_once(const Global& global, const Options& options, Doors& doors, int signal_fd,
+                        int& status) {
+  const VaultDir dir(options.dir);
+  SR_ASSIGN(const v1::VaultFile vault, load_vault(dir));
+  SR_TRY(make_certificates(dir, {doors.gateway.host, doors.keyserver.host}));
 
   Child keyserver, gateway;
   // Of this start: the key server gets both, each helper its own, the gateway none.
@@ -304,46 +324,32 @@ Result<void> run(const Global& global, const Options& options, int& status) {
     gateway.end();  // First: it may still be waiting for an answer.
     keyserver.end();
   };
-  SR_TRY(keyserver.start("serve-keyserver", options, keyserver_address.text(keyserver_address.port),
+  SR_TRY(keyserver.start("serve-keyserver", options, doors.keyserver.text(doors.keyserver.port),
                          {&compactor.credential, &sender.credential, &courier.credential}));
   if (!keyserver.wait_ready(signal_fd)) {
     end_all();
     status = kFailed;
-    return {};
+    return false;
   }
-  SR_TRY(gateway.start("serve-gateway", options, gateway_address.text(gateway_address.port)));
+  SR_TRY(gateway.start("serve-gateway", options, doors.gateway.text(doors.gateway.port)));
   if (!gateway.wait_ready(signal_fd)) {
     end_all();
     status = kFailed;
-    return {};
+    return false;
   }
-  const std::string gateway_at = gateway_address.text(gateway.port());
-  const std::string keyserver_at = keyserver_address.text(keyserver.port());
+  doors.gateway.port = gateway.port();
+  doors.keyserver.port = keyserver.port();
+  const std::string gateway_at = doors.gateway.text(doors.gateway.port);
+  const std::string keyserver_at = doors.keyserver.text(doors.keyserver.port);
   SR_TRY(point_credentials(dir, gateway_at, keyserver_at));
   for (Helper* helper : {&compactor, &sender, &courier}) {
     if (helper->wanted) SR_TRY(helper->start(options));
   }
 
-  if (global.json) {
-    std::cout << "{\"gateway\":" << json_string(gateway_at)
-              << ",\"keyserver\":" << json_string(keyserver_at)
-              << ",\"gateway_pid\":" << gateway.pid() << ",\"keyserver_pid\":" << keyserver.pid()
-              << ",\"compactor_pid\":" << std::max<pid_t>(compactor.child.pid(), 0)
-              << ",\"sender_pid\":" << std::max<pid_t>(sender.child.pid(), 0)
-              << ",\"courier_pid\":" << std::max<pid_t>(courier.child.pid(), 0) << "}" << std::endl;
-  } else {
-    std::cerr << "strongroom " << kVersion << " serves " << vault->name() << "\n"
-              << "  gateway     https://" << gateway_at << "   (applications, clerks)\n"
-              << "  key server  https://" << keyserver_at
-              << "   (officers, auditors, share holders)\n"
-              << (vault->dev()
-                      ? "  DEVELOPMENT VAULT: no real people in here\n"
-                      : "  sealed until enough share holders have run `strongroom unseal`\n")
-              << "Ctrl-C ends it." << std::endl;
-  }
-
-  bool told = false;
-  while (!told) {
+  announce(global, vault, gateway_at, keyserver_at,
+           {&gateway, &keyserver, &compactor.child, &sender.child, &courier.child});
+  bool told = false, again = false;
+  while (!told && !again) {
     // Without them nothing is lost: they are started again, a while later.
     pollfd ready = {signal_fd, POLLIN, 0};
     if (poll(&ready, 1, compactor.gone || sender.gone || courier.gone ? kHelperRestartMs : -1) ==
@@ -362,7 +368,10 @@ Result<void> run(const Global& global, const Options& options, int& status) {
       std::cerr << "strongroom: the " << helper->what
                 << " ended by itself; nothing was lost, and it is started again\n";
     }
-    if (!told && (keyserver.gone() || gateway.gone())) {
+    if (!told && keyserver.gone() && keyserver.exit_status() == kSealedOnCommand) {
+      std::cerr << "strongroom: sealed on command; starting again, sealed\n";
+      again = true;
+    } else if (!told && (keyserver.gone() || gateway.gone())) {
       std::cerr << "strongroom: the " << (keyserver.gone() ? "key server" : "gateway")
                 << " ended by itself; stopping. What was acknowledged is safe\n";
       status = kFailed;
@@ -370,6 +379,35 @@ Result<void> run(const Global& global, const Options& options, int& status) {
     }
   }
   end_all();
+  return again;
+}
+
+Result<void> run(const Global& global, const Options& options, int& status) {
+  const VaultDir dir(options.dir);
+  SR_TRY(load_vault(dir));
+  Doors doors;
+  SR_ASSIGN(doors.gateway, parse_address(options.listen));
+  doors.keyserver = doors.gateway;
+  if (!options.keyserver_listen.empty()) {
+    SR_ASSIGN(doors.keyserver, parse_address(options.keyserver_listen));
+  } else if (doors.gateway.port != 0) {
+    doors.keyserver.port =
+        static_cast<uint16_t>(doors.gateway.port == 65535 ? 65534 : doors.gateway.port + 1);
+  }
+  umask(0077);  // For whatever a library may write.
+  SR_TRY(lock_folder(dir.lock(),
+                     "another `strongroom serve` is running on this folder; nothing was changed. "
+                     "End that one first"));
+  SR_TRY(env::real_files().make_dirs(dir.run(), 0700));
+
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int s : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&signals, s);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+  for (bool again = true; again;) {
+    SR_ASSIGN(again, serve_once(global, options, doors, signal_fd, status));
+  }
   return {};
 }
 

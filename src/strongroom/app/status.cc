@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 #include <memory>
 
@@ -17,6 +18,10 @@ v1::StatusResponse sealed_part(const v1::StatusResponse& status) {
   out.set_sealed(true);
   out.set_shares_given(status.shares_given());
   out.set_shares_needed(status.shares_needed());
+  if (status.has_last_seal()) {
+    out.mutable_last_seal()->set_author(status.last_seal().author());
+    out.mutable_last_seal()->set_t_ms(status.last_seal().t_ms());
+  }
   return out;
 }
 
@@ -32,6 +37,32 @@ std::string erased_text(const v1::StatusResponse& status) {
   if (status.lanes_naming() != 0) {
     out += "; until they are merged, " + format_count(status.lanes_naming()) +
            (status.lanes_naming() == 1 ? " lane" : " lanes") + " may name them";
+  }
+  return out;
+}
+
+std::string root_text(const v1::RootView& root) {
+  std::string out = root.shares() == 0 ? "in a file"
+                                       : "any " + std::to_string(root.threshold()) + " of " +
+                                             std::to_string(root.shares()) + " shares";
+  if (root.tpm()) out += root.tpm_epochs() ? ", or the TPM; bound to it" : ", or the TPM";
+  for (int i = 0; i < root.holders_size(); ++i) {
+    out += (i == 0 ? ": " : ", ") + printable(root.holders(i));
+  }
+  return out + (root.since_ms() == 0 ? "" : "; since " + format_time(root.since_ms()));
+}
+
+// Who has still to do what.
+std::string change_text(const v1::RootView::Change& change) {
+  std::string out = std::to_string(change.taken_size()) + " of " +
+                    std::to_string(change.change().holders_size()) + " shares taken, " +
+                    std::to_string(change.confirmed_size()) + " given back; missing";
+  const char* before = ": ";
+  for (const std::string& holder : change.change().holders()) {
+    const auto& confirmed = change.confirmed();
+    if (std::find(confirmed.begin(), confirmed.end(), holder) != confirmed.end()) continue;
+    out += before + printable(holder);
+    before = ", ";
   }
   return out;
 }
@@ -57,6 +88,10 @@ Result<void> run(const Global& global) {
   if (status.sealed()) {
     std::cout << "SEALED: " << status.shares_given() << " of " << status.shares_needed()
               << " shares given\n";
+    if (status.last_seal().t_ms() != 0) {
+      std::cout << "sealed on command by " << printable(status.last_seal().author()) << " at "
+                << format_time(status.last_seal().t_ms()) << "\n";
+    }
     if (!verified) std::cerr << kNotVerified << "\n";
     return {};
   }
@@ -72,6 +107,7 @@ Result<void> run(const Global& global) {
             " of them open; " + format_count(status.lanes_merged()) + " merged so far" +
             (status.lanes_merging() == 0 ? std::string()
                                          : ", merging " + format_count(status.lanes_merging()))},
+       {"root key", root_text(status.root())},
        {"key epoch",
         format_count(status.epoch()) + ", since " + format_time(status.epoch_began_ms())},
        {"erased", erased_text(status)},
@@ -80,10 +116,22 @@ Result<void> run(const Global& global) {
        {"sandbox", std::string(status.seccomp() ? "seccomp" : "NO seccomp") +
                        (status.landlock() ? ", Landlock" : ", NO Landlock") +
                        (status.memory_locked() ? ", memory locked" : ", memory not locked")}});
+  if (status.root().has_change()) {
+    std::cout << "! NEW ROOT KEY, entry " << status.root().change().leaf() << ": "
+              << change_text(status.root().change()) << "\n";
+  }
   for (const auto& frozen : status.frozen()) {
     std::cout << "! FROZEN " << frozen.scope() << (frozen.to_masked() ? " to the masked view" : "")
               << " by " << frozen.author() << " at " << format_time(frozen.t_ms()) << ", entry "
               << frozen.leaf() << (frozen.reason().empty() ? "" : ": " + printable(frozen.reason()))
+              << "\n";
+  }
+  if (status.last_seal().t_ms() != 0) {
+    std::cout << "  sealed on command last by " << printable(status.last_seal().author()) << " at "
+              << format_time(status.last_seal().t_ms()) << ", entry " << status.last_seal().leaf()
+              << (status.last_seal().reason().empty()
+                      ? ""
+                      : ": " + printable(status.last_seal().reason()))
               << "\n";
   }
   for (const auto& witness : status.witnesses()) {

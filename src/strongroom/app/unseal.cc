@@ -1,11 +1,9 @@
-#include <termios.h>
-#include <unistd.h>
-
 #include <iostream>
 #include <memory>
 
 #include "strongroom/app/cli.h"
 #include "strongroom/app/client.h"
+#include "strongroom/app/hidden_input.h"
 #include "strongroom/crypto/shamir.h"
 #include "strongroom/keyserver/unseal.h"
 #include "strongroom/rpc/interned.h"
@@ -14,25 +12,6 @@ namespace strongroom::app {
 namespace {
 
 constexpr char kNotVerified[] = "not verified: a sealed vault cannot sign what it says";
-
-// A line from standard input, not shown on a terminal.
-std::string read_hidden(const char* prompt) {
-  termios before{};
-  const bool terminal = isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &before) == 0;
-  if (terminal) {
-    termios hidden = before;
-    hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-    std::cerr << prompt << std::flush;  // Only now: nobody types before it.
-  }
-  std::string line;
-  std::getline(std::cin, line);
-  if (terminal) {
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    std::cerr << "\n";
-  }
-  return line;
-}
 
 // What a sealed vault says of a share, unsigned: that it is still sealed, or a refusal. A refusal
 // is ours to word: why the text is no share we know ourselves, and else one of a few is believed.

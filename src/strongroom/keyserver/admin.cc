@@ -102,6 +102,7 @@ Result<uint64_t> KeyServer::log_change(const std::string& author, v1::LogItem it
 
 Result<uint64_t> KeyServer::log_items(tlog::EntryType type, std::span<const v1::LogItem> items) {
   if (failed_) return unavailable();
+  if (sealed_) return kSealed;
   SR_ASSIGN(const size_t position, stage(type, items, now_ms()));
   const auto leaves = log_->commit();
   if (!leaves) {
@@ -139,6 +140,11 @@ Result<v1::StatusResponse> KeyServer::status(const std::string& who,
   for (const auto& [scope, freeze] : ledger_.engine().freezes().all()) {
     *out.add_frozen() = frozen_view(scope, freeze);
   }
+  ledger_.keys().tell(out);
+  out.mutable_root()->set_shares(vault_.shares());
+  out.mutable_root()->set_threshold(vault_.threshold());
+  out.mutable_root()->set_tpm(vault_.has_tpm());
+  out.mutable_root()->set_tpm_epochs(vault_.tpm().epochs());
   out.set_disk_full(log_->full());
   if (log_->full()) {
     out.add_warnings(
@@ -153,6 +159,13 @@ Result<v1::StatusResponse> KeyServer::status(const std::string& who,
   out.set_epoch(state_->epoch());
   tell_horizon(out);
   out.set_started_ms(started_ms_);
+  const std::string& logged_root = ledger_.keys().root_check();
+  if (!logged_root.empty() && logged_root != vault_.root_check()) {
+    out.add_warnings(
+        "The root key was changed since the one that opened this vault: vault.json and key state "
+        "are from a backup. Change the root key again, since holders of older shares hold this "
+        "one.");
+  }
   for (const char* warning : state_->warnings()) out.add_warnings(warning);
   if (vault_.dev()) {
     out.add_warnings(

@@ -169,6 +169,12 @@ Result<v1::LogItem> KeyServer::change_of(const v1::ApprovalRequest& request) con
       item.mutable_freeze()->set_reason(request.reason());
       return item;
     }
+    case v1::ApprovalRequest::kRoot:
+      if (request.base() != ledger_.keys().root_leaf()) return changed_since();
+      if (!check_holders(request.root())) return changed_since();
+      item.mutable_root()->set_step(v1::RootItem::BEGUN);
+      *item.mutable_root()->mutable_change() = request.root();
+      return item;
     case v1::ApprovalRequest::CHANGE_NOT_SET:
       break;
   }
@@ -242,7 +248,15 @@ Result<v1::SignRequestResponse> KeyServer::sign_request(const std::string& who,
       step.set_done(true);
     }
   }
+  const bool begins = items.back().has_root();
+  const bool installs = begins && items.back().root().change().key_file();
+  if (begins) new_root_.reset();  // Of a change that was under way.
+  if (installs) {
+    SR_ASSIGN(new_root_.emplace(), make_root(items.back().root().change()));
+    items.push_back(changing_item());
+  }
   SR_TRY(log_items(tlog::EntryType::kApproval, items));
+  if (installs) SR_TRY(install_root());
   v1::SignRequestResponse out;
   *out.mutable_request() = view_of(*ledger_.approvals().find(request.id()), now);
   return out;

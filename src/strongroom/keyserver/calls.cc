@@ -4,6 +4,7 @@
 
 #include "strongroom/keyserver/key_server.h"
 #include "strongroom/keyserver/pending.h"
+#include "strongroom/keyserver/unseal.h"
 
 namespace strongroom::keyserver {
 namespace {
@@ -39,7 +40,12 @@ v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch, const std::function<void
     for (v1::Reply& reply : *replies.mutable_replies()) set_error(unavailable(), reply);
     return std::move(replies);
   };
+  const auto refuse_sealed = [&] {
+    for (v1::Reply& reply : *replies.mutable_replies()) set_error(kSealed, reply);
+    return std::move(replies);
+  };
   if (failed_) return refuse_all();
+  if (sealed_) return refuse_sealed();
 
   const uint64_t now = now_ms();
   reply_bytes_ = 0;
@@ -68,6 +74,7 @@ v1::ReplyBatch KeyServer::handle(v1::CallBatch&& batch, const std::function<void
   if (staged && !store_secrets(batch, pendings)) return refuse_all();
   if (staged && meanwhile) meanwhile();
   if (failed_) return refuse_all();
+  if (sealed_) return refuse_sealed();
 
   for (int i = 0; i < count; ++i) {
     const Pending& pending = pendings[static_cast<size_t>(i)];

@@ -5,6 +5,8 @@
 
 #include "strongroom/crypto/random.h"
 #include "strongroom/keyserver/pending.h"
+#include "strongroom/keyserver/root_files.h"
+#include "strongroom/keyserver/term_escrow.h"
 #include "strongroom/keyserver/unseal.h"
 
 namespace strongroom::keyserver {
@@ -18,6 +20,11 @@ KeyState::Places places_of(const KeyServerOptions& options) {
 
 std::string log_dir(const KeyServerOptions& options) {
   return options.dir + "/log";
+}
+
+// None where epochs are not bound to it.
+Hardware* epoch_hardware(const KeyServerOptions& options, const v1::VaultFile& vault) {
+  return vault.tpm().epochs() ? options.hardware : nullptr;
 }
 
 Error invalid(policy::Problem* problem, const char* text, std::string path) {
@@ -71,13 +78,15 @@ Error state_is_old() {
 }  // namespace
 
 KeyServer::KeyServer(const KeyServerOptions& options, v1::VaultFile vault,
-                     std::unique_ptr<KeyState> state, env::Files& files, const env::Clock& clock)
+                     std::unique_ptr<KeyState> state, const SealingKey& root, env::Files& files,
+                     const env::Clock& clock)
     : options_(options),
       vault_(std::move(vault)),
       vault_id_(keyserver::vault_id(vault_)),
       files_(files),
       clock_(clock),
       state_(std::move(state)),
+      escrow_key_(term_escrow_key(root)),
       ledger_(vault_id_, {vault_.gateways().begin(), vault_.gateways().end()}) {}
 
 KeyServer::~KeyServer() = default;
@@ -102,7 +111,8 @@ Result<std::unique_ptr<KeyServer>> KeyServer::create(const KeyServerOptions& opt
     return make_error(ErrorCode::kAlreadyExists,
                       "There is a vault here already. Choose another folder.");
   }
-  SR_ASSIGN(auto state, KeyState::create(places_of(options), files, root));
+  SR_ASSIGN(auto state,
+            KeyState::create(places_of(options), files, root, epoch_hardware(options, vault)));
   SR_TRY(files.make_dirs(log_dir(options)));
 
   ByteArray<16> id{};
@@ -114,7 +124,7 @@ Result<std::unique_ptr<KeyServer>> KeyServer::create(const KeyServerOptions& opt
   vault.set_root_check(root_check(root));
   vault.set_created_ms(clock.wall_ms());
   std::unique_ptr<KeyServer> server(
-      new KeyServer(options, std::move(vault), std::move(state), files, clock));
+      new KeyServer(options, std::move(vault), std::move(state), root, files, clock));
   SR_TRY(server->open_log(false));
   if (server->log_->size() != 0) {
     return make_error(ErrorCode::kAlreadyExists,
@@ -136,14 +146,16 @@ Result<std::unique_ptr<KeyServer>> KeyServer::open(const KeyServerOptions& optio
                       "This root key is another vault's, or a share was wrong. Try again with "
                       "the shares of this vault.");
   }
-  SR_ASSIGN(auto state, KeyState::open(places_of(options), files, root));
+  SR_ASSIGN(auto state,
+            KeyState::open(places_of(options), files, root, epoch_hardware(options, vault)));
   if (state->log_key().public_key() != keyserver::log_public_key(vault)) {
     return make_error(ErrorCode::kDataLoss,
                       "keyserver/vault.json and the key state are of different vaults. Restore "
                       "both from one backup.");
   }
+  SR_TRY(settle_root(files, options.dir, vault, root));
   std::unique_ptr<KeyServer> server(
-      new KeyServer(options, std::move(vault), std::move(state), files, clock));
+      new KeyServer(options, std::move(vault), std::move(state), root, files, clock));
   SR_TRY(server->open_log(true));
   if (clock.wall_ms() + kClockSkewMs < server->log_->last_t_ms()) {
     return make_error(ErrorCode::kFailedPrecondition,
@@ -153,6 +165,11 @@ Result<std::unique_ptr<KeyServer>> KeyServer::open(const KeyServerOptions& optio
   SR_TRY(server->reconcile());
   SR_TRY(server->begin_epoch());
   SR_TRY(server->start(nullptr));
+  if (!server->vault_.sealed_by().empty()) {  // What was told while it was sealed.
+    server->vault_.clear_sealed_by();
+    server->vault_.clear_sealed_ms();
+    SR_TRY(save_vault_file(files, options.dir, server->vault_));
+  }
   return server;
 }
 
@@ -248,6 +265,12 @@ Result<void> KeyServer::start(const Founding* founding) {
     for (v1::LogItem& item : items) item.set_author("init");
     SR_TRY(stage(EntryType::kPolicy, items, now));
   }
+  if (const auto& change = ledger_.keys().change(); change && !change->root_check.empty()) {
+    items.assign(1, {});
+    items[0].mutable_root()->set_step(
+        change->root_check == vault_.root_check() ? v1::RootItem::CHANGED : v1::RootItem::KEPT);
+    SR_TRY(stage(EntryType::kKeys, items, now));
+  }
   for (v1::CanariesItem& lost : lost_canaries_) {
     items.assign(1, {});
     lost.set_lost(true);
@@ -303,6 +326,7 @@ Result<size_t> KeyServer::stage(EntryType type, std::span<const v1::LogItem> ite
 
 Result<void> KeyServer::tick() {
   if (failed_) return unavailable();
+  if (sealed_) return log_->write_checkpoint();
   const uint64_t now = now_ms();
   ledger_.tickets().evict(now);
   log_->look_for_space();

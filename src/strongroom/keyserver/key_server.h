@@ -17,6 +17,7 @@
 
 #include "strongroom/base/result.h"
 #include "strongroom/crypto/derive.h"
+#include "strongroom/crypto/shamir.h"
 #include "strongroom/env/clock.h"
 #include "strongroom/env/files.h"
 #include "strongroom/keyserver/admin_auth.h"
@@ -52,6 +53,7 @@ struct KeyServerOptions {
   std::optional<ByteArray<32>> sender_credential = {};
   // The same of the process that carries checkpoints to witnesses.
   std::optional<ByteArray<32>> courier_credential = {};
+  Hardware* hardware = nullptr;  // The vault's TPM, borrowed; without one, none.
 };
 
 // What a vault starts with. Policy version 0 becomes 1; collections start at revision 1.
@@ -75,6 +77,7 @@ class KeyServer {
                                                    const env::Clock& clock,
                                                    policy::Problem* problem = nullptr);
   // Replays the log, checks that the key state agrees, begins a new epoch, logs a start entry.
+  // Finishes what a change of the root key left over.
   //   kPermissionDenied    The root key is another vault's.
   //   kFailedPrecondition  The clock is behind the log. Nothing was changed.
   //   kDataLoss            Log or state damaged, edited or rolled back; the text says what to do.
@@ -89,6 +92,8 @@ class KeyServer {
   v1::ReplyBatch handle(v1::CallBatch&& batch, const std::function<void()>& meanwhile = {});
   // The log or the state could not be written: every call is refused from now on. Stop the process.
   bool failed() const { return failed_; }
+  // It was sealed on command: nothing leaves any more. Destroy it, and end the process.
+  bool sealed() const { return sealed_; }
   // Each second: writes the checkpoint, forgets expired tickets, logs what was refused when a
   // minute has passed, begins a new epoch when an hour has.
   Result<void> tick();
@@ -128,6 +133,23 @@ class KeyServer {
   //   kLogUnavailable   Frozen in memory, and nothing leaves at all any more.
   Result<v1::FreezeResponse> freeze(const std::string& who, const v1::FreezeRequest& request);
   Result<v1::ThawResponse> thaw(const std::string& who, const v1::ThawRequest& request);
+  // Nothing leaves from then on, what is under way included; sealed() is true.
+  //   kFailedPrecondition  A --dev vault, which would open itself at once.
+  Result<v1::SealResponse> seal(const std::string& who, const v1::SealRequest& request);
+  //   kInvalidArgument, kNotFound  The holders cannot be those.
+  Result<v1::ChangeRootResponse> change_root(const std::string& who,
+                                             const v1::ChangeRootRequest& request);
+  // Logged before the share leaves.
+  //   kAlreadyExists       It was taken before.
+  //   kFailedPrecondition  There is no change under way in which the principal holds a share.
+  Result<v1::TakeShareResponse> take_share(const std::string& who,
+                                           const v1::TakeShareRequest& request);
+  // The last one needed changes the root key, and blocks for two epochs' writing.
+  //   kInvalidArgument     Not that share; the text says what it is.
+  //   kAlreadyExists, kFailedPrecondition
+  //   kLogUnavailable      failed() is true. Old or new shares open it: docs/spec/root.md.
+  Result<v1::ConfirmShareResponse> confirm_share(const std::string& who,
+                                                 const v1::ConfirmShareRequest& request);
   Result<v1::ListRequestsResponse> list_requests(const std::string& who,
                                                  const v1::ListRequestsRequest& request);
   //   kConflict  It was the last signature needed, but what it would replace has changed.
@@ -171,7 +193,7 @@ class KeyServer {
  private:
   struct Pending;
   KeyServer(const KeyServerOptions& options, v1::VaultFile vault, std::unique_ptr<KeyState> state,
-            env::Files& files, const env::Clock& clock);
+            const SealingKey& root, env::Files& files, const env::Clock& clock);
 
   uint64_t now_ms();
   Result<void> open_log(bool must_exist);
@@ -179,6 +201,18 @@ class KeyServer {
   Result<void> reconcile_canaries();
   Result<void> reconcile_erasures();
   Result<void> begin_epoch();
+  // A root key that is not in force yet, and its shares, by the holders' order. In memory alone.
+  struct NewRoot {
+    SealingKey root;
+    std::vector<crypto::Share> shares;  // One that was confirmed is empty.
+  };
+  Result<void> check_holders(const v1::RootChange& change) const;
+  Result<NewRoot> make_root(const v1::RootChange& change) const;
+  // Its place among the holders of the change under way.
+  Result<size_t> holder_number(const std::string& who) const;
+  // Seals everything anew under new_root_, which the log has as CHANGING.
+  Result<void> install_root();
+  v1::LogItem changing_item() const;
   bool epoch_is_due() const;
   void tell_horizon(v1::StatusResponse& out) const;
   // Logs the start, and what a new vault starts with.
@@ -298,6 +332,8 @@ class KeyServer {
   env::Files& files_;
   const env::Clock& clock_;
   std::unique_ptr<KeyState> state_;
+  SealingKey escrow_key_;
+  std::optional<NewRoot> new_root_;
   Ledger ledger_;
   std::unique_ptr<tlog::ReleaseLog> log_;
   std::unique_ptr<AdminAuth> admin_auth_;
@@ -326,6 +362,7 @@ class KeyServer {
   uint64_t refused_since_ms_ = 0;
   uint64_t refused_most_ = 0;
   bool failed_ = false;
+  bool sealed_ = false;
 };
 
 }  // namespace strongroom::keyserver

@@ -77,6 +77,7 @@ Result<void> Ledger::apply(EntryType type, uint64_t leaf, uint64_t t_ms,
       // Another vault's log in this vault's folder.
       if (!items[0].has_start() || items[0].start().vault() != as_text(vault_))
         return foreign(leaf);
+      keys_.started();
       return {};
     case EntryType::kPolicy:
       for (const v1::LogItem& item : items) {
@@ -107,6 +108,12 @@ Result<void> Ledger::apply(EntryType type, uint64_t leaf, uint64_t t_ms,
         applied = apply_freeze(item, leaf, t_ms);
         if (!applied) break;
       }
+      break;
+    case EntryType::kKeys:
+      for (const v1::LogItem& item : items) {
+        if (!keys_.apply(item, leaf, t_ms)) return foreign(leaf);
+      }
+      applied = {};
       break;
     case EntryType::kWatch:
       if (alarms_.note_watch(leaf, t_ms, items)) applied = {};
@@ -189,6 +196,10 @@ Result<void> Ledger::apply_approval(std::span<const v1::LogItem> items, uint64_t
   }
   if (!fits) return foreign(leaf);
   for (const v1::LogItem& item : items.subspan(1)) {
+    if (item.has_root()) {
+      if (!keys_.apply(item, leaf, t_ms)) return foreign(leaf);
+      continue;
+    }
     SR_TRY(item.has_freeze() ? apply_freeze(item, leaf, t_ms) : apply_definition(item, leaf));
   }
   return {};

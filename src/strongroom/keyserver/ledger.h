@@ -15,6 +15,7 @@
 #include "strongroom/keyserver/alarm_book.h"
 #include "strongroom/keyserver/erasures.h"
 #include "strongroom/keyserver/history.h"
+#include "strongroom/keyserver/key_book.h"
 #include "strongroom/keyserver/release_chains.h"
 #include "strongroom/keyserver/tickets.h"
 #include "strongroom/policy/engine.h"
@@ -85,6 +86,7 @@ class Ledger {
   const History& history() const { return history_; }
   const Erasures& erasures() const { return erasures_; }
   const ReleaseChains& releases() const { return releases_; }
+  const KeyBook& keys() const { return keys_; }
   AlarmBook& alarms() { return alarms_; }
   const AlarmBook& alarms() const { return alarms_; }
 
@@ -131,6 +133,7 @@ class Ledger {
   TicketBook tickets_;
   Erasures erasures_;
   ReleaseChains releases_;
+  KeyBook keys_;
   AlarmBook alarms_;
   std::map<uint32_t, CollectionInfo> collections_;
   std::vector<BlockInfo> blocks_;  // By number.

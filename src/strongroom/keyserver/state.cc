@@ -47,16 +47,26 @@ size_t frames_of(const std::optional<StateFile>& file) {
 
 }  // namespace
 
-KeyState::KeyState(Places places, env::Files& files, const SealingKey& root)
+KeyState::KeyState(Places places, env::Files& files, const SealingKey& root, Hardware* hardware)
     : places_(std::move(places)),
       files_(files),
-      wrap_(crypto::derive_sealing_key(root.read(SecretAccess{}), "sr1.state")),
-      log_key_(crypto::SigningKey::generate()) {}
+      hardware_(hardware),
+      log_key_(crypto::SigningKey::generate()) {
+  add_root(root);
+}
+
+void KeyState::add_root(const SealingKey& root) {
+  wraps_.push_back(crypto::derive_sealing_key(root.read(SecretAccess{}), "sr1.state"));
+}
+
+void KeyState::drop_other_roots() {
+  wraps_.erase(wraps_.begin(), wraps_.end() - 1);
+}
 
 KeyState::~KeyState() = default;
 
 Result<std::unique_ptr<KeyState>> KeyState::create(Places places, env::Files& files,
-                                                   const SealingKey& root) {
+                                                   const SealingKey& root, Hardware* hardware) {
   for (const std::string& dir : {places.dir, places.mirror}) {
     SR_TRY(files.make_dirs(dir));
     SR_ASSIGN(const auto epochs, epochs_in(files, dir));
@@ -65,15 +75,15 @@ Result<std::unique_ptr<KeyState>> KeyState::create(Places places, env::Files& fi
                         "There is a key state here already. Choose another folder.");
     }
   }
-  std::unique_ptr<KeyState> state(new KeyState(std::move(places), files, root));
+  std::unique_ptr<KeyState> state(new KeyState(std::move(places), files, root, hardware));
   state->contents_.log_seed.emplace(state->log_key_.seed(SecretAccess{}));
   SR_TRY(state->next_epoch(0));
   return state;
 }
 
 Result<std::unique_ptr<KeyState>> KeyState::open(Places places, env::Files& files,
-                                                 const SealingKey& root) {
-  std::unique_ptr<KeyState> state(new KeyState(std::move(places), files, root));
+                                                 const SealingKey& root, Hardware* hardware) {
+  std::unique_ptr<KeyState> state(new KeyState(std::move(places), files, root, hardware));
   SR_TRY(state->load());
   return state;
 }
@@ -101,10 +111,10 @@ Result<bool> KeyState::load_epoch(uint64_t epoch) {
     const auto bytes = files_.read(path_of(*dirs[i], epoch), kStateBytesMax);
     present[i] = bytes.has_value() || bytes.error().code != ErrorCode::kNotFound;
     if (!bytes) continue;
-    auto file = read_state_file(as_bytes(*bytes), epoch, wrap_);
+    auto file = read_copy(as_bytes(*bytes), epoch);
     if (file) {
       if (file->has_base) copies[i] = *std::move(file);
-    } else if (file.error().code == ErrorCode::kFailedPrecondition) {
+    } else if (file.error().code != ErrorCode::kDataLoss) {
       return file.error();
     }
   }
@@ -133,6 +143,20 @@ Result<bool> KeyState::load_epoch(uint64_t epoch) {
   if (!contents_.log_seed) return lost();
   log_key_ = crypto::SigningKey::from_seed(contents_.log_seed->read(SecretAccess{}));
   return true;
+}
+
+Result<StateFile> KeyState::read_copy(Bytes bytes, uint64_t epoch) const {
+  if (!state_is_bound(bytes)) return read_state_file(bytes, epoch, wraps_.back());
+  if (hardware_ == nullptr) {
+    return make_error(
+        ErrorCode::kUnavailable,
+        "This key state is bound to a TPM, and there is none. Start the key server on "
+        "the machine that has it; nothing was changed.");
+  }
+  const auto secret = hardware_->read(static_cast<uint32_t>(epoch % kEpochSlots));
+  if (secret) return read_state_file(bytes, epoch, bind_wrap(wraps_.back(), *secret));
+  if (secret.error().code != ErrorCode::kNotFound) return secret.error();
+  return make_error(ErrorCode::kDataLoss, "The TPM has no secret of this epoch any more.");
 }
 
 const LaneRoot* KeyState::lane_root(LaneId lane) const {
@@ -214,7 +238,14 @@ Result<void> KeyState::next_epoch(uint64_t applied) {
   staged_.wipe();  // All of it is in contents_.
   const uint64_t epoch = epoch_ + 1;
   auto epoch_key = crypto::random_secret<SealingKey>();
-  std::string bytes = state_header(epoch, wrap_, epoch_key);
+  std::string bytes;
+  if (hardware_ != nullptr) {
+    std::vector<SealingKey> bound;
+    if (!begin_secret(epoch, bound)) return broken();
+    bytes = state_header(epoch, bound, true, epoch_key);
+  } else {
+    bytes = state_header(epoch, wraps_, false, epoch_key);
+  }
   const auto parts = write_contents(contents_, kStateFrameMax);
   for (size_t i = 0; i < parts.size(); ++i) {
     const FrameKind kind = i + 1 == parts.size() ? FrameKind::kBaseEnd : FrameKind::kBasePart;
@@ -237,9 +268,25 @@ Result<void> KeyState::next_epoch(uint64_t applied) {
     if (!file) return broken();
     append_[i] = *std::move(file);
   }
+  // Only now: until both places have this epoch, a crash may leave one with the last.
+  if (hardware_ != nullptr && !destroy_other_secrets(epoch)) return broken();
   epoch_ = epoch;
   epoch_key_ = std::move(epoch_key);
   frame_ = parts.size();
+  return {};
+}
+
+Result<void> KeyState::begin_secret(uint64_t epoch, std::vector<SealingKey>& wraps) {
+  const auto secret = crypto::random_secret<EpochSecret>();
+  SR_TRY(hardware_->write(static_cast<uint32_t>(epoch % kEpochSlots), secret));
+  for (const SealingKey& wrap : wraps_) wraps.push_back(bind_wrap(wrap, secret));
+  return {};
+}
+
+Result<void> KeyState::destroy_other_secrets(uint64_t epoch) {
+  for (uint32_t slot = 0; slot < kEpochSlots; ++slot) {
+    if (slot != epoch % kEpochSlots) SR_TRY(hardware_->destroy(slot));
+  }
   return {};
 }
 

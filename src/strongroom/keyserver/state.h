@@ -3,9 +3,10 @@
 //
 // Log first, then state: what the log does not name is never here, and what is here tells how far
 // into the log it goes (applied()). One file per epoch in each place: a base, then an append
-// journal, all sealed under the epoch key, which is itself sealed under a key of the root.
-// Rewriting under the next epoch key destroys the last: what it held and the new one does not is
-// gone.  Spec: docs/spec/keystate.md
+// journal, all sealed under the epoch key, which is itself sealed under a key of the root, and
+// where there is a TPM depends on a secret of the epoch that only it has. Rewriting under the next
+// epoch key destroys the last: what it held and the new one does not is gone.  Spec:
+// docs/spec/keystate.md
 #pragma once
 
 #include <memory>
@@ -29,15 +30,19 @@ class KeyState : public tlog::BodyKeys {
     std::string mirror;
   };
 
-  // Makes the folders and the first epoch, with a fresh log signing key.
+  // Makes the folders and the first epoch, with a fresh log signing key. `hardware`, borrowed,
+  // where given: holds a secret that each epoch's files are bound to.
   //   kAlreadyExists  There is a key state here already.
   static Result<std::unique_ptr<KeyState>> create(Places places, env::Files& files,
-                                                  const SealingKey& root);
+                                                  const SealingKey& root,
+                                                  Hardware* hardware = nullptr);
   // Reads both places and takes what is whole. Writes nothing: next_epoch() must follow before
   // anything is added.
-  //   kDataLoss  Missing or damaged in both places; the text says what to do.
+  //   kDataLoss     Missing or damaged in both places; the text says what to do.
+  //   kUnavailable  It is bound to a TPM, which does not answer.
   static Result<std::unique_ptr<KeyState>> open(Places places, env::Files& files,
-                                                const SealingKey& root);
+                                                const SealingKey& root,
+                                                Hardware* hardware = nullptr);
   ~KeyState() override;
 
   const keytree::KeyTree& tree() const { return contents_.tree; }
@@ -73,18 +78,28 @@ class KeyState : public tlog::BodyKeys {
   //   kLogUnavailable  As commit().
   Result<void> next_epoch(uint64_t applied);
 
+  // From the next epoch on this root opens the state too; and with drop_other_roots(), from the
+  // next epoch on, it alone.
+  void add_root(const SealingKey& root);
+  void drop_other_roots();
+
   // The month's body key; a new one is durable in both places first.
   Result<const SealingKey*> key(uint32_t month) override;
 
  private:
-  KeyState(Places places, env::Files& files, const SealingKey& root);
+  KeyState(Places places, env::Files& files, const SealingKey& root, Hardware* hardware);
   Result<void> load();
   Result<bool> load_epoch(uint64_t epoch);
+  Result<StateFile> read_copy(Bytes bytes, uint64_t epoch) const;
+  // Fresh, in the TPM, before a file is bound to it; and those of other epochs out of it.
+  Result<void> begin_secret(uint64_t epoch, std::vector<SealingKey>& wraps);
+  Result<void> destroy_other_secrets(uint64_t epoch);
   Error broken();
 
   Places places_;
   env::Files& files_;
-  SealingKey wrap_;  // Seals epoch keys.
+  Hardware* hardware_;
+  std::vector<SealingKey> wraps_;  // Each seals the epoch keys. The last one's root is the newest.
   crypto::SigningKey log_key_;
   StateContents contents_;
   SealingKey epoch_key_;

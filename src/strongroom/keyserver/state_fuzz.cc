@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       (void)read_state_file(input, 5, wrap);
       break;
     case 1: {
-      static const std::string kHeader = state_header(5, wrap, wrap);
+      static const std::string kHeader = state_header(5, {&wrap, 1}, false, wrap);
       const std::string file = kHeader + std::string(as_text(input));
       const auto read = read_state_file(as_bytes(file), 5, wrap);
       SR_CHECK(read.has_value(), "the header is sound");

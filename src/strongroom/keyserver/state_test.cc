@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "strongroom/crypto/derive.h"
+#include "strongroom/env/faulty_files.h"
 #include "strongroom/keyserver/test_vault.h"
 #include "strongroom/keyserver/unseal.h"
 
@@ -71,25 +72,71 @@ TEST(StateFileTest, TheGoldenFileOfVersionOneReadsAsItWasWritten) {
   EXPECT_EQ(plain(contents), plain(expected));
 }
 
-TEST(StateFileTest, EveryBitFlipAndCutIsNoticed) {
-  const std::string golden = read_golden("keystate_v1.hex");
+// Version 2, in the middle of a change of the root key and bound to a TPM: two wrapping keys open
+// it, each with the epoch's secret. Its journal has what version 1's lacks: records 8 to 10.
+TEST(StateFileTest, TheGoldenFileOfVersionTwoReadsAsItWasWritten) {
+  ByteArray<32> bytes{};
+  bytes.fill(0x5a);
+  const EpochSecret secret(bytes);
+  bytes.fill(0xb6);
+  const SealingKey second(bytes);
+  const std::string golden = read_golden("keystate_v2.hex");
   ASSERT_FALSE(golden.empty());
-  const auto whole = read_state_file(as_bytes(golden), 5, golden_wrap());
+  EXPECT_TRUE(state_is_bound(as_bytes(golden)));
+  EXPECT_FALSE(read_state_file(as_bytes(golden), 5, golden_wrap())) << "not without the secret";
+  for (const SealingKey& wrap : {golden_wrap(), second.clone()}) {
+    const auto file = read_state_file(as_bytes(golden), 5, bind_wrap(wrap, secret));
+    ASSERT_TRUE(file);
+    EXPECT_EQ(file->end, StateFile::End::kClean);
+    ASSERT_EQ(file->frames.size(), 2u);
+    StateContents contents;
+    for (const auto& frame : file->frames) {
+      ASSERT_TRUE(read_records(frame.read(SecretAccess{}), contents));
+    }
+    EXPECT_EQ(contents.applied, 79u);
+    EXPECT_EQ(contents.canaries.of(CollectionId{1}), 2u);
+    EXPECT_FALSE(contents.tree.alive(RecordIndex::of(3, 8)));
+    EXPECT_TRUE(contents.tree.alive(RecordIndex::of(3, 7)));
+    EXPECT_EQ(contents.blocks.at(4), CollectionId{2});
+    EXPECT_FALSE(contents.tree.alive(RecordIndex::of(4, 0)));
+    // What it holds now is written as records 1 to 10 again.
+    StateContents back;
+    for (const auto& part : write_contents(contents, kStateFrameMax)) {
+      ASSERT_TRUE(read_records(part.bytes(), back));
+    }
+    EXPECT_EQ(plain(back), plain(contents));
+  }
+}
+
+// But for those in `skipped` bytes from `from` on.
+void expect_every_flip_is_noticed(const char* name, const SealingKey& wrap, size_t from = 0,
+                                  size_t skipped = 0) {
+  const std::string golden = read_golden(name);
+  ASSERT_FALSE(golden.empty());
   for (size_t at = 0; at < golden.size(); ++at) {
     std::string bad = golden;
     bad[at] = static_cast<char>(bad[at] ^ (1 << (at % 8)));
-    const auto file = read_state_file(as_bytes(bad), 5, golden_wrap());
-    EXPECT_TRUE(!file || file->end != StateFile::End::kClean) << at;
-    const auto cut = read_state_file(as_bytes(golden).first(at), 5, golden_wrap());
+    const auto file = read_state_file(as_bytes(bad), 5, wrap);
+    const bool ignored = at >= from && at < from + skipped;
+    EXPECT_TRUE(ignored || !file || file->end != StateFile::End::kClean) << at;
+    const auto cut = read_state_file(as_bytes(golden).first(at), 5, wrap);
     if (cut) {
       EXPECT_TRUE(cut->end == StateFile::End::kTorn || cut->frames.size() < 2) << at;
     }
   }
-  EXPECT_FALSE(read_state_file(as_bytes(golden), 6, golden_wrap())) << "another epoch's";
+  EXPECT_FALSE(read_state_file(as_bytes(golden), 6, wrap)) << "another epoch's";
   std::string newer = golden;
-  newer[8] = 2;
-  EXPECT_EQ(read_state_file(as_bytes(newer), 5, golden_wrap()).error().code,
-            ErrorCode::kFailedPrecondition);
+  newer[8] = 3;
+  EXPECT_EQ(read_state_file(as_bytes(newer), 5, wrap).error().code, ErrorCode::kFailedPrecondition);
+}
+
+TEST(StateFileTest, EveryBitFlipAndCutIsNoticed) {
+  expect_every_flip_is_noticed("keystate_v1.hex", golden_wrap());
+  // The other root key's seal is not read under this one's.
+  ByteArray<32> bytes{};
+  bytes.fill(0x5a);
+  expect_every_flip_is_noticed("keystate_v2.hex", bind_wrap(golden_wrap(), EpochSecret(bytes)),
+                               19 + 72, 72);
 }
 
 TEST(StateFileTest, FramesCannotBeReorderedOrMovedBetweenKinds) {
@@ -98,7 +145,7 @@ TEST(StateFileTest, FramesCannotBeReorderedOrMovedBetweenKinds) {
   const auto frame = [&](FrameKind kind, uint64_t number, std::string_view text) {
     return state_frame(5, key, kind, number, as_bytes(text));
   };
-  const std::string header = state_header(5, wrap, key);
+  const std::string header = state_header(5, {&wrap, 1}, false, key);
   const std::string base = frame(FrameKind::kBaseEnd, 0, "base");
   const std::string one = frame(FrameKind::kJournal, 1, "one");
   const std::string two = frame(FrameKind::kJournal, 2, "two");
@@ -213,6 +260,99 @@ TEST(KeyStateTest, SecretsAreKeptOnceMadeAndDroppedWhenTold) {
   (*opened)->add_lane(LaneId{3});
   EXPECT_FALSE((*opened)->commit(12)) << "before next_epoch() nothing is written";
   EXPECT_FALSE(KeyState::open(places, env::real_files(), crypto::random_secret<SealingKey>()));
+}
+
+// A TPM's NV, in memory: from its nth write or destruction on it refuses.
+class MemoryHardware : public Hardware {
+ public:
+  Result<EpochSecret> read(uint32_t slot) override {
+    const auto it = slots.find(slot);
+    if (it == slots.end()) return make_error(ErrorCode::kNotFound, "empty");
+    return it->second.clone();
+  }
+  Result<void> write(uint32_t slot, const EpochSecret& secret) override {
+    if (++operations >= stop_at) return make_error(ErrorCode::kUnavailable, "stopped");
+    slots.insert_or_assign(slot, secret.clone());
+    return {};
+  }
+  Result<void> destroy(uint32_t slot) override {
+    if (++operations >= stop_at) return make_error(ErrorCode::kUnavailable, "stopped");
+    slots.erase(slot);
+    return {};
+  }
+  Result<void> seal_root(const SealingKey&, v1::TpmFile&) override { return {}; }
+
+  std::map<uint32_t, EpochSecret> slots;
+  uint64_t operations = 0;
+  uint64_t stop_at = ~uint64_t{0};
+};
+
+TEST(BoundStateTest, ACopyOfAnEndedEpochIsOfNoUseWithTheRootKey) {
+  TempDir dir;
+  const KeyState::Places places{dir.path() + "/a", dir.path() + "/b"};
+  const KeyState::Places old{dir.path() + "/old-a", dir.path() + "/old-b"};
+  const auto root = crypto::random_secret<SealingKey>();
+  MemoryHardware tpm;
+  auto state = KeyState::create(places, env::real_files(), root, &tpm);
+  ASSERT_TRUE(state);
+  (*state)->add_block(0, CollectionId{1});
+  ASSERT_TRUE((*state)->commit(1));
+  std::filesystem::copy(places.dir, old.dir);
+  std::filesystem::copy(places.mirror, old.mirror);
+  EXPECT_TRUE(KeyState::open(old, env::real_files(), root, &tpm)) << "the epoch goes on";
+  EXPECT_EQ(KeyState::open(old, env::real_files(), root).error().code, ErrorCode::kUnavailable);
+  ASSERT_TRUE((*state)->next_epoch(1));
+  EXPECT_EQ(tpm.slots.size(), 1u);
+  const auto gone = KeyState::open(old, env::real_files(), root, &tpm);
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().code, ErrorCode::kDataLoss);
+  state->reset();
+  EXPECT_TRUE(KeyState::open(places, env::real_files(), root, &tpm));
+  MemoryHardware other;
+  EXPECT_FALSE(KeyState::open(places, env::real_files(), root, &other)) << "another machine's";
+}
+
+// Two epochs are begun; a crash at any operation of files or TPM leaves a state that opens, and
+// goes on from there, again and again.
+TEST(BoundStateTest, ACrashAtAnyPointLosesNothing) {
+  for (const bool of_tpm : {false, true}) {
+    uint64_t crashes = 0;
+    for (uint64_t stop = 1;; ++stop) {
+      SCOPED_TRACE(testing::Message() << (of_tpm ? "TPM " : "files ") << stop);
+      TempDir dir;
+      env::FaultyFiles files(env::real_files());
+      MemoryHardware tpm;
+      const KeyState::Places places{dir.path() + "/a", dir.path() + "/b"};
+      const auto root = crypto::random_secret<SealingKey>();
+      auto state = KeyState::create(places, files, root, &tpm);
+      ASSERT_TRUE(state);
+      (*state)->add_block(0, CollectionId{1});
+      ASSERT_TRUE((*state)->commit(1));
+      bool stopped = true;
+      for (int round = 0; round < 3; ++round) {
+        if (of_tpm) {
+          tpm.operations = 0;
+          tpm.stop_at = stop;
+        } else {
+          files.stop_at(stop);
+        }
+        (void)((*state)->next_epoch(1) && (*state)->next_epoch(1));
+        stopped = of_tpm ? tpm.operations >= stop : files.operations() >= stop;
+        ASSERT_TRUE(files.crash());
+        tpm.stop_at = ~uint64_t{0};
+        state->reset();
+        state = KeyState::open(places, files, root, &tpm);
+        ASSERT_TRUE(state) << state.error().text << " round " << round;
+        EXPECT_TRUE((*state)->tree().alive(RecordIndex{0}));
+      }
+      ASSERT_TRUE((*state)->next_epoch(1));
+      EXPECT_EQ(tpm.slots.size(), 1u);
+      if (!stopped) break;
+      ++crashes;
+      ASSERT_LT(stop, 100u);
+    }
+    EXPECT_GT(crashes, 5u);
+  }
 }
 
 TEST(UnsealTest, TheDevRootAndTheVaultFileComeBack) {

@@ -157,8 +157,7 @@ class TestVault {
     founding_.policy = test_policy();
   }
 
-  Result<void> create() {
-    v1::VaultFile vault;
+  Result<void> create(v1::VaultFile vault = {}) {
     vault.set_name("test");
     vault.add_gateways(kGateway);
     SR_ASSIGN(server_, KeyServer::create(options_, vault, root_, founding_, files_, clock_));
@@ -179,6 +178,7 @@ class TestVault {
   const std::string& courier_credential() const { return courier_credential_; }
   const std::string& dir() const { return temp_.path(); }
   const SealingKey& root() const { return root_; }
+  void set_root(SealingKey root) { root_ = std::move(root); }
   Founding& founding() { return founding_; }
   const crypto::SigningKey& key(const std::string& principal) const { return keys_.at(principal); }
   void set_key(const std::string& principal, crypto::SigningKey key) {

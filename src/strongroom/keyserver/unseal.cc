@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "strongroom/crypto/hash.h"
+#include "strongroom/keyserver/root_files.h"
 
 namespace strongroom::keyserver {
 namespace {
@@ -14,8 +15,19 @@ constexpr uint64_t kVaultFileMax = uint64_t{64} << 10;
 std::string vault_path(const std::string& dir) {
   return dir + "/vault.json";
 }
-std::string root_path(const std::string& dir) {
-  return dir + "/dev-root.key";
+Result<SealingKey> read_dev_root(env::Files& files, const std::string& path) {
+  auto text = files.read(path, 256);
+  if (!text) return text.error();
+  SealingKey root;
+  std::string_view hex = *text;
+  while (!hex.empty() && (hex.back() == '\n' || hex.back() == '\r')) hex.remove_suffix(1);
+  const bool sound = from_hex(hex, root.write(SecretAccess{}));
+  explicit_bzero(text->data(), text->size());
+  if (!sound) {
+    return make_error(ErrorCode::kDataLoss,
+                      "keyserver/dev-root.key is damaged. Restore it from a backup.");
+  }
+  return root;
 }
 
 template <size_t N>
@@ -89,25 +101,24 @@ Result<void> save_vault_file(env::Files& files, const std::string& keyserver_dir
 }
 
 Result<SealingKey> load_dev_root(env::Files& files, const std::string& keyserver_dir) {
-  auto text = files.read(root_path(keyserver_dir), 256);
-  if (!text) return text.error();
-  SealingKey root;
-  std::string_view hex = *text;
-  while (!hex.empty() && (hex.back() == '\n' || hex.back() == '\r')) hex.remove_suffix(1);
-  const bool sound = from_hex(hex, root.write(SecretAccess{}));
-  explicit_bzero(text->data(), text->size());
-  if (!sound) {
-    return make_error(ErrorCode::kDataLoss,
-                      "keyserver/dev-root.key is damaged. Restore it from a backup.");
-  }
-  return root;
+  return read_dev_root(files, dev_root_path(keyserver_dir));
+}
+
+Result<SealingKey> find_dev_root(env::Files& files, const std::string& keyserver_dir,
+                                 const v1::VaultFile& vault) {
+  auto root = load_dev_root(files, keyserver_dir);
+  if (root && is_root_of(vault, *root)) return root;
+  auto next = read_dev_root(files, next_path(dev_root_path(keyserver_dir)));
+  return next && is_root_of(vault, *next) ? std::move(next) : std::move(root);
 }
 
 Result<void> save_dev_root(env::Files& files, const std::string& keyserver_dir,
-                           const SealingKey& root) {
+                           const SealingKey& root, bool next) {
   std::string hex = to_hex(root.read(SecretAccess{}));
   hex.push_back('\n');
-  auto written = files.write_atomic(root_path(keyserver_dir), as_bytes(hex), 0600);
+  auto written = files.write_atomic(
+      next ? next_path(dev_root_path(keyserver_dir)) : dev_root_path(keyserver_dir), as_bytes(hex),
+      0600);
   explicit_bzero(hex.data(), hex.size());
   return written;
 }

@@ -25,6 +25,11 @@ bool is_root_of(const v1::VaultFile& vault, const SealingKey& root);
 ByteArray<16> vault_id(const v1::VaultFile& vault);
 crypto::PublicKey log_public_key(const v1::VaultFile& vault);
 
+// What a sealed vault answers to everything else.
+inline constexpr Error kSealed{
+    ErrorCode::kUnavailable,
+    "the vault is sealed; its share holders open it with `strongroom unseal`"};
+
 // Why a share is refused while the vault is sealed. Those whom such a reply, which nobody can sign
 // yet, reaches know it by these texts.
 inline constexpr Error kShareOfAnotherVault{
@@ -61,7 +66,11 @@ Result<void> save_vault_file(env::Files& files, const std::string& keyserver_dir
 // reads everything.
 //   kNotFound, kDataLoss
 Result<SealingKey> load_dev_root(env::Files& files, const std::string& keyserver_dir);
+// The one of it and the one that a change of the root key left beside it which is this vault's.
+Result<SealingKey> find_dev_root(env::Files& files, const std::string& keyserver_dir,
+                                 const v1::VaultFile& vault);
+// `next`: beside it, for a change of the root key.
 Result<void> save_dev_root(env::Files& files, const std::string& keyserver_dir,
-                           const SealingKey& root);
+                           const SealingKey& root, bool next = false);
 
 }  // namespace strongroom::keyserver

@@ -97,6 +97,10 @@ std::string item_event(const v1::LogEntryView& entry, const v1::LogItem& item, s
     case v1::LogItem::kReview:
       return change("emergency review", std::to_string(item.review().leaves_size()),
                     kInformational);
+    case v1::LogItem::kSeal:
+      return change("seal", "the vault", kHigh);
+    case v1::LogItem::kRoot:
+      return change("root key", v1::RootItem::Step_Name(item.root().step()), kHigh);
     case v1::LogItem::kRefused: {
       Event event(entry, origin, kOtherActivity, kMedium, kFailure, end);
       event.by(item.refused().principal());

@@ -77,13 +77,14 @@ const char* entry_type_name(EntryType type) {
       return "watch";
     case EntryType::kReport:
       return "report";
+    case EntryType::kKeys:
+      return "keys";
   }
   return "unknown";
 }
 
 bool is_known_type(uint8_t type) {
-  return type >= static_cast<uint8_t>(EntryType::kStart) &&
-         type <= static_cast<uint8_t>(EntryType::kReport);
+  return std::string_view(entry_type_name(static_cast<EntryType>(type))) != "unknown";
 }
 
 uint32_t month_of(uint64_t t_ms) {

@@ -44,6 +44,7 @@ enum class EntryType : uint8_t {
   kCounters = 9,
   kWatch = 10,   // Alarms, refusals, canaries planted.
   kReport = 11,  // What a person was told of their records.
+  kKeys = 13,    // Sealing, and changes of the root key.
 };
 const char* entry_type_name(EntryType type);  // "release" ...
 
