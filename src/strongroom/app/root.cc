@@ -91,6 +91,10 @@ void add_root(CLI::App& app, Global& global, int& status) {
   auto options = std::make_shared<Options>();
   auto* root = app.add_subcommand("root", "Change the root key, and who holds shares of it");
   root->require_subcommand(1);
+  root->footer(
+      "Example:\n  strongroom root change --holder alice --holder bob --threshold 1; and, once it "
+      "is "
+      "approved, each holder:\n  strongroom root take; strongroom root confirm");
   const auto run = [&global, &status,
                     options](Result<void> (*work)(const Global&, const Options&)) {
     return [&global, &status, options, work] {
