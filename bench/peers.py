@@ -59,13 +59,13 @@ def write_people(program, count, path):
     return head
 
 
-def wait_idle(pids, seconds_max=120):
-    """Waits until these processes use next to no processor any more. Seconds waited."""
+def wait_idle(pids, quiet_seconds, seconds_max):
+    """Waits until these processes have used next to no processor for so long. Seconds waited."""
     start, quiet = time.monotonic(), 0
-    while quiet < 2 and time.monotonic() - start < seconds_max:
+    while quiet < quiet_seconds and time.monotonic() - start < seconds_max:
         before = sum(map(cpu_seconds, pids))
-        time.sleep(1)
-        quiet = quiet + 1 if sum(map(cpu_seconds, pids)) - before < 0.05 else 0
+        time.sleep(2)
+        quiet = quiet + 2 if sum(map(cpu_seconds, pids)) - before < 0.1 else 0
     return time.monotonic() - start
 
 

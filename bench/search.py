@@ -157,7 +157,7 @@ def measure(options, folder):
             out["steps"].append(one_step(options, step, counts, made, ours, cluster))
         if options.updates:
             out["updates"] = update(options, made["person"], folder, ours, cluster)
-            settled(ours)
+            ours.settle()
             out["updated"] = [query(options, *one, ours, cluster) for one in QUERIES]
         out["gateway_peak_bytes"] = peers.memory_bytes(ours.pids["gateway"], "VmHWM")
         out["compactor_peak_bytes"] = peers.memory_bytes(ours.pids["compactor"], "VmHWM")
@@ -182,19 +182,9 @@ def one_step(options, step, counts, made, ours, cluster):
         mine = peers.timed(lambda: ours._as("operator", "import", name, paths[step]))
         done["import_us"][name] = {"postgres": theirs / rows * 1e6, "strongroom": mine / rows * 1e6}
         say(f"import of {rows:,} {name}: PostgreSQL {theirs:.1f} s, strongroom {mine:.1f} s")
-    say(f"merged within {settled(ours):.0f} s")
+    say(f"merged within {ours.settle():.0f} s")
     done["queries"] = [query(options, *one, ours, cluster) for one in QUERIES]
     return done
-
-
-def settled(ours):
-    """Waits until nothing is merged any more. The compactor looks each 10 s, and paces itself."""
-    start = time.monotonic()
-    while True:
-        before = sum(map(peers.cpu_seconds, ours.pids.values()))
-        time.sleep(12)
-        if sum(map(peers.cpu_seconds, ours.pids.values())) - before < 0.2:
-            return time.monotonic() - start
 
 
 def update(options, people, folder, ours, cluster):

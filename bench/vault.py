@@ -93,7 +93,11 @@ class Vault:
         return json.loads(self._as("officer", "status", "--json"))
 
     def settle(self):
-        return peers.wait_idle(self.pids.values())
+        """Waits until lanes are merged and what they took on the disk is free again. Seconds waited.
+
+        The compactor looks each 10 s; the rows of lanes that it retired go a query deadline, a minute, later.
+        """
+        return peers.wait_idle(self.pids.values(), quiet_seconds=80, seconds_max=1800)
 
     def log_bytes(self):
         return peers.allocated_bytes(f"{self.folder}/keyserver")
