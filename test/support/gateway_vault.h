@@ -52,8 +52,8 @@ inline v1::Collection people() {
   return collection;
 }
 
-// Clerk "clerk" may see all of `collections` for "service", operator "operator" may import into
-// them and erase from them for "import", both without an end to it.
+// Clerk "clerk" may see and change all of `collections` for "service", operator "operator" may
+// import into them and erase from them for "import", both without an end to it.
 inline v1::Policy generous_policy(const std::vector<v1::Collection>& collections) {
   v1::Policy policy = keyserver::test_policy();
   for (auto& role : *policy.mutable_roles()) {
@@ -65,7 +65,9 @@ inline v1::Policy generous_policy(const std::vector<v1::Collection>& collections
       grant.set_collection(collection.name());
       grant.add_purposes(clerk ? "service" : "import");
       if (clerk) {
-        for (const auto action : {v1::FIND, v1::COUNT, v1::GET}) grant.add_actions(action);
+        for (const auto action : {v1::FIND, v1::COUNT, v1::GET, v1::UPDATE}) {
+          grant.add_actions(action);
+        }
         for (const auto& group : collection.groups()) grant.add_groups(group.name());
         grant.add_groups("masked");
       } else {
@@ -231,6 +233,27 @@ class GatewayVault {
     *request.mutable_ticket() = eraser(records);
     request.set_request_id(keyserver::fresh(16));
     return loop_.wait<v1::EraseResponse>([&](auto done) { gateway_->erase(request, done); });
+  }
+
+  using Values = std::map<std::string, std::string>;
+  Result<v1::PutResponse> put(const std::vector<Values>& records) {
+    v1::PutRequest request;
+    *request.mutable_ticket() = importer();
+    request.set_request_id(keyserver::fresh(16));
+    for (const Values& values : records) {
+      request.add_records()->mutable_fields()->insert(values.begin(), values.end());
+    }
+    return loop_.wait<v1::PutResponse>([&](auto done) { gateway_->put(request, done); });
+  }
+  Result<v1::UpdateResponse> update(const std::string& id, const Values& set,
+                                    bool forget_old = false) {
+    v1::UpdateRequest request;
+    *request.mutable_ticket() = clerk();
+    request.set_request_id(keyserver::fresh(16));
+    request.set_id(id);
+    request.mutable_set()->insert(set.begin(), set.end());
+    if (forget_old) *request.mutable_forget_old() = eraser({*gateway::parse_record_id(id)});
+    return loop_.wait<v1::UpdateResponse>([&](auto done) { gateway_->update(request, done); });
   }
 
   // Every record of the store with all its fields, by id.

@@ -41,6 +41,8 @@ std::string summary_of(const v1::ApprovalRequest& request) {
                  ? "INSECURE: a new root key, in a file"
                  : "a new root key, " + std::to_string(request.root().threshold()) + " of " +
                        std::to_string(request.root().holders_size()) + " shares";
+    case v1::ApprovalRequest::kLiftHold:
+      return "lift the legal hold " + printable(request.lift_hold());
     case v1::ApprovalRequest::CHANGE_NOT_SET:
       break;
   }
@@ -90,6 +92,7 @@ std::vector<std::string> lines_of(const v1::ApprovalRequest& request, const v1::
       }
       break;
     case v1::ApprovalRequest::kThaw:
+    case v1::ApprovalRequest::kLiftHold:
     case v1::ApprovalRequest::CHANGE_NOT_SET:
       break;
   }

@@ -49,10 +49,13 @@ void add_import(CLI::App&, Global&, int&);
 void add_reindex(CLI::App&, Global&, int&);
 void add_find(CLI::App&, Global&, int&);
 void add_get(CLI::App&, Global&, int&);
+void add_write(CLI::App&, Global&, int&);  // put, update
+void add_hold(CLI::App&, Global&, int&);
 void add_count(CLI::App&, Global&, int&);
 void add_erase(CLI::App&, Global&, int&);
 void add_subject(CLI::App&, Global&, int&);
 void add_subject_erase(CLI::App& subject, Global&, int&);  // Below `subject`.
+void add_subject_export(CLI::App& subject, Global&, int&);
 void add_log(CLI::App&, Global&, int&);
 void add_witness(CLI::App&, Global&, int&);
 void add_alarms(CLI::App&, Global&, int&);

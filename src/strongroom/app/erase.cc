@@ -8,6 +8,7 @@
 
 #include "strongroom/app/log_proofs.h"
 #include "strongroom/app/query.h"
+#include "strongroom/app/subject_search.h"
 #include "strongroom/env/clock.h"
 #include "strongroom/env/files.h"
 #include "strongroom/gateway/request.h"
@@ -149,108 +150,42 @@ Result<void> run(const Global& global, const Options& options) {
   return {};
 }
 
-bool has_fields(const v1::Collection& schema, const std::vector<std::string>& terms) {
-  return std::all_of(terms.begin(), terms.end(), [&](const std::string& text) {
-    const auto term = parse_term(text, schema);
-    return term &&
-           std::any_of(schema.fields().begin(), schema.fields().end(),
-                       [&](const v1::Field& field) { return field.name() == term->field(); });
-  });
-}
-
-struct Found {
-  v1::Collection schema;
-  std::vector<RecordIndex> records;
-};
-
-// Every match is opened, which the log shows: so that whoever erases has seen what.
-Result<Found> look_up(const Global& global, const Credential& credential, VaultClient& vault,
-                      const Options& options, const v1::Collection& schema) {
-  TicketTerms terms;
-  terms.purpose = options.purpose;
-  terms.case_reference = options.case_reference;
-  terms.collection = schema.id();
-  terms.records_max = kSubjectRecordsMax;
-  v1::FindRequest request;
-  *request.mutable_ticket() = sign_ticket(credential, terms, env::real_clock().wall_ms());
-  request.set_request_id(fresh_id());
-  for (const std::string& text : options.terms) {
-    SR_ASSIGN(*request.add_terms(), parse_term(text, schema));
-  }
-  request.set_masked(true);
-  request.set_limit(kSubjectRecordsMax);
-  SR_ASSIGN(const auto response, (vault.call<v1::FindRequest, v1::FindResponse>("Find", request)));
-  if (response.more()) {
-    return make_error(ErrorCode::kTooBroad,
-                      "these terms match more records than one person has (the number is the "
-                      "most); add a term. Nothing was erased",
-                      kSubjectRecordsMax);
-  }
-  Found found{schema, {}};
-  if (response.records_size() > 0 && !global.json) {
-    std::cout << schema.name() << ":\n";
-    show_records(global, schema, response, false);
-  }
-  for (const auto& record : response.records()) {
-    const auto idx = gateway::parse_record_id(record.id());
-    if (idx) found.records.push_back(*idx);
-  }
-  return found;
-}
-
 Result<void> run_subject(const Global& global, const Options& options, std::string& about) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(auto vault, VaultClient::connect(credential));
-  SR_ASSIGN(const auto listed,
-            (admin->call<v1::ListCollectionsRequest, v1::ListCollectionsResponse>("ListCollections",
-                                                                                  {})));
-  std::vector<Found> found;
+  SR_ASSIGN(const auto found,
+            find_subject(credential, *admin, *vault, options, options.terms,
+                         {.masked = true, .records_max = kSubjectRecordsMax}, about));
   size_t total = 0;
-  std::string json_skipped;
-  bool searched = false;
-  for (const v1::Collection& schema : listed.collections()) {
-    if (!has_fields(schema, options.terms)) continue;
-    auto there = look_up(global, credential, *vault, options, schema);
-    if (!there && there.error().code == ErrorCode::kPermissionDenied) {
-      // Said, not passed over: somebody else has to look there.
-      std::cerr << "not searched: " << schema.name() << ": " << there.error().text << "\n";
-      json_skipped += (json_skipped.empty() ? "" : ",") + json_string(schema.name());
-      continue;
-    }
-    about = schema.name();
-    if (!there) return there.error();
-    searched = true;
-    total += there->records.size();
-    found.push_back(*std::move(there));
-  }
-  about.clear();
-  if (!searched) {
-    return make_error(ErrorCode::kNotFound,
-                      "no collection has these fields, or none of them is open to your role for "
-                      "this purpose");
+  for (const SubjectFound& one : found.found) {
+    total += static_cast<size_t>(one.response.records_size());
+    if (one.response.records().empty() || global.json) continue;
+    std::cout << one.schema.name() << ":\n";
+    show_records(global, one.schema, one.response, false);
   }
   if (total == 0) {
     if (global.json)
-      std::cout << "{\"collections\":[],\"not_searched\":[" << json_skipped << "]}\n";
+      std::cout << "{\"collections\":[],\"not_searched\":" << found.skipped_json() << "}\n";
     std::cerr << "no match, so nothing was erased\n";
     return {};
   }
   if (!options.yes) std::cerr << count_of(total) << " in all\n";
   if (!confirmed(options)) return not_confirmed();
   std::string json;
-  for (const Found& one : found) {
-    if (one.records.empty()) continue;
+  for (const SubjectFound& one : found.found) {
+    if (one.response.records().empty()) continue;
     about = one.schema.name();
     SR_ASSIGN(const auto erased,
-              erase(credential, *admin, *vault, options, one.schema, one.records));
+              erase(credential, *admin, *vault, options, one.schema, one.records()));
     SR_TRY(save(options, erased, "." + one.schema.name()));
     json += (json.empty() ? "" : ",") + json_of(erased);
     if (!global.json) print_text(erased);
   }
   about.clear();
   if (global.json) {
-    std::cout << "{\"collections\":[" << json << "],\"not_searched\":[" << json_skipped << "]}\n";
+    std::cout << "{\"collections\":[" << json << "],\"not_searched\":" << found.skipped_json()
+              << "}\n";
   } else {
     print_horizon();
   }

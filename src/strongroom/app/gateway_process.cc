@@ -127,6 +127,8 @@ Result<void> GatewayProcess::start() {
   add("Find", &gateway::Gateway::find);
   add("Get", &gateway::Gateway::get);
   add("Count", &gateway::Gateway::count);
+  add("Put", &gateway::Gateway::put);
+  add("Update", &gateway::Gateway::update);
   add("Erase", &gateway::Gateway::erase);
   add("BeginImport", &gateway::Gateway::begin_import);
   add("ImportBatch", &gateway::Gateway::import_batch);

@@ -235,6 +235,9 @@ void KeyServerProcess::register_calls() {
   admin("Thaw", &KeyServer::thaw);
   admin("Seal", &KeyServer::seal);
   admin("ChangeRoot", &KeyServer::change_root);
+  admin("PlaceHold", &KeyServer::place_hold);
+  admin("LiftHold", &KeyServer::lift_hold);
+  admin("ListHolds", &KeyServer::list_holds);
   admin("ListRequests", &KeyServer::list_requests);
   admin("SignRequest", &KeyServer::sign_request);
   admin("WithdrawRequest", &KeyServer::withdraw_request);

@@ -111,6 +111,13 @@ std::string describe_entry(const v1::LogEntryView& entry) {
         parts.push_back((item.freeze().thaw() ? "thawed " : "froze ") + item.freeze().scope() +
                         (item.freeze().to_masked() ? " to the masked view" : ""));
         break;
+      case v1::LogItem::kHold:
+        parts.push_back(item.hold().lift()
+                            ? "lifted hold " + item.hold().reference()
+                            : plural(static_cast<uint64_t>(item.hold().idx_size()), "record",
+                                     "records") +
+                                  " held for " + item.hold().reference());
+        break;
       case v1::LogItem::kApproval: {
         constexpr const char* kSteps[] = {"asked as", "approved", "denied", "withdrew"};
         parts.push_back(std::string(kSteps[std::min(3, static_cast<int>(item.approval().step()))]) +

@@ -42,7 +42,7 @@ policy::Amounts amounts_of(const v1::PolicyCase& of) {
                       .writes = of.writes(),
                       .erasures = of.erasures()};
   if (out.records + out.searches + out.writes + out.erasures != 0) return out;
-  if (of.action() == v1::IMPORT) {
+  if (of.action() == v1::IMPORT || of.action() == v1::UPDATE) {
     out.writes = 1;
   } else if (of.action() == v1::ERASE) {
     out.erasures = 1;

@@ -204,6 +204,7 @@ void add_subject(CLI::App& app, Global& global, int& status) {
       "--case SAR-2026-17 -o report.html");
   add_subject_report(*command, global, status);
   add_subject_check(*command, global, status);
+  add_subject_export(*command, global, status);
   add_subject_erase(*command, global, status);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "strongroom/crypto/hash.h"
+#include "strongroom/gateway/open_row.h"
 #include "strongroom/index/han.h"
 #include "strongroom/index/words.h"
 #include "strongroom/record/record.h"
@@ -16,25 +17,8 @@ constexpr uint32_t kDefaultLimit = 20;
 constexpr uint64_t kInlineScan = 2000;  // Postings; a broader search runs in the background.
 constexpr size_t kInlineTokens = 256;   // Terms by lanes, two probes each.
 
-Error damaged_row() {
-  return make_error(ErrorCode::kDataLoss,
-                    "a stored record is damaged or was tampered with; nothing of it was shown. "
-                    "Restore the store from "
-                    "a backup");
-}
-
 Error no_such_record() {
   return make_error(ErrorCode::kNotFound, "no such record: erased, or it never existed");
-}
-
-// What a request_id stands for: the request without its ticket.
-template <class Request>
-std::string request_hash(Request request) {
-  request.clear_ticket();
-  std::string bytes;
-  request.SerializeToString(&bytes);
-  const auto digest = crypto::sha256(as_bytes(bytes));
-  return std::string(as_text(digest));
 }
 
 // What a cursor is good for.
@@ -405,27 +389,22 @@ void Gateway::release(const std::shared_ptr<Query>& query) {
     const Bytes keys = as_bytes(released.keys());
     for (size_t i = 0; i < query->hits.size(); ++i) {
       const auto& hit = query->hits[i];
-      const auto row = record::parse_row(as_bytes(hit.row));
       auto& out = *query->response.add_records();
       out.set_id(record_id(hit.version.idx));
-      for (size_t g = 0; row && g < groups; ++g) {
-        const RecordKey key(keys.subspan((i * groups + g) * 32).first<32>());
-        auto opened = record::open_group(query->collection->id, hit.version.idx, *row,
-                                         query->chosen.groups[g], key);
-        if (!opened && opened.error().code == ErrorCode::kNotFound) continue;
-        if (!opened) {
-          wipe(released.mutable_keys());
-          wipe_fields(query->response);
-          return query->done(damaged_row());
-        }
-        for (auto& field : *opened) {
-          for (const size_t at : query->chosen.wanted) {
-            if (query->collection->fields[at].id != field.field) continue;
-            (*out.mutable_fields())[query->collection->fields[at].name] =
-                field.value.take(SecretAccess{});
-            break;
-          }
-        }
+      const auto opened = open_row(
+          query->collection->id, hit.version.idx, hit.row, query->chosen.groups,
+          keys.subspan(i * groups * RecordKey::kSize, groups * RecordKey::kSize),
+          [&](FieldId field, std::string&& value) {
+            for (const size_t at : query->chosen.wanted) {
+              if (query->collection->fields[at].id != field) continue;
+              (*out.mutable_fields())[query->collection->fields[at].name] = std::move(value);
+              break;
+            }
+          });
+      if (!opened) {
+        wipe(released.mutable_keys());
+        wipe_fields(query->response);
+        return query->done(opened.error());
       }
     }
     wipe(released.mutable_keys());
@@ -578,6 +557,35 @@ void Gateway::erase(v1::EraseRequest request, Done<v1::EraseResponse> done) {
                  loop_.post([response, done] { done(response); });
                });
              });
+}
+
+template <class Request, class Response>
+void Gateway::edit(Request request, Done<Response> done, v1::Action action,
+                   void (Importer::*work)(Request, std::function<void(Result<Response>)>)) {
+  // Whoever may not ask hears that and nothing else; and the collection is as it is now.
+  v1::Call call;
+  *call.mutable_check()->mutable_ticket() = request.ticket();
+  call.mutable_check()->set_action(action);
+  keys_.call(std::move(call), [this, request = std::move(request), done = std::move(done),
+                               work](Result<v1::Reply> reply) mutable {
+    if (!reply) return done(reply.error());
+    if (catalog_ != nullptr && reply->check().revision() == catalog_->revision()) {
+      return (importer_.get()->*work)(std::move(request), std::move(done));
+    }
+    start([this, request = std::move(request), done = std::move(done),
+           work](Result<bool> fresh) mutable {
+      if (!fresh) return done(fresh.error());
+      (importer_.get()->*work)(std::move(request), std::move(done));
+    });
+  });
+}
+
+void Gateway::put(v1::PutRequest request, Done<v1::PutResponse> done) {
+  edit(std::move(request), std::move(done), v1::IMPORT, &Importer::put);
+}
+
+void Gateway::update(v1::UpdateRequest request, Done<v1::UpdateResponse> done) {
+  edit(std::move(request), std::move(done), v1::UPDATE, &Importer::update);
 }
 
 void Gateway::begin_import(v1::BeginImportRequest request, Done<v1::ImportState> done) {

@@ -54,6 +54,10 @@ class Gateway {
   void get(v1::GetRequest request, Done<v1::FindResponse> done);
   void count(v1::CountRequest request, Done<v1::CountResponse> done);
 
+  // Single records: see RecordEditor.
+  void put(v1::PutRequest request, Done<v1::PutResponse> done);
+  void update(v1::UpdateRequest request, Done<v1::UpdateResponse> done);
+
   // For ever. The key server erases, and only what this very ticket names; then the rows go.
   //   kNotFound  One of them was never granted; none was erased.
   void erase(v1::EraseRequest request, Done<v1::EraseResponse> done);
@@ -78,6 +82,10 @@ class Gateway {
   Result<void> collect_hits(Query& query, const SearchLimits& limits);
   // Behind the last read of postings.
   Result<void> check_deadline(uint64_t started_us) const;
+  // If the key server would allow the action, on the thread of the imports.
+  template <class Request, class Response>
+  void edit(Request request, Done<Response> done, v1::Action action,
+            void (Importer::*work)(Request, std::function<void(Result<Response>)>));
   void run_find(const std::shared_ptr<Query>& query);
   void release(const std::shared_ptr<Query>& query);
   void refresh_if_changed(uint64_t revision);

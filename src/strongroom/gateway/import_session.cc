@@ -132,15 +132,14 @@ void ImportSession::build(const Rows& rows) {
   }
 }
 
-// Whether a row of another import is going to stay cannot be known before it is committed: neither
-// "taken" nor "unchanged" may be told from it.
-void ImportSession::settle_others(std::span<const PreparedRow> rows) {
+void settle_pending(ImportShared& shared, std::span<const PreparedRow> rows,
+                    const ImportSession* but) {
   std::vector<ImportSession*> others;
   for (const PreparedRow& row : rows) {
     for (const auto& key : row.unique_keys) {
       if (!key) continue;
-      const auto pending = shared_.pending.find(*key);
-      if (pending == shared_.pending.end() || pending->second.session == this) continue;
+      const auto pending = shared.pending.find(*key);
+      if (pending == shared.pending.end() || pending->second.session == but) continue;
       if (std::find(others.begin(), others.end(), pending->second.session) == others.end()) {
         others.push_back(pending->second.session);
       }
@@ -201,7 +200,7 @@ Result<void> ImportSession::process(const Rows& rows, bool held_back) {
   build(rows);
   const auto prepared = std::span(prepared_).first(static_cast<size_t>(rows.size()));
   SR_TRY(derive_unique(shared_.keys, ticket_, collection_->id, prepared));
-  settle_others(prepared);
+  settle_pending(shared_, prepared, this);
   SR_ASSIGN(const Holders holders, find_holders(shared_.store, collection_->id, prepared));
 
   std::vector<Update> updates;
@@ -243,44 +242,19 @@ Result<void> ImportSession::process(const Rows& rows, bool held_back) {
 
 Result<void> ImportSession::next_secret(size_t still_needed, const WriteSecret** secret,
                                         RecordVersion* version) {
-  if (grant_.used == grant_.secrets.size()) {
-    const auto count =
-        static_cast<uint32_t>(std::min<size_t>(still_needed, RecordIndex::kPerBlock));
-    v1::Call call;
-    auto& ask = *call.mutable_grant();
+  if (grant_used_ == grant_.secrets.size()) {
+    v1::GrantCall ask;
     *ask.mutable_ticket() = ticket_;
     ask.set_request_id(fresh_request_id());
-    ask.set_count(count);
-    SR_ASSIGN(v1::Reply reply, shared_.keys.call_blocking(std::move(call)));
-    auto& granted = *reply.mutable_grant();
-    if (granted.count() == 0 || granted.count() > count || granted.u() > kVersionMax ||
-        granted.first() > RecordIndex::kMax - granted.count() ||
-        granted.secrets().size() != granted.count() * WriteSecret::kSize) {
-      return malformed_reply();
-    }
-    if (!erasures_before_) erasures_before_ = granted.erasures();
-    grant_ = Grant{RecordIndex{granted.first()}, Version{granted.u()}, {}, 0};
-    grant_.secrets.reserve(granted.count());
-    const Bytes bytes = as_bytes(granted.secrets());
-    for (size_t i = 0; i < granted.count(); ++i) {
-      grant_.secrets.emplace_back(bytes.subspan(i * 32).first<32>());
-    }
-    wipe(granted.mutable_secrets());
+    ask.set_count(static_cast<uint32_t>(std::min<size_t>(still_needed, RecordIndex::kPerBlock)));
+    SR_ASSIGN(grant_, ask_grant(shared_.keys, std::move(ask)));
+    grant_used_ = 0;
+    if (!erasures_before_) erasures_before_ = grant_.erasures;
   }
-  *secret = &grant_.secrets[grant_.used];
-  *version = {RecordIndex{grant_.first.value + grant_.used}, grant_.u};
-  ++grant_.used;
+  *secret = &grant_.secrets[grant_used_];
+  *version = grant_.versions[grant_used_];
+  ++grant_used_;
   return {};
-}
-
-OnlineWrite ImportSession::online_write(const PreparedRow& row, RecordVersion version) const {
-  OnlineWrite write{version, std::nullopt, {}, row.built.terms, {}};
-  for (size_t f = 0; f < row.unique_keys.size(); ++f) {
-    if (!row.unique_keys[f]) continue;
-    write.unique.push_back({store::Table::kUnique, std::string(as_text(*row.unique_keys[f])),
-                            row.seal_unique(f, version)});
-  }
-  return write;
 }
 
 Result<void> ImportSession::seal_held(std::vector<OnlineWrite>& online) {
@@ -387,8 +361,7 @@ Result<void> ImportSession::update(std::vector<Update> updates) {
   for (size_t from = 0; from < updates.size(); from += RecordIndex::kPerBlock) {
     const auto part = std::span<const Update>(updates).subspan(
         from, std::min<size_t>(RecordIndex::kPerBlock, updates.size() - from));
-    v1::Call call;
-    auto& ask = *call.mutable_update_grant();
+    v1::UpdateGrantCall ask;
     *ask.mutable_ticket() = ticket_;
     ask.set_request_id(fresh_request_id());
     for (const Update& u : part) {
@@ -396,29 +369,21 @@ Result<void> ImportSession::update(std::vector<Update> updates) {
       item.set_idx(u.old.idx.value);
       item.set_above_u(u.old.u.value);
     }
-    auto answer = shared_.keys.call_blocking(std::move(call));
-    if (!answer && answer.error().code == ErrorCode::kNotFound) return erased_meanwhile();
-    SR_ASSIGN(v1::Reply reply, std::move(answer));
-    auto& granted = *reply.mutable_update_grant();
-    if (granted.u_size() != static_cast<int>(part.size()) ||
-        granted.secrets().size() != part.size() * WriteSecret::kSize) {
-      return malformed_reply();
-    }
+    auto granted = ask_update_grant(shared_.keys, std::move(ask));
+    if (!granted && granted.error().code == ErrorCode::kNotFound) return erased_meanwhile();
+    if (!granted) return granted.error();
     std::vector<OnlineWrite> writes;
     for (size_t k = 0; k < part.size(); ++k) {
       const PreparedRow& row = prepared_[part[k].prepared];
-      const WriteSecret secret(as_bytes(granted.secrets()).subspan(k * 32).first<32>());
-      const RecordVersion version{part[k].old.idx, Version{granted.u(static_cast<int>(k))}};
-      if (version.u <= part[k].old.u || version.u.value > kVersionMax) return malformed_reply();
-      OnlineWrite write = online_write(row, version);
+      OnlineWrite write = row.online_write(granted->versions[k]);
       write.superseded = part[k].old.u;
-      SR_TRY(record::seal(collection_->id, version, secret, row.built.groups, write.row));
+      SR_TRY(record::seal(collection_->id, granted->versions[k], granted->secrets[k],
+                          row.built.groups, write.row));
       writes.push_back(std::move(write));
     }
-    wipe(granted.mutable_secrets());
     SR_TRY(shared_.online.write(collection_->id, collection_->write_padding, ticket_,
                                 std::move(writes)));
-    SR_TRY(shared_.erased.recheck(granted.erasures()));
+    SR_TRY(shared_.erased.recheck(granted->erasures));
     now_.set_updated(now_.updated() + part.size());
   }
   return {};

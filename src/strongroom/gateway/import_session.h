@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "strongroom/gateway/erased_rows.h"
+#include "strongroom/gateway/grants.h"
 #include "strongroom/gateway/held_rows.h"
 #include "strongroom/gateway/import_checkpoint.h"
 #include "strongroom/gateway/key_service.h"
@@ -90,6 +91,9 @@ class ImportSession {
                    const v1::SourcePosition& position);
   // Makes everything added durable.
   Result<void> finish(const v1::SignedTicket& ticket, const v1::SourcePosition& position);
+  // Commits the chunk as it is, rows that wait left waiting; others then see in the store what
+  // became of it.
+  void settle();
   // From now on notes which record each new row became.
   void tell_places() { tell_places_ = true; }
   std::vector<v1::PlacedRow> take_places() { return std::exchange(places_, {}); }
@@ -110,12 +114,6 @@ class ImportSession {
     UniqueKey key;
     ByteArray<index::kUniqueValueSize> value;
   };
-  struct Grant {
-    RecordIndex first;
-    Version u;
-    std::vector<WriteSecret> secrets;
-    size_t used = 0;
-  };
   using KeySet = std::unordered_set<UniqueKey, UniqueKeyHash>;
   // What the rows of one batch, so far, are going to change.
   struct Changing {
@@ -126,7 +124,6 @@ class ImportSession {
   Result<void> process(const Rows& rows, bool held_back);
   void build(const Rows& rows);
   void build_one(const v1::ImportRow& given, RecordBuilder& builder, PreparedRow& row) const;
-  void settle_others(std::span<const PreparedRow> rows);
   Fate decide(const PreparedRow& row, const Holders& holders, const Changing& changing,
               bool held_back, RecordVersion* old) const;
   void defer(const v1::ImportRow& row, const PreparedRow& prepared);
@@ -135,14 +132,10 @@ class ImportSession {
   // The held rows sealed, into rows_ and packer_ or, without a packer, into `online`.
   Result<void> seal_held(std::vector<OnlineWrite>& online);
   Result<void> next_secret(size_t still_needed, const WriteSecret** secret, RecordVersion* version);
-  OnlineWrite online_write(const PreparedRow& row, RecordVersion version) const;
   Result<void> start_packing();
   Result<void> pack(std::span<const OnlineWrite> writes);
   Result<void> write_uniques();
   Result<void> commit();
-  // Commits the chunk as it is, rows that wait left waiting; another import then sees in the store
-  // what became of it.
-  void settle();
   Result<void> commit_chunk();
   Result<void> commit_packed();
   Result<void> commit_online(std::vector<OnlineWrite> writes);
@@ -163,7 +156,8 @@ class ImportSession {
   std::vector<PreparedRow> prepared_;  // Reused from batch to batch.
   std::vector<Deferred> deferred_;     // By --key only: rows that wait for earlier ones.
   KeySet deferred_keys_;
-  Grant grant_;
+  WriteGrant grant_;
+  size_t grant_used_ = 0;
   // How many records had been erased when the first of this session's numbers was granted.
   std::optional<uint64_t> erasures_before_;
   std::vector<v1::RejectedRow> rejects_;
@@ -182,6 +176,11 @@ class ImportSession {
   RecordVersion last_;
   bool in_doubt_ = false;  // From "pending" to done only the checkpoint may decide about the chunk.
 };
+
+// Whether a row of another import is going to stay cannot be known before it is committed, and
+// neither "taken" nor "unchanged" may be told from it: so it is. Worker thread only.
+void settle_pending(ImportShared& shared, std::span<const PreparedRow> rows,
+                    const ImportSession* but);
 
 // Repairs a chunk that was being committed when the gateway stopped. Worker thread only.
 Result<v1::ImportState> recover_import(ImportShared& shared, const std::string& name,

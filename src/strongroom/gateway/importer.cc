@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "strongroom/gateway/record_editor.h"
 #include "strongroom/gateway/reindexer.h"
 #include "strongroom/gateway/request.h"
 
@@ -18,6 +19,10 @@ Error no_such_import() {
                     "this import is not open here: the gateway was restarted or another run took "
                     "it over. Run the same "
                     "command again; it goes on where it stopped");
+}
+
+void wipe_values(google::protobuf::Map<std::string, std::string>& values) {
+  for (auto& [name, value] : values) explicit_bzero(value.data(), value.size());
 }
 
 }  // namespace
@@ -50,6 +55,9 @@ struct Importer::Worker {
   void batch(v1::ImportBatchRequest& request, const Done& done);
   Result<v1::ImportState> finish(v1::FinishImportRequest& request);
   Result<v1::ReindexResponse> reindex(v1::ReindexRequest& request);
+  Result<v1::PutResponse> put(v1::PutRequest& request);
+  Result<v1::UpdateResponse> update(v1::UpdateRequest& request);
+  Result<std::shared_ptr<const Collection>> ready(const v1::SignedTicket& ticket);
   Result<Open*> find(const std::string& import_id, const v1::SignedTicket& ticket);
   v1::ImportState state_of(const std::string& import_id, ImportSession& session) const;
   void drop_idle();
@@ -99,6 +107,15 @@ void Importer::batch(v1::ImportBatchRequest request, Done done) {
 }
 void Importer::finish(v1::FinishImportRequest request, Done done) {
   worker_->post(std::move(request), std::move(done), &Worker::finish);
+}
+
+void Importer::put(v1::PutRequest request, std::function<void(Result<v1::PutResponse>)> done) {
+  worker_->post(std::move(request), std::move(done), &Worker::put);
+}
+
+void Importer::update(v1::UpdateRequest request,
+                      std::function<void(Result<v1::UpdateResponse>)> done) {
+  worker_->post(std::move(request), std::move(done), &Worker::update);
 }
 
 void Importer::reindex(v1::ReindexRequest request,
@@ -288,15 +305,36 @@ Result<v1::ImportState> Importer::Worker::finish(v1::FinishImportRequest& reques
   return state;
 }
 
-Result<v1::ReindexResponse> Importer::Worker::reindex(v1::ReindexRequest& request) {
+Result<std::shared_ptr<const Collection>> Importer::Worker::ready(const v1::SignedTicket& ticket) {
   if (!recovered) {
     SR_TRY(recover());
     recovered = true;
   }
   drop_idle();
-  SR_ASSIGN(const TicketView ticket, peek(request.ticket()));
-  const auto collection = catalog->collection(ticket.collection);
+  SR_ASSIGN(const TicketView who, peek(ticket));
+  auto collection = catalog->collection(who.collection);
   if (collection == nullptr) return make_error(ErrorCode::kNotFound, "there is no such collection");
+  return collection;
+}
+
+Result<v1::PutResponse> Importer::Worker::put(v1::PutRequest& request) {
+  SR_ASSIGN(auto collection, ready(request.ticket()));
+  auto done =
+      RecordEditor(shared, std::move(collection), term_key, catalog->revision()).put(request);
+  for (auto& record : *request.mutable_records()) wipe_values(*record.mutable_fields());
+  return done;
+}
+
+Result<v1::UpdateResponse> Importer::Worker::update(v1::UpdateRequest& request) {
+  SR_ASSIGN(auto collection, ready(request.ticket()));
+  auto done =
+      RecordEditor(shared, std::move(collection), term_key, catalog->revision()).update(request);
+  wipe_values(*request.mutable_set());
+  return done;
+}
+
+Result<v1::ReindexResponse> Importer::Worker::reindex(v1::ReindexRequest& request) {
+  SR_ASSIGN(const auto collection, ready(request.ticket()));
   for (const auto& [id, open] : sessions) {
     if (open.session == nullptr || open.session->collection() != collection->id ||
         open.session->collection_revision() == collection->revision) {

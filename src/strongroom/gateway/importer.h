@@ -29,7 +29,10 @@ class Importer {
   //   again.
   void batch(v1::ImportBatchRequest request, Done done);
   void finish(v1::FinishImportRequest request, Done done);
-  // Between the batches of imports: see Reindexer.
+  // Between the batches of imports: see RecordEditor.
+  void put(v1::PutRequest request, std::function<void(Result<v1::PutResponse>)> done);
+  void update(v1::UpdateRequest request, std::function<void(Result<v1::UpdateResponse>)> done);
+  // Likewise: see Reindexer.
   void reindex(v1::ReindexRequest request, std::function<void(Result<v1::ReindexResponse>)> done);
 
  private:

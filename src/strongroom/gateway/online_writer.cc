@@ -24,7 +24,7 @@ OnlineWriter::OnlineWriter(store::Store& store, KeyService& keys, env::Clock& cl
     : store_(store), keys_(keys), clock_(clock), hasher_(term_key) {}
 
 Result<index::OnlineLane*> OnlineWriter::lane(CollectionId collection,
-                                              const v1::SignedTicket& ticket) {
+                                              const v1::SignedTicket& ticket, bool update) {
   auto it = open_.find(collection);
   if (it != open_.end() &&
       (it->second.lane.full() || clock_.monotonic_us() - it->second.opened_us > kLaneLifetimeUs)) {
@@ -39,6 +39,7 @@ Result<index::OnlineLane*> OnlineWriter::lane(CollectionId collection,
     v1::Call call;
     *call.mutable_open_lane()->mutable_ticket() = ticket;
     call.mutable_open_lane()->set_request_id(fresh_request_id());
+    call.mutable_open_lane()->set_update(update);
     SR_ASSIGN(v1::Reply reply, keys_.call_blocking(std::move(call)));
     auto& opened = *reply.mutable_open_lane();
     if (opened.root().size() != LaneRoot::kSize || opened.lane() > kLaneMax)
@@ -55,13 +56,14 @@ Result<index::OnlineLane*> OnlineWriter::lane(CollectionId collection,
 }
 
 Result<void> OnlineWriter::write(CollectionId collection, index::WritePadding padding,
-                                 const v1::SignedTicket& ticket, std::vector<OnlineWrite> writes) {
+                                 const v1::SignedTicket& ticket, std::vector<OnlineWrite> writes,
+                                 bool update) {
   if (writes.empty()) return {};
   const TermHash dead = hasher_.dead(collection);
   std::vector<index::SealedRow> postings, directory;
   std::vector<store::Put> first, rows;
   for (auto& write : writes) {
-    SR_ASSIGN(index::OnlineLane * lane, this->lane(collection, ticket));
+    SR_ASSIGN(index::OnlineLane * lane, this->lane(collection, ticket, update));
     const auto u_lo = [](Version u) { return static_cast<uint32_t>(u.value); };
     lane->write({write.version.idx, u_lo(write.version.u)}, write.terms, padding, postings,
                 directory);

@@ -28,16 +28,19 @@ class OnlineWriter {
   OnlineWriter(store::Store& store, KeyService& keys, env::Clock& clock, const TermKey& term_key);
 
   // Durable when it returns. In order: postings and unique rows, then the records' rows, which are
-  // the commit point. An error means that none of the rows, or all of them, are in.
+  // the commit point. An error means that none of the rows, or all of them, are in. `update`: a
+  // lane that it takes is asked for under the action UPDATE.
   Result<void> write(CollectionId collection, index::WritePadding padding,
-                     const v1::SignedTicket& ticket, std::vector<OnlineWrite> writes);
+                     const v1::SignedTicket& ticket, std::vector<OnlineWrite> writes,
+                     bool update = false);
 
  private:
   struct OpenLane {
     index::OnlineLane lane;
     uint64_t opened_us;
   };
-  Result<index::OnlineLane*> lane(CollectionId collection, const v1::SignedTicket& ticket);
+  Result<index::OnlineLane*> lane(CollectionId collection, const v1::SignedTicket& ticket,
+                                  bool update);
 
   store::Store& store_;
   KeyService& keys_;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "strongroom/gateway/online_writer.h"
-
 namespace strongroom::gateway {
 namespace {
 
@@ -15,11 +13,12 @@ struct Place {
 };
 
 Result<void> derive_part(KeyService& keys, const v1::SignedTicket& ticket, CollectionId collection,
-                         std::span<PreparedRow> rows, std::span<const Place> places) {
+                         std::span<PreparedRow> rows, std::span<const Place> places, bool update) {
   v1::Call call;
   auto& ask = *call.mutable_unique_tokens();
   *ask.mutable_ticket() = ticket;
   ask.set_request_id(fresh_request_id());
+  ask.set_update(update);
   for (const Place& place : places) {
     const TermHash& h_w = rows[place.row].built.unique[place.which];
     ask.add_h_w(as_text(h_w.bytes).data(), h_w.bytes.size());
@@ -46,8 +45,18 @@ std::string PreparedRow::seal_unique(size_t which, RecordVersion version) const 
   return index::seal_unique(*unique_keys[which], unique_tokens[which], {version, checks[which]});
 }
 
+OnlineWrite PreparedRow::online_write(RecordVersion version) const {
+  OnlineWrite write{version, std::nullopt, {}, built.terms, {}};
+  for (size_t f = 0; f < unique_keys.size(); ++f) {
+    if (!unique_keys[f]) continue;
+    write.unique.push_back(
+        {store::Table::kUnique, std::string(as_text(*unique_keys[f])), seal_unique(f, version)});
+  }
+  return write;
+}
+
 Result<void> derive_unique(KeyService& keys, const v1::SignedTicket& ticket,
-                           CollectionId collection, std::span<PreparedRow> rows) {
+                           CollectionId collection, std::span<PreparedRow> rows, bool update) {
   std::vector<Place> places;
   for (size_t i = 0; i < rows.size(); ++i) {
     PreparedRow& row = rows[i];
@@ -64,7 +73,7 @@ Result<void> derive_unique(KeyService& keys, const v1::SignedTicket& ticket,
   for (size_t from = 0; from < places.size(); from += kTokensPerCall) {
     const size_t count = std::min(kTokensPerCall, places.size() - from);
     SR_TRY(derive_part(keys, ticket, collection, rows,
-                       std::span<const Place>(places).subspan(from, count)));
+                       std::span<const Place>(places).subspan(from, count), update));
   }
   return {};
 }

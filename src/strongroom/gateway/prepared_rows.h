@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "strongroom/gateway/key_service.h"
+#include "strongroom/gateway/online_writer.h"
 #include "strongroom/gateway/record_builder.h"
 #include "strongroom/index/unique.h"
 #include "strongroom/store/store.h"
@@ -32,6 +33,8 @@ struct PreparedRow {
   std::vector<ByteArray<16>> checks;
 
   std::string seal_unique(size_t which, RecordVersion version) const;
+  // Everything of it but the sealed row.
+  OnlineWrite online_write(RecordVersion version) const;
 };
 
 // The record that has a unique value.
@@ -43,8 +46,10 @@ struct Holder {
 using Holders = std::unordered_map<UniqueKey, Holder, UniqueKeyHash>;
 
 // Unique keys, tokens and checks of the rows that are not rejected, from the key server.
+// `update`: under the action UPDATE.
 Result<void> derive_unique(KeyService& keys, const v1::SignedTicket& ticket,
-                           CollectionId collection, std::span<PreparedRow> rows);
+                           CollectionId collection, std::span<PreparedRow> rows,
+                           bool update = false);
 // Which of these values the store's records have by now. A unique row that points nowhere, since
 // its write never reached its commit point or its record has another value, holds nothing.
 //   kDataLoss  A unique row or a record's row is damaged.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "strongroom/gateway/open_row.h"
 #include "strongroom/gateway/request.h"
 
 namespace strongroom::gateway {
@@ -10,12 +11,6 @@ namespace {
 constexpr size_t kStepRecordsMax = 16'384;
 constexpr size_t kStepRowsMax = 100'000;     // Read in one step where most are newer: imports wait.
 constexpr size_t kReleaseRecordsMax = 1000;  // As many as the key server opens at once.
-
-Error damaged_row() {
-  return make_error(ErrorCode::kDataLoss,
-                    "a stored record is damaged or was tampered with, so it cannot be indexed; "
-                    "restore the store from a backup");
-}
 
 void wipe(std::string& bytes) {
   explicit_bzero(bytes.data(), bytes.size());
@@ -112,20 +107,15 @@ Result<std::string> Reindexer::open(const v1::SignedTicket& ticket, std::vector<
 }
 
 Result<void> Reindexer::add_terms(const Old& old, Bytes keys, index::LanePacker& packer) {
-  SR_ASSIGN(const auto header, record::parse_row(as_bytes(old.row)));
   std::vector<std::string> values(columns_.size());
-  for (size_t g = 0; g < groups_.size(); ++g) {
-    const RecordKey key(keys.subspan(g * RecordKey::kSize).first<RecordKey::kSize>());
-    auto opened = record::open_group(collection_->id, old.version.idx, header, groups_[g], key);
-    if (!opened && opened.error().code == ErrorCode::kNotFound) continue;  // Older than the group.
-    if (!opened) return opened.error();
-    for (auto& field : *opened) {
-      for (size_t c = 0; c < values.size(); ++c) {
-        if (collection_->fields[columns_[c]].id != field.field) continue;
-        values[c] = field.value.take(SecretAccess{});
-      }
-    }
-  }
+  SR_TRY(open_row(collection_->id, old.version.idx, old.row, groups_, keys,
+                  [&](FieldId field, std::string&& value) {
+                    for (size_t c = 0; c < values.size(); ++c) {
+                      if (collection_->fields[columns_[c]].id == field) {
+                        values[c] = std::move(value);
+                      }
+                    }
+                  }));
   const std::vector<std::string_view> views(values.begin(), values.end());
   BuildProblem problem;
   const bool built = builder_.index(columns_, views, built_, problem);

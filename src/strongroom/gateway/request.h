@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "strongroom/crypto/hash.h"
 #include "strongroom/gateway/catalog.h"
 #include "strongroom/gateway/search.h"
 #include "strongroom/index/terms.h"
@@ -56,6 +57,13 @@ Result<SearchTerms> hash_terms(const Collection& collection,
                                const google::protobuf::RepeatedPtrField<v1::Term>& terms,
                                index::TermHasher& hasher);
 inline constexpr size_t kSearchTermsMax = 256;
+
+// What a request_id stands for: the request without its ticket.
+template <class Request>
+std::string request_hash(Request request) {
+  request.clear_ticket();
+  return std::string(as_text(crypto::sha256(as_bytes(request.SerializeAsString()))));
+}
 
 // Record ids as people and programs see them: ten hex digits.
 std::string record_id(RecordIndex idx);

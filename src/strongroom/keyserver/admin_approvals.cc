@@ -175,6 +175,13 @@ Result<v1::LogItem> KeyServer::change_of(const v1::ApprovalRequest& request) con
       item.mutable_root()->set_step(v1::RootItem::BEGUN);
       *item.mutable_root()->mutable_change() = request.root();
       return item;
+    case v1::ApprovalRequest::kLiftHold: {
+      const Hold* hold = ledger_.holds().find(request.lift_hold());
+      if (hold == nullptr || hold->leaf != request.base()) return changed_since();
+      item.mutable_hold()->set_reference(request.lift_hold());
+      item.mutable_hold()->set_lift(true);
+      return item;
+    }
     case v1::ApprovalRequest::CHANGE_NOT_SET:
       break;
   }

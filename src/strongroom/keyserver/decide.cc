@@ -334,7 +334,14 @@ Result<void> KeyServer::decide_grant(const v1::GrantCall& call, uint64_t now, Pe
     pending.first = RecordIndex::of(block, ledger_.blocks()[block].granted);
   }
   pending.count = std::min(call.count(), RecordIndex::kPerBlock - pending.first.offset());
-  policy::Ask ask = ticket_ask(record->ticket(), v1::IMPORT);
+  if (call.has_replaces()) {
+    const RecordIndex old{call.replaces()};
+    if (call.count() != 1) return invalid("One record takes the place of one.");
+    if (ledger_.granted(old) != record->collection() || !alive(old)) return not_found(0);
+    // Before the new one is written, since the old one could not go.
+    if (ledger_.holds().held(old)) return under_hold(0);
+  }
+  policy::Ask ask = ticket_ask(record->ticket(), call.has_replaces() ? v1::UPDATE : v1::IMPORT);
   ask.amounts.writes = pending.count;
   SR_TRY(ledger_.engine().decide(ask, now));
   SR_TRY(reserve_reply(pending.count * WriteSecret::kSize));
@@ -349,6 +356,7 @@ Result<void> KeyServer::decide_grant(const v1::GrantCall& call, uint64_t now, Pe
   item.set_count(pending.count);
   item.set_u(pending.versions.front());
   item.set_new_block(pending.new_block);
+  if (call.has_replaces()) item.set_replaces(call.replaces());
   pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kGrant, items, now));
   return {};
@@ -362,7 +370,7 @@ Result<void> KeyServer::decide_update_grant(const v1::UpdateGrantCall& call, uin
     return invalid("An update names no records, or more than 4096.");
   }
   if (ledger_.collection(record->collection()) == nullptr) return no_collection();
-  policy::Ask ask = ticket_ask(record->ticket(), v1::IMPORT);
+  policy::Ask ask = ticket_ask(record->ticket(), call.update() ? v1::UPDATE : v1::IMPORT);
   ask.amounts.writes = count;
   SR_TRY(ledger_.engine().decide(ask, now));
 
@@ -405,7 +413,12 @@ Result<void> KeyServer::decide_open_lane(const v1::OpenLaneCall& call, uint64_t 
   const bool reindexes = call.packed() && !call.history() &&
                          collection->definition.reindexing().below_u() != 0 &&
                          ledger_.engine().decide(ticket_ask(record->ticket(), v1::REINDEX), now);
-  const policy::Ask ask = ticket_ask(record->ticket(), reindexes ? v1::REINDEX : v1::IMPORT);
+  if (call.update() && (call.packed() || call.history())) {
+    return invalid("A change of single records goes to an online lane.");
+  }
+  const policy::Ask ask = ticket_ask(record->ticket(), reindexes       ? v1::REINDEX
+                                                       : call.update() ? v1::UPDATE
+                                                                       : v1::IMPORT);
   SR_TRY(ledger_.engine().decide(ask, now));
   if (collection->live_lanes.size() + collection->history_lanes.size() +
           collection->reserved_lanes >=
@@ -490,7 +503,7 @@ Result<void> KeyServer::decide_unique_tokens(const v1::UniqueTokensCall& call, u
   if (std::none_of(fields.begin(), fields.end(), [](const v1::Field& f) { return f.unique(); })) {
     return invalid("This collection has no unique field.");
   }
-  policy::Ask ask = ticket_ask(record->ticket(), v1::IMPORT);
+  policy::Ask ask = ticket_ask(record->ticket(), call.update() ? v1::UPDATE : v1::IMPORT);
   ask.amounts.uniques = terms;
   SR_TRY(ledger_.engine().decide(ask, now));
   SR_TRY(check_witnessed(now));

@@ -61,6 +61,10 @@ Result<void> KeyServer::decide_erase(const v1::EraseCall& call, uint64_t now, Pe
                       "There is no such record (the number is its place). Nothing was erased.",
                       static_cast<int64_t>(i));
   }
+  for (size_t i = 0; i < count; ++i) {
+    if (!ledger_.holds().held(records[i])) continue;
+    return under_hold(static_cast<int64_t>(i));
+  }
   if (erasing_ + count > kErasuresPerBatch) {
     Error error = make_error(ErrorCode::kUnavailable, "Too much was asked at once. Try again.");
     error.retry_after_ms = 1;

@@ -165,6 +165,14 @@ class KeyServer {
   //   kPermissionDenied, kBudgetExhausted  As any search under this purpose.
   Result<v1::ReportSubjectResponse> report_subject(const std::string& who,
                                                    const v1::ReportSubjectRequest& request);
+  // Legal holds. At once; with records erased meanwhile it is refused as a whole.
+  //   kNotFound  `number` is the place of a record that is none of the collection, or was erased.
+  Result<v1::PlaceHoldResponse> place_hold(const std::string& who,
+                                           const v1::PlaceHoldRequest& request);
+  Result<v1::LiftHoldResponse> lift_hold(const std::string& who,
+                                         const v1::LiftHoldRequest& request);
+  Result<v1::ListHoldsResponse> list_holds(const std::string& who,
+                                           const v1::ListHoldsRequest& request) const;
   Result<v1::ListEmergenciesResponse> list_emergencies(
       const std::string& who, const v1::ListEmergenciesRequest& request) const;
   Result<v1::ReviewEmergenciesResponse> review_emergencies(

@@ -81,7 +81,7 @@ Result<void> Ledger::apply(EntryType type, uint64_t leaf, uint64_t t_ms,
       return {};
     case EntryType::kPolicy:
       for (const v1::LogItem& item : items) {
-        applied = apply_definition(item, leaf);
+        applied = apply_change(item, leaf, t_ms);
         if (!applied) break;
       }
       break;
@@ -200,8 +200,19 @@ Result<void> Ledger::apply_approval(std::span<const v1::LogItem> items, uint64_t
       if (!keys_.apply(item, leaf, t_ms)) return foreign(leaf);
       continue;
     }
-    SR_TRY(item.has_freeze() ? apply_freeze(item, leaf, t_ms) : apply_definition(item, leaf));
+    SR_TRY(apply_change(item, leaf, t_ms));
   }
+  return {};
+}
+
+// By one, or by several who signed it.
+Result<void> Ledger::apply_change(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms) {
+  if (item.has_freeze()) return apply_freeze(item, leaf, t_ms);
+  if (!item.has_hold()) return apply_definition(item, leaf);
+  for (const uint64_t idx : item.hold().idx()) {
+    if (granted(RecordIndex{idx}) != CollectionId{item.hold().collection()}) return foreign(leaf);
+  }
+  if (!holds_.apply(item.hold(), item.author(), leaf, t_ms)) return foreign(leaf);
   return {};
 }
 

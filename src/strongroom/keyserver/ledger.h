@@ -15,6 +15,7 @@
 #include "strongroom/keyserver/alarm_book.h"
 #include "strongroom/keyserver/erasures.h"
 #include "strongroom/keyserver/history.h"
+#include "strongroom/keyserver/holds.h"
 #include "strongroom/keyserver/key_book.h"
 #include "strongroom/keyserver/release_chains.h"
 #include "strongroom/keyserver/tickets.h"
@@ -85,6 +86,7 @@ class Ledger {
   const policy::Approvals& approvals() const { return approvals_; }
   const History& history() const { return history_; }
   const Erasures& erasures() const { return erasures_; }
+  const Holds& holds() const { return holds_; }
   const ReleaseChains& releases() const { return releases_; }
   const KeyBook& keys() const { return keys_; }
   AlarmBook& alarms() { return alarms_; }
@@ -111,6 +113,7 @@ class Ledger {
   uint64_t policy_leaf() const { return policy_leaf_; }
 
  private:
+  Result<void> apply_change(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_definition(const v1::LogItem& item, uint64_t leaf);
   Result<void> apply_freeze(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_approval(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
@@ -132,6 +135,7 @@ class Ledger {
   History history_;
   TicketBook tickets_;
   Erasures erasures_;
+  Holds holds_;
   ReleaseChains releases_;
   KeyBook keys_;
   AlarmBook alarms_;

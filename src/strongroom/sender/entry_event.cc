@@ -92,6 +92,9 @@ std::string item_event(const v1::LogEntryView& entry, const v1::LogItem& item, s
       return change("collection", item.collection().name(), kMedium);
     case v1::LogItem::kFreeze:
       return change(item.freeze().thaw() ? "thaw" : "freeze", item.freeze().scope(), kHigh);
+    case v1::LogItem::kHold:
+      return change(item.hold().lift() ? "legal hold lifted" : "legal hold",
+                    item.hold().reference(), kMedium);
     case v1::LogItem::kApproval:
       return change("request", std::to_string(item.approval().request()), kMedium);
     case v1::LogItem::kReview:
