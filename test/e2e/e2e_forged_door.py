@@ -269,6 +269,9 @@ def every_command():
          vault.path("erasure.tlog-proof")),
         ("privacy", "subject", "report", "person", "--id", "0000000000", "--purpose", "subject-access", "--case",
          "SAR-2026-1"),
+        ("privacy", "hold", "place", "C-1", "person", "0000000001"),
+        ("auditor", "hold", "list"),
+        ("privacy", "hold", "lift", "C-1"),
     ]
 
 

@@ -1,6 +1,7 @@
-// What a client may send to import: n x (kind u8 | length u16be | message), kinds begin, batch,
-// finish. "@@" where a ticket is expected stands for a genuine one, '@' where an import id is for
-// that of the last import begun, '#' where a source id is for 32 bytes of it.
+// What a client may send to import and to write single records: n x (kind u8 | length u16be |
+// message), kinds begin, batch, finish, put, update. "@@" where a ticket is expected stands for a
+// genuine one, '@' where an import id is for that of the last import begun, '#' where a source id
+// is for 32 bytes of it, '@' where a record's id is for that of the last one put.
 #include "test/support/gateway_vault.h"
 
 using namespace strongroom;
@@ -48,12 +49,12 @@ extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-i
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (world == nullptr || ++world->inputs > kInputsPerVault) world = std::make_unique<World>();
-  std::string import_id;
+  std::string import_id, record_id;
   ByteReader in({data, size});
   for (int messages = 0; in.remaining() >= 3 && messages < 16; ++messages) {
     const uint64_t kind = in.be(1);
     const Bytes bytes = in.take(std::min<size_t>(in.be(2), in.remaining()));
-    if (kind % 3 == 0) {
+    if (kind % 5 == 0) {
       v1::BeginImportRequest request;
       if (!read(bytes, request)) continue;
       if (request.source_id().starts_with("#")) {
@@ -62,11 +63,25 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         request.set_source_id(id);
       }
       check(vault().begin(request), import_id);
-    } else if (kind % 3 == 1) {
+    } else if (kind % 5 == 1) {
       v1::ImportBatchRequest request;
       if (!read(bytes, request)) continue;
       if (request.import_id() == "@") request.set_import_id(import_id);
       check(vault().batch(request), import_id);
+    } else if (kind % 5 == 3) {
+      v1::PutRequest request;
+      if (!read(bytes, request)) continue;
+      const auto put = vault().loop().wait<v1::PutResponse>(
+          [&](auto done) { vault().gateway().put(request, done); });
+      SR_CHECK(!put || put->rejects().empty() != put->ids().empty(), "all, or none");
+      if (put && !put->ids().empty()) record_id = put->ids(0);
+    } else if (kind % 5 == 4) {
+      v1::UpdateRequest request;
+      if (!read(bytes, request)) continue;
+      if (request.id() == "@") request.set_id(record_id);
+      const auto updated = vault().loop().wait<v1::UpdateResponse>(
+          [&](auto done) { vault().gateway().update(request, done); });
+      SR_CHECK(!updated || updated->rejects().empty() || !updated->changed(), "all, or nothing");
     } else {
       v1::FinishImportRequest request;
       if (!read(bytes, request)) continue;
