@@ -269,7 +269,7 @@ def every_command():
          vault.path("erasure.tlog-proof")),
         ("privacy", "subject", "report", "person", "--id", "0000000000", "--purpose", "subject-access", "--case",
          "SAR-2026-1"),
-        ("privacy", "hold", "place", "C-1", "person", "0000000001"),
+        ("privacy", "hold", "place", "C-1", "person", "0000000000"),
         ("auditor", "hold", "list"),
         ("privacy", "hold", "lift", "C-1"),
     ]
