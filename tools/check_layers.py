@@ -15,6 +15,7 @@ ALLOWED = {
     "base": set(),
     "env": {"base"},
     "crypto": {"base", "env"},
+    "tpm": {"base"},
     "record": CRYPTO,
     "keytree": CRYPTO,
     "tlog": CRYPTO,
@@ -41,6 +42,7 @@ LIBRARY_RULES = [
     ("OpenSSL", re.compile(r"openssl/"), "crypto"),
     ("libsodium", re.compile(r"sodium(\.h$|/)"), "crypto"),
     ("RocksDB", re.compile(r"rocksdb/"), "store"),
+    ("tpm2-tss", re.compile(r"tss2/"), "tpm"),
     ("Boost", re.compile(r"boost/"), "rpc"),
 ]
 # Calls only some folders may make: (what, pattern over code without comments and strings, where).

@@ -1,6 +1,7 @@
 """Erased for ever: by id and by person, with a proof that anyone can check; not from an old copy, and not by a thief's hand."""
 
 import json
+import os
 import subprocess
 import unittest
 
@@ -100,7 +101,16 @@ class Drill(unittest.TestCase):
         said = json.loads(done.stdout)
         self.assertTrue(said["pass"])
         self.assertTrue(said["control"], "the same thief opens what was not erased")
-        opened = {(one["with"], one["shares"]): one["opened"] for one in said["attempts"]}
+        bound = {one["with"].removeprefix("TPM vault: key server disk"): one["opened"]
+                 for one in said["attempts"] if one["with"].startswith("TPM vault")}
+        self.assertEqual(said["tpm"], os.path.exists("/usr/bin/swtpm"))
+        if said["tpm"]:  # With all shares in each case.
+            self.assertEqual([with_ for with_, opens in bound.items() if opens], [", same epoch, and the TPM read then"])
+            self.assertEqual(len(bound), 7)
+        else:
+            print("swtpm is not installed: no vault bound to a TPM was tried", flush=True)
+        opened = {(one["with"], one["shares"]): one["opened"] for one in said["attempts"]
+                  if not one["with"].startswith("TPM vault")}
         self.assertEqual(len(opened), 9)
         for image in ("from before", "same epoch", "next epoch"):
             (name,) = {with_ for with_, _ in opened if with_.endswith(image)}

@@ -79,15 +79,16 @@ def spellings(secret):
 class Founded(Vault):
     """Three shares, any two of them open it. What `init` prints is the paper that the shares are on."""
 
-    def __init__(self):
+    def __init__(self, *init_args):
         super().__init__()
+        self.init_args = init_args
         self.shares = []
         self.handed = {}  # Credentials that were handed out: name -> path.
 
     def __enter__(self):
         try:
             founded = super().run("init", self.dir, "--name", "city registry", "--shares", "3", "--threshold", "2",
-                                  who=None)
+                                  *self.init_args, who=None)
             paper = founded.stdout
             self.shares = [line.split()[2] for line in paper.splitlines() if line.startswith("  share ")]
             for share in self.shares:

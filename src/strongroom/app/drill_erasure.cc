@@ -1,5 +1,6 @@
 // `strongroom drill erasure`: what a thief opens of an erased record with an old copy of the store
-// and each copy of the key server's disk, with and without the shares.
+// and each copy of the key server's disk, with and without the shares; and where the key state is
+// bound to a TPM, here one in software, what of that is left.
 #include "strongroom/app/drill_erasure.h"
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 
 #include "strongroom/app/drill_vault.h"
 #include "strongroom/app/import.h"
+#include "strongroom/app/tpm_hardware.h"
 #include "strongroom/app/vault_dir.h"
 #include "strongroom/crypto/derive.h"
 #include "strongroom/crypto/random.h"
@@ -20,11 +22,13 @@
 #include "strongroom/record/record.h"
 #include "strongroom/store/store.h"
 #include "strongroom/tlog/release_log.h"
+#include "strongroom/tpm/swtpm.h"
 
 namespace strongroom::app {
 namespace {
 
 namespace fs = std::filesystem;
+using keyserver::EpochSecret;
 
 constexpr CollectionId kPeople{1};
 constexpr int kPeopleCount = 40;
@@ -71,9 +75,15 @@ class Thief {
     return thief;
   }
 
-  // Whether any state file of the image gives a key that opens the stolen row.
-  Result<bool> opens(const std::string& image, const SealingKey& root, RecordIndex idx) const {
-    const SealingKey wrap = crypto::derive_sealing_key(root.read(SecretAccess{}), "sr1.state");
+  // Whether any state file of the image gives a key that opens the stolen row; where they are bound
+  // to a TPM, with one of these secrets.
+  Result<bool> opens(const std::string& image, const SealingKey& root, RecordIndex idx,
+                     std::span<const EpochSecret> secrets = {}) const {
+    std::vector<SealingKey> wraps;
+    wraps.push_back(crypto::derive_sealing_key(root.read(SecretAccess{}), "sr1.state"));
+    for (const EpochSecret& secret : secrets) {
+      wraps.push_back(keyserver::bind_wrap(wraps.front(), secret));
+    }
     auto& files = env::real_files();
     for (const char* place : {"/keyserver/state", "/keyserver-mirror/state"}) {
       SR_ASSIGN(const auto names, files.list(image + place));
@@ -82,9 +92,11 @@ class Thief {
         if (!keyserver::parse_state_file_name(name, &epoch)) continue;
         SR_ASSIGN(const std::string bytes,
                   files.read(image + place + "/" + name, keyserver::kStateBytesMax));
-        const auto file = keyserver::read_state_file(as_bytes(bytes), epoch, wrap);
-        for (size_t frames = 1; file && frames <= file->frames.size(); ++frames) {
-          if (opens_with(*file, frames, idx)) return true;
+        for (const SealingKey& wrap : wraps) {
+          const auto file = keyserver::read_state_file(as_bytes(bytes), epoch, wrap);
+          for (size_t frames = 1; file && frames <= file->frames.size(); ++frames) {
+            if (opens_with(*file, frames, idx)) return true;
+          }
         }
       }
     }
@@ -115,6 +127,12 @@ class Thief {
   std::optional<DurableLeaf> leaf_;
 };
 
+// Of the key server's disk, in order of time.
+constexpr std::pair<const char*, const char*> kImages[] = {
+    {"before", "key server disk from before"},
+    {"same-epoch", "key server disk, same epoch"},
+    {"horizon", "key server disk, next epoch"}};
+
 struct Attempt {
   std::string with;
   bool shares;
@@ -125,6 +143,7 @@ struct Attempt {
 struct Outcome {
   std::vector<Attempt> attempts;
   bool control = false;  // A record that was not erased opens, by the same thief.
+  bool bound = false;    // Tried with a vault bound to a TPM, too.
   bool pass() const {
     return control && std::none_of(attempts.begin(), attempts.end(), [](const Attempt& attempt) {
              return attempt.promised && attempt.opened;
@@ -136,6 +155,8 @@ class Drill {
  public:
   explicit Drill(std::string folder) : folder_(std::move(folder)), vault_(folder_ + "/vault") {}
   Result<Outcome> run();
+  // The same with a vault whose key state is bound to this TPM.
+  Result<Outcome> run_bound(const std::string& tpm);
 
  private:
   std::string image(const char* name) const { return folder_ + "/image-" + name; }
@@ -144,9 +165,13 @@ class Drill {
   Result<void> take_image(const char* name) const;
   Result<void> put_back(const char* what) const;
   Result<bool> found(size_t row) const;  // By a clerk, through the vault as it runs.
-  Result<void> restart();
+  // Founds the vault, takes people in, erases one, and copies the disks on the way. The root key.
+  Result<SealingKey> erase_one(const std::string& tpm);
+  // What is in the vault's TPM, for whoever has the machine.
+  Result<std::vector<EpochSecret>> read_tpm() const;
 
   std::string folder_;
+  std::vector<EpochSecret> tpm_then_;  // In the epoch of the erasure.
   DrillVault vault_;
   std::vector<uint64_t> records_;  // By row.
 };
@@ -188,18 +213,25 @@ Result<bool> Drill::found(size_t row) const {
   return said.find("\"id\":") != std::string::npos;
 }
 
-Result<void> Drill::restart() {
-  vault_.stop();
-  return vault_.serve();
+Result<std::vector<EpochSecret>> Drill::read_tpm() const {
+  std::vector<EpochSecret> out;
+  SR_ASSIGN(const auto file,
+            keyserver::load_vault_file(env::real_files(), VaultDir(vault_.path()).keyserver()));
+  SR_ASSIGN(const auto hardware, TpmHardware::open(file.tpm()));
+  for (uint32_t slot = 0; slot < keyserver::kEpochSlots; ++slot) {
+    auto secret = hardware->read(slot);
+    if (secret) out.push_back(*std::move(secret));
+  }
+  return out;
 }
 
-Result<Outcome> Drill::run() {
+Result<SealingKey> Drill::erase_one(const std::string& tpm) {
   const VaultDir dir(vault_.path());
-  SR_TRY(vault_.found());
+  SR_TRY(vault_.found(tpm));
   SR_TRY(vault_.serve());
   SR_TRY(fill());
   vault_.stop();
-  SR_ASSIGN(const SealingKey root, keyserver::load_dev_root(env::real_files(), dir.keyserver()));
+  SR_ASSIGN(SealingKey root, keyserver::load_dev_root(env::real_files(), dir.keyserver()));
   SR_TRY(take_image("before"));
   SR_TRY(copy(dir.store(), folder_ + "/old-store"));
   SR_TRY(copy(dir.store(), folder_ + "/stolen-store"));
@@ -211,9 +243,18 @@ Result<Outcome> Drill::run() {
                       vault_.credential("clerk")}));
   SR_TRY(erase.finish());
   SR_TRY(take_image("same-epoch"));
-  SR_TRY(restart());  // Which begins the next epoch; it comes within the hour by itself.
+  vault_.stop();
+  if (!tpm.empty()) {
+    SR_ASSIGN(tpm_then_, read_tpm());
+  }
+  SR_TRY(vault_.serve());  // Which begins the next epoch; it comes within the hour by itself.
   SR_TRY(take_image("horizon"));
+  return root;
+}
 
+Result<Outcome> Drill::run() {
+  const VaultDir dir(vault_.path());
+  SR_ASSIGN(const SealingKey root, erase_one(""));
   Outcome out;
   const auto through_vault = [&](const char* with) -> Result<void> {
     SR_ASSIGN(const bool victim, found(kVictim));
@@ -238,9 +279,7 @@ Result<Outcome> Drill::run() {
   SR_ASSIGN(const auto thief, Thief::make(folder_ + "/thief", folder_ + "/stolen-store"));
   const SealingKey none;
   const RecordIndex victim{records_[kVictim]}, other{records_[kOther]};
-  for (const auto& [name, text] : {std::pair{"before", "key server disk from before"},
-                                   {"same-epoch", "key server disk, same epoch"},
-                                   {"horizon", "key server disk, next epoch"}}) {
+  for (const auto& [name, text] : kImages) {
     for (const bool shares : {false, true}) {
       SR_ASSIGN(const bool opened, thief->opens(image(name), shares ? root : none, victim));
       const bool promised = !shares || std::string_view(name) == "horizon";
@@ -249,6 +288,29 @@ Result<Outcome> Drill::run() {
     SR_ASSIGN(const bool control, thief->opens(image(name), root, other));
     out.control = out.control && control;
   }
+  return out;
+}
+
+Result<Outcome> Drill::run_bound(const std::string& tpm) {
+  SR_ASSIGN(const SealingKey root, erase_one(tpm));
+  vault_.stop();
+  SR_ASSIGN(const std::vector<EpochSecret> tpm_now, read_tpm());
+  SR_ASSIGN(const auto thief, Thief::make(folder_ + "/thief", folder_ + "/stolen-store"));
+  const RecordIndex victim{records_[kVictim]}, other{records_[kOther]};
+  Outcome out;
+  for (const auto& [name, text] : kImages) {
+    const std::string with = std::string("TPM vault: ") + text;
+    SR_ASSIGN(const bool disks, thief->opens(image(name), root, victim));
+    SR_ASSIGN(const bool machine, thief->opens(image(name), root, victim, tpm_now));
+    out.attempts.push_back({with, true, disks, true});
+    out.attempts.push_back({with + ", and the TPM now", true, machine, true});
+  }
+  // What this thief can do: within the epoch, and with what was not erased.
+  SR_ASSIGN(const bool then, thief->opens(image("same-epoch"), root, victim, tpm_then_));
+  out.attempts.push_back(
+      {"TPM vault: key server disk, same epoch, and the TPM read then", true, then, false});
+  SR_ASSIGN(const bool control, thief->opens(image("horizon"), root, other, tpm_now));
+  out.control = control && then;
   return out;
 }
 
@@ -263,7 +325,24 @@ void print_json(const Outcome& outcome) {
            ",\"opened\":" + (attempt.opened ? "true" : "false") +
            ",\"promised\":" + (attempt.promised ? "true" : "false") + "}";
   }
-  std::cout << out << "]}\n";
+  std::cout << out << "],\"tpm\":" << (outcome.bound ? "true" : "false") << "}\n";
+}
+
+// With a second vault, if there is a TPM to be had.
+Result<Outcome> run_drill(const std::string& folder) {
+  auto& files = env::real_files();
+  SR_TRY(files.make_dirs(folder + "/shares"));
+  SR_ASSIGN(Outcome out, Drill(folder + "/shares").run());
+  if (!tpm::swtpm_is_installed()) return out;
+  const std::string state = folder + "/tpm-state";
+  SR_TRY(files.make_dirs(state));
+  SR_TRY(files.make_dirs(folder + "/tpm"));
+  SR_ASSIGN(const auto software, tpm::Swtpm::start(state));
+  SR_ASSIGN(Outcome bound, Drill(folder + "/tpm").run_bound(software->tcti()));
+  std::ranges::move(bound.attempts, std::back_inserter(out.attempts));
+  out.control = out.control && bound.control;
+  out.bound = true;
+  return out;
 }
 
 void print_text(const Outcome& outcome) {
@@ -281,8 +360,10 @@ void print_text(const Outcome& outcome) {
   std::cout << "\nA record that was not erased " << (outcome.control ? "opens" : "DOES NOT OPEN")
             << " for the same thief, with the shares and each of these disks.\n"
             << "What the shares and a key server disk from before the horizon open, they open for "
-               "good: the epoch's key lies\non that disk, sealed under the root key. Only keys "
-               "outside of imaged disks (TPM) would end that; there is none yet.\n\n"
+               "good: the epoch's key lies\non that disk, sealed under the root key. Where the key "
+               "state is bound to a TPM (`init --tpm-epochs`), they open\nnothing: "
+            << (outcome.bound ? "that was tried with a TPM in software.\n\n"
+                              : "not tried, since swtpm is not installed.\n\n")
             << (outcome.pass() ? "PASS: behind the horizon neither the old store nor any key "
                                  "server disk from then on opens it, and none without shares\n"
                                : "FAIL: an erased record was opened, or the drill could not open "
@@ -300,7 +381,7 @@ void add_drill_erasure(CLI::App& drill, Global& global, int& status) {
   command->callback([&global, &status, keep] {
     const auto outcome = [&]() -> Result<Outcome> {
       SR_ASSIGN(const DrillFolder folder, DrillFolder::make(*keep));
-      return Drill(folder.path()).run();
+      return run_drill(folder.path());
     }();
     if (!outcome) {
       status = fail(global, outcome.error());

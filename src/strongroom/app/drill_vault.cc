@@ -198,9 +198,11 @@ Result<void> DrillVault::run(std::vector<std::string> arguments, const char* who
   return {};
 }
 
-Result<void> DrillVault::found() {
+Result<void> DrillVault::found(const std::string& tpm) {
   // Its warning, that a development vault is for no real people, is right and would only confuse.
-  return run({"init", path_, "--dev", "--name", "drill", "--json"}, nullptr);
+  std::vector<std::string> arguments{"init", path_, "--dev", "--name", "drill", "--json"};
+  if (!tpm.empty()) arguments.insert(arguments.end(), {"--tpm", tpm, "--tpm-epochs"});
+  return run(std::move(arguments), nullptr);
 }
 
 Result<void> DrillVault::serve() {

@@ -65,7 +65,8 @@ class DrillVault {
   explicit DrillVault(std::string path) : path_(std::move(path)) {}
   const std::string& path() const { return path_; }
   std::string credential(const char* who) const { return path_ + "/credentials/" + who + ".json"; }
-  Result<void> found();
+  // `tpm`: one that its key state is bound to.
+  Result<void> found(const std::string& tpm = {});
   Result<void> serve();
   void stop() { server_.end(); }
   // Imports the people as `parts` says; they are changed as their records are.

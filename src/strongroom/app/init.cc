@@ -8,6 +8,7 @@
 #include "strongroom/app/cli.h"
 #include "strongroom/app/client.h"
 #include "strongroom/app/examples.h"
+#include "strongroom/app/tpm_hardware.h"
 #include "strongroom/app/vault_dir.h"
 #include "strongroom/crypto/random.h"
 #include "strongroom/crypto/shamir.h"
@@ -38,6 +39,8 @@ struct Options {
   int shares = 5;
   int threshold = 3;
   bool dev = false;
+  std::string tpm;
+  bool tpm_epochs = false;
 };
 
 struct NewPrincipal {
@@ -117,6 +120,13 @@ Result<void> run(const Global& global, const Options& options) {
   }
 
   SealingKey root = crypto::random_secret<SealingKey>();
+  v1::VaultFile vault;
+  std::unique_ptr<TpmHardware> hardware;
+  if (!options.tpm.empty()) {
+    v1::TpmFile& tpm = *vault.mutable_tpm();
+    SR_ASSIGN(hardware, TpmHardware::found(options.tpm, options.tpm_epochs, tpm));
+    SR_TRY(hardware->seal_root(root, tpm));
+  }
   const uint64_t now_s = env::real_clock().wall_ms() / 1000;
   SR_ASSIGN(const auto authority,
             crypto::make_authority(is_plain(options.name) ? options.name : "strongroom",
@@ -140,7 +150,6 @@ Result<void> run(const Global& global, const Options& options) {
     for (const auto& p : kFounders) add(p);
   }
 
-  v1::VaultFile vault;
   vault.set_name(options.name);
   vault.set_dev(options.dev);
   if (!options.dev) {
@@ -158,6 +167,7 @@ Result<void> run(const Global& global, const Options& options) {
   }
   if (!shares.empty()) vault.set_share_set(to_hex(shares.front().set));
   keyserver::KeyServerOptions server_options{dir.keyserver(), dir.mirror(), kVersion};
+  server_options.hardware = hardware.get();
   SR_ASSIGN(const auto server, keyserver::KeyServer::create(server_options, std::move(vault), root,
                                                             founding, files, env::real_clock()));
   const auto& made = server->vault_file();
@@ -170,6 +180,12 @@ Result<void> run(const Global& global, const Options& options) {
     SR_TRY(save_credential(dir.credentials() + "/" + name + ".json", name, connection, &key, {}));
   }
 
+  if (options.tpm_epochs) {
+    std::cerr
+        << "\n  The key state is bound to this TPM. If the TPM is lost, every record is lost "
+           "with it: shares and copies of\n  the key state open nothing without it, and a copy "
+           "only until its epoch has ended (an hour).\n";
+  }
   if (global.json) {
     std::string out = "{\"vault\":" + json_string(made.vault()) +
                       ",\"dev\":" + (options.dev ? "true" : "false") + ",\"shares\":[";
@@ -195,6 +211,10 @@ Result<void> run(const Global& global, const Options& options) {
         << dir.root << "\n";
   } else {
     print_shares(shares, options.threshold);
+    if (!options.tpm.empty()) {
+      std::cout << "The TPM of this machine opens it too, at each start, until it is sealed on "
+                   "command.\n\n";
+    }
     std::cout
         << "Credentials of the first operator, security officer and three approvers are in "
         << dir.credentials()
@@ -221,6 +241,14 @@ void add_init(CLI::App& app, Global& global, int& status) {
   command->add_flag("--dev", options->dev,
                     "INSECURE, to try things out: the root key lies in a file; examples and "
                     "credentials are made");
+  auto* tpm = command->add_option("--tpm", options->tpm,
+                                  "A TPM that opens the vault at each start, beside the shares: "
+                                  "device:/dev/tpmrm0");
+  command
+      ->add_flag("--tpm-epochs", options->tpm_epochs,
+                 "Bind the key state to the TPM, by secrets that change each hour: what was erased "
+                 "stays so even before all shares and old disks; but a lost TPM loses every record")
+      ->needs(tpm);
   command->footer(
       "Examples:\n  strongroom init ./vault --dev\n  strongroom init /srv/strongroom --shares 5 "
       "--threshold 3");

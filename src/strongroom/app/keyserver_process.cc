@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "strongroom/app/processes.h"
+#include "strongroom/app/tpm_hardware.h"
 #include "strongroom/crypto/hash.h"
 #include "strongroom/crypto/random.h"
 #include "strongroom/crypto/shamir.h"
@@ -46,7 +47,7 @@ class KeyServerProcess {
   int run();
 
  private:
-  Result<void> open(const SealingKey& root);
+  Result<void> open(const SealingKey& root, bool unattended = false);
   Result<v1::UnsealResponse> unseal(const v1::UnsealRequest& request);
   v1::ReplyBatch handle(v1::CallBatch&& batch);
   void register_calls();
@@ -70,6 +71,7 @@ class KeyServerProcess {
   std::optional<ByteArray<32>> compactor_credential_, sender_credential_,
       courier_credential_;  // Their hashes.
   bool locked_ = false;
+  std::unique_ptr<TpmHardware> hardware_;
   std::unique_ptr<KeyServer> server_;
   std::vector<crypto::Share> shares_;
   std::unique_ptr<rpc::ConnectServer> door_;
@@ -95,11 +97,29 @@ Result<void> KeyServerProcess::start() {
             rpc::KeyServiceListener::listen(loop_, dir_.socket(), [this](v1::CallBatch&& batch) {
               return handle(std::move(batch));
             }));
+  if (vault_.has_tpm()) {
+    auto hardware = TpmHardware::open(vault_.tpm());
+    if (!hardware && vault_.tpm().epochs()) return hardware.error();
+    if (hardware) hardware_ = std::move(*hardware);
+  }
   // From here on: these folders, these sockets, and nothing else.
   SR_TRY(env::enter_sandbox({{dir_.keyserver(), dir_.mirror(), dir_.run()}, {}}));
   if (vault_.dev()) {
     SR_ASSIGN(const SealingKey root, keyserver::find_dev_root(files, dir_.keyserver(), vault_));
     SR_TRY(open(root));
+  } else if (hardware_ != nullptr && vault_.sealed_by().empty()) {
+    // One that was sealed on command is opened by people; the log knows, too.
+    const auto root = hardware_->unseal_root(vault_.tpm());
+    if (!root || !keyserver::is_root_of(vault_, *root)) {
+      std::cerr << "strongroom: the TPM does not open this vault; shares do\n";
+    } else if (const auto opened = open(*root, true);
+               !opened && opened.error().code != ErrorCode::kFailedPrecondition) {
+      return opened;
+    } else if (!opened) {
+      std::cerr << "strongroom: " << opened.error().text << "\n";
+    }
+  } else if (vault_.has_tpm() && hardware_ == nullptr) {
+    std::cerr << "strongroom: the TPM does not answer; shares open the vault\n";
   }
   loop_.on_signals({SIGTERM, SIGINT}, [this] { loop_.stop(); });
   loop_.every(std::chrono::milliseconds(1000), [this] {
@@ -124,10 +144,10 @@ int KeyServerProcess::run() {
   return status_;
 }
 
-Result<void> KeyServerProcess::open(const SealingKey& root) {
+Result<void> KeyServerProcess::open(const SealingKey& root, bool unattended) {
   SR_ASSIGN(server_,
             KeyServer::open({dir_.keyserver(), dir_.mirror(), kVersion, compactor_credential_,
-                             sender_credential_, courier_credential_},
+                             sender_credential_, courier_credential_, hardware_.get(), unattended},
                             root, env::real_files(), env::real_clock()));
   return {};
 }

@@ -172,6 +172,11 @@ Result<v1::ConfirmShareResponse> KeyServer::confirm_share(const std::string& who
   items[0].set_author(who);
   items[0].mutable_root()->set_step(v1::RootItem::CONFIRMED);
   if (out.changed()) {
+    if (vault_.has_tpm() && options_.hardware == nullptr) {
+      return make_error(ErrorCode::kUnavailable,
+                        "The vault's TPM did not answer at the start, so the root key cannot be "
+                        "sealed to it. Start the key server with it, then take the shares anew.");
+    }
     // Written whole, twice: on a full disk that would end the server.
     if (log_->full()) {
       return make_error(ErrorCode::kNoSpace,
@@ -198,7 +203,10 @@ Result<void> KeyServer::install_root() {
   next.set_threshold(change.change.threshold());
   next.set_share_set(new_root_->shares.empty() ? "" : to_hex(new_root_->shares[0].set));
   const auto installed = [&]() -> Result<void> {
-    if (next.has_tpm()) SR_TRY(options_.hardware->seal_root(root, *next.mutable_tpm()));
+    if (next.has_tpm()) {
+      if (options_.hardware == nullptr) return unavailable();
+      SR_TRY(options_.hardware->seal_root(root, *next.mutable_tpm()));
+    }
     SR_TRY(prepare_root(files_, options_.dir, escrow_key_, next, root));
     state_->add_root(root);
     SR_TRY(begin_epoch());

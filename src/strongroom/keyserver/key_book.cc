@@ -54,6 +54,7 @@ bool KeyBook::apply(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms) {
   last_seal_->set_t_ms(t_ms);
   last_seal_->set_reason(item.seal().reason());
   last_seal_->set_leaf(leaf);
+  sealed_ = true;
   return true;
 }
 
@@ -90,7 +91,7 @@ bool KeyBook::apply_root(const v1::RootItem& item, const std::string& author, ui
     case v1::RootItem::KEPT:
       if (!changing) return false;
       change_->root_check.clear();
-      started();
+      give_up_shares();
       if (change_->change.key_file()) change_.reset();  // Nobody is left to go on with it.
       return true;
     default:
@@ -99,6 +100,11 @@ bool KeyBook::apply_root(const v1::RootItem& item, const std::string& author, ui
 }
 
 void KeyBook::started() {
+  sealed_ = false;
+  give_up_shares();
+}
+
+void KeyBook::give_up_shares() {
   if (!change_ || !change_->root_check.empty()) return;
   change_->taken.clear();
   change_->confirmed.clear();

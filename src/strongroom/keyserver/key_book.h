@@ -39,6 +39,8 @@ class KeyBook {
   uint64_t root_leaf() const { return root_leaf_; }
   // As of that change: what vault.json has for the root key; empty: as above.
   const std::string& root_check() const { return root_check_; }
+  // On command, and not started since.
+  bool sealed() const { return sealed_; }
   // Fills in who opens the vault, as far as the log knows.
   void tell(v1::StatusResponse& out) const;
 
@@ -50,7 +52,9 @@ class KeyBook {
  private:
   bool apply_root(const v1::RootItem& item, const std::string& author, uint64_t leaf,
                   uint64_t t_ms);
+  void give_up_shares();
   std::optional<v1::SealView> last_seal_;
+  bool sealed_ = false;
   std::optional<Change> change_;
   v1::RootChange root_;
   uint64_t root_leaf_ = 0;

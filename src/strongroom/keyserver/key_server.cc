@@ -157,6 +157,11 @@ Result<std::unique_ptr<KeyServer>> KeyServer::open(const KeyServerOptions& optio
   std::unique_ptr<KeyServer> server(
       new KeyServer(options, std::move(vault), std::move(state), root, files, clock));
   SR_TRY(server->open_log(true));
+  if (options.unattended && server->ledger_.keys().sealed()) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "This vault was sealed on command, so its share holders open it, and not the "
+                      "TPM.");
+  }
   if (clock.wall_ms() + kClockSkewMs < server->log_->last_t_ms()) {
     return make_error(ErrorCode::kFailedPrecondition,
                       "The clock is more than a minute behind the release log's last entry. Set "
@@ -166,9 +171,11 @@ Result<std::unique_ptr<KeyServer>> KeyServer::open(const KeyServerOptions& optio
   SR_TRY(server->begin_epoch());
   SR_TRY(server->start(nullptr));
   if (!server->vault_.sealed_by().empty()) {  // What was told while it was sealed.
-    server->vault_.clear_sealed_by();
-    server->vault_.clear_sealed_ms();
-    SR_TRY(save_vault_file(files, options.dir, server->vault_));
+    v1::VaultFile opened = server->vault_;
+    opened.clear_sealed_by();
+    opened.clear_sealed_ms();
+    // If not: what is told at the next start is out of date, and a TPM does not open it then.
+    if (save_vault_file(files, options.dir, opened)) server->vault_ = std::move(opened);
   }
   return server;
 }

@@ -54,6 +54,8 @@ struct KeyServerOptions {
   // The same of the process that carries checkpoints to witnesses.
   std::optional<ByteArray<32>> courier_credential = {};
   Hardware* hardware = nullptr;  // The vault's TPM, borrowed; without one, none.
+  // The root key is of that TPM, and nobody was asked: what was sealed on command stays so.
+  bool unattended = false;
 };
 
 // What a vault starts with. Policy version 0 becomes 1; collections start at revision 1.
@@ -79,7 +81,8 @@ class KeyServer {
   // Replays the log, checks that the key state agrees, begins a new epoch, logs a start entry.
   // Finishes what a change of the root key left over.
   //   kPermissionDenied    The root key is another vault's.
-  //   kFailedPrecondition  The clock is behind the log. Nothing was changed.
+  //   kFailedPrecondition  The clock is behind the log, or it was sealed on command and is opened
+  //                        unattended. Nothing was changed.
   //   kDataLoss            Log or state damaged, edited or rolled back; the text says what to do.
   static Result<std::unique_ptr<KeyServer>> open(const KeyServerOptions& options,
                                                  const SealingKey& root, env::Files& files,

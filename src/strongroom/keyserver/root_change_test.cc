@@ -415,6 +415,28 @@ TEST_F(SealTest, NothingLeavesFromThenOnAndTheNextStartSaysWho) {
   EXPECT_EQ(file->sealed_by(), "") << "it is open again";
 }
 
+TEST_F(SealTest, ATpmAloneDoesNotOpenItBeforePeopleDid) {
+  KeyServerOptions options = vault.options();
+  options.unattended = true;
+  const auto open = [&] {
+    vault.close();
+    return KeyServer::open(options, vault.root(), env::real_files(), vault.clock());
+  };
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(vault.open());
+  ASSERT_TRUE(seal("officer"));
+  // As if somebody had taken the note out of vault.json, or a crash had come before it.
+  auto file = load_vault_file(env::real_files(), dir);
+  file->clear_sealed_by();
+  ASSERT_TRUE(save_vault_file(env::real_files(), dir, *file));
+  const auto refused = open();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kFailedPrecondition);
+  EXPECT_FALSE(open()) << "and nothing was logged by that";
+  ASSERT_TRUE(vault.open());
+  EXPECT_TRUE(open());
+}
+
 TEST_F(SealTest, WhatIsUnderWayDoesNotLeaveEither) {
   v1::CallBatch batch;
   *batch.add_calls() = release_call(vault.ticket(), {}, {{1, granted.u()}}, 2, true);

@@ -21,6 +21,14 @@ Error lost() {
                     "delete anything.");
 }
 
+Error secret_gone() {
+  return make_error(
+      ErrorCode::kDataLoss,
+      "The TPM has no secret of this key state any more: it is a copy of an epoch that "
+      "ended, or the TPM was cleared, or is another. Put the latest key state back; do "
+      "not delete anything.");
+}
+
 std::string path_of(const std::string& dir, uint64_t epoch) {
   return dir + "/" + state_file_name(epoch);
 }
@@ -99,7 +107,7 @@ Result<void> KeyState::load() {
     SR_ASSIGN(const bool loaded, load_epoch(*epoch));
     if (loaded) return {};
   }
-  return lost();
+  return secret_gone_ ? secret_gone() : lost();
 }
 
 // False if neither place has a whole copy of this epoch.
@@ -145,7 +153,7 @@ Result<bool> KeyState::load_epoch(uint64_t epoch) {
   return true;
 }
 
-Result<StateFile> KeyState::read_copy(Bytes bytes, uint64_t epoch) const {
+Result<StateFile> KeyState::read_copy(Bytes bytes, uint64_t epoch) {
   if (!state_is_bound(bytes)) return read_state_file(bytes, epoch, wraps_.back());
   if (hardware_ == nullptr) {
     return make_error(
@@ -156,7 +164,8 @@ Result<StateFile> KeyState::read_copy(Bytes bytes, uint64_t epoch) const {
   const auto secret = hardware_->read(static_cast<uint32_t>(epoch % kEpochSlots));
   if (secret) return read_state_file(bytes, epoch, bind_wrap(wraps_.back(), *secret));
   if (secret.error().code != ErrorCode::kNotFound) return secret.error();
-  return make_error(ErrorCode::kDataLoss, "The TPM has no secret of this epoch any more.");
+  secret_gone_ = true;
+  return secret_gone();
 }
 
 const LaneRoot* KeyState::lane_root(LaneId lane) const {
@@ -215,6 +224,15 @@ Error KeyState::broken() {
                     "start the key server again.");
 }
 
+Error KeyState::broken_by_tpm() {
+  broken_ = true;
+  return make_error(
+      ErrorCode::kLogUnavailable,
+      "The TPM does not take the secret of a new epoch, or does not give up the last, "
+      "so nothing leaves. Nothing was lost: check the TPM and start the key server "
+      "again.");
+}
+
 Result<void> KeyState::commit(uint64_t applied) {
   if (broken_) return broken();
   if (staged_.size() == 0) return {};
@@ -241,7 +259,7 @@ Result<void> KeyState::next_epoch(uint64_t applied) {
   std::string bytes;
   if (hardware_ != nullptr) {
     std::vector<SealingKey> bound;
-    if (!begin_secret(epoch, bound)) return broken();
+    if (!begin_secret(epoch, bound)) return broken_by_tpm();
     bytes = state_header(epoch, bound, true, epoch_key);
   } else {
     bytes = state_header(epoch, wraps_, false, epoch_key);
@@ -269,7 +287,7 @@ Result<void> KeyState::next_epoch(uint64_t applied) {
     append_[i] = *std::move(file);
   }
   // Only now: until both places have this epoch, a crash may leave one with the last.
-  if (hardware_ != nullptr && !destroy_other_secrets(epoch)) return broken();
+  if (hardware_ != nullptr && !destroy_other_secrets(epoch)) return broken_by_tpm();
   epoch_ = epoch;
   epoch_key_ = std::move(epoch_key);
   frame_ = parts.size();

@@ -90,11 +90,12 @@ class KeyState : public tlog::BodyKeys {
   KeyState(Places places, env::Files& files, const SealingKey& root, Hardware* hardware);
   Result<void> load();
   Result<bool> load_epoch(uint64_t epoch);
-  Result<StateFile> read_copy(Bytes bytes, uint64_t epoch) const;
+  Result<StateFile> read_copy(Bytes bytes, uint64_t epoch);
   // Fresh, in the TPM, before a file is bound to it; and those of other epochs out of it.
   Result<void> begin_secret(uint64_t epoch, std::vector<SealingKey>& wraps);
   Result<void> destroy_other_secrets(uint64_t epoch);
   Error broken();
+  Error broken_by_tpm();
 
   Places places_;
   env::Files& files_;
@@ -108,6 +109,7 @@ class KeyState : public tlog::BodyKeys {
   SecretWriter staged_;
   std::unique_ptr<env::AppendFile> append_[2];
   bool broken_ = false;
+  bool secret_gone_ = false;  // Of a file that was to be read.
   std::vector<const char*> warnings_;
 };
 

@@ -17,7 +17,7 @@ using Nonce = ByteArray<crypto::kGcmNonceSize>;
 inline constexpr uint64_t kTimeMax = 253'402'300'799'999;
 uint32_t month_of(uint64_t t_ms);  // year * 12 + month - 1, UTC.
 
-// The public part. Types 12..15 are left for later versions.
+// The public part. Types 12, 14 and 15 are left for later versions.
 struct EntryHead {
   static constexpr uint8_t kTypeMax = 15;
   uint8_t type = 0;
