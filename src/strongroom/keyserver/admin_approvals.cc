@@ -182,6 +182,7 @@ Result<v1::LogItem> KeyServer::change_of(const v1::ApprovalRequest& request) con
       item.mutable_hold()->set_lift(true);
       return item;
     }
+    case v1::ApprovalRequest::kExport:
     case v1::ApprovalRequest::CHANGE_NOT_SET:
       break;
   }

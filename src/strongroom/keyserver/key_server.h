@@ -21,6 +21,7 @@
 #include "strongroom/env/clock.h"
 #include "strongroom/env/files.h"
 #include "strongroom/keyserver/admin_auth.h"
+#include "strongroom/keyserver/counters.h"
 #include "strongroom/keyserver/ledger.h"
 #include "strongroom/keyserver/state.h"
 #include "strongroom/keyserver/witnessing.h"
@@ -54,6 +55,7 @@ struct KeyServerOptions {
   // The same of the process that carries checkpoints to witnesses.
   std::optional<ByteArray<32>> courier_credential = {};
   Hardware* hardware = nullptr;  // The vault's TPM, borrowed; without one, none.
+  uint64_t counters_every = kCountersEvery;  // Entries.
 };
 
 // What a vault starts with. Policy version 0 becomes 1; collections start at revision 1.
@@ -94,6 +96,8 @@ class KeyServer {
   bool failed() const { return failed_; }
   // It was sealed on command: nothing leaves any more. Destroy it, and end the process.
   bool sealed() const { return sealed_; }
+  // For tests: what is written down or read in the background.
+  Counters& counters() { return *counters_; }
   // Each second: writes the checkpoint, forgets expired tickets, logs what was refused when a
   // minute has passed, begins a new epoch when an hour has.
   Result<void> tick();
@@ -205,6 +209,12 @@ class KeyServer {
 
   uint64_t now_ms();
   Result<void> open_log(bool must_exist);
+  // By what was written down of the log before `leaf`. False: the log does not say so.
+  Result<bool> open_log_from(uint64_t leaf, const tlog::LogOptions& options);
+  void forget_ledger();
+  // Has the log's counters written down when it is time, and the log read that a start did not
+  // read.
+  Result<std::optional<v1::CountersItem>> step_counters();
   Result<void> reconcile();
   Result<void> reconcile_canaries();
   Result<void> reconcile_erasures();
@@ -344,6 +354,7 @@ class KeyServer {
   std::optional<NewRoot> new_root_;
   Ledger ledger_;
   std::unique_ptr<tlog::ReleaseLog> log_;
+  std::unique_ptr<Counters> counters_;
   std::unique_ptr<AdminAuth> admin_auth_;
   std::unordered_map<LaneId, crypto::LaneTokens> lane_tokens_;
   std::unordered_map<CollectionId, crypto::LaneTokens> unique_tokens_;
@@ -365,6 +376,7 @@ class KeyServer {
     uint32_t collection = 0;
     auto operator<=>(const Refused&) const = default;
   };
+  const char* counters_warning_ = nullptr;
   std::vector<v1::CanariesItem> lost_canaries_;  // Between reconcile() and start().
   std::map<Refused, uint64_t> refused_;          // Not logged yet.
   uint64_t refused_since_ms_ = 0;
