@@ -210,6 +210,7 @@ def setUpModule():
         raise unittest.SkipTest("python3-cryptography is not installed")
     vault = unittest.enterModuleContext(Vault())
     vault.import_csv("person", f"name,phone,dob,address\n测试,{PHONE},1980-01-31,测试市测试路1号\n")
+    vault.allow_export()
     false_door = unittest.enterModuleContext(FalseDoor(certificate(vault.dir)))
     led = {who: false_door.leads(who) for who in ("officer", "operator", "clerk", "auditor", "approver1", "privacy")}
     # Everything once through a door that passes all on: so each command works, and its genuine reply is known.
@@ -243,8 +244,8 @@ def every_command():
         ("officer", "principal", "disable", "approver2"),
         ("officer", "principal", "rekey", "approver2", "--public-key", vault.path("other.key.pub")),
         ("officer", "requests"),
-        ("approver1", "approve", "1", "--yes"),
-        ("officer", "request", "withdraw", "2"),
+        ("approver1", "approve", "2", "--yes"),
+        ("officer", "request", "withdraw", "3"),
         ("officer", "freeze", "purpose:none"),
         ("officer", "thaw", "purpose:none"),
         ("clerk", "me"),
@@ -263,6 +264,9 @@ def every_command():
         ("auditor", "log", "tail"),
         ("auditor", "log", "checkpoint"),
         ("auditor", "log", "verify"),
+        ("operator", "export", "person", f"phone={PHONE}", "--fields", "name", "--records", "1", "--purpose", "exports",
+         "--case", "R-1", "-o", vault.path("people.csv")),
+        ("auditor", "policy", "review"),
         ("clerk", "count", "person", f"phone={PHONE}", "--purpose", "service"),
         ("clerk", "get", "person", "0000000000", "--purpose", "service"),
         ("clerk", "erase", "person", "0000000001", "--purpose", "erasure", "--case", "E-2026-1", "--yes", "--statement",

@@ -43,6 +43,9 @@ std::string summary_of(const v1::ApprovalRequest& request) {
                        std::to_string(request.root().holders_size()) + " shares";
     case v1::ApprovalRequest::kLiftHold:
       return "lift the legal hold " + printable(request.lift_hold());
+    case v1::ApprovalRequest::kExport:
+      return "export of at most " + format_count(request.export_().records_max()) +
+             " records, for " + printable(request.export_().purpose());
     case v1::ApprovalRequest::CHANGE_NOT_SET:
       break;
   }
@@ -91,6 +94,23 @@ std::vector<std::string> lines_of(const v1::ApprovalRequest& request, const v1::
         out.push_back("  holder      " + printable(holder));
       }
       break;
+    case v1::ApprovalRequest::kExport: {
+      const v1::ExportPlan& plan = request.export_();
+      std::string fields;
+      for (const std::string& field : plan.fields()) {
+        fields += (fields.empty() ? "" : ", ") + printable(field);
+      }
+      out.push_back("  collection  number " + std::to_string(plan.collection()));
+      for (const v1::Term& term : plan.terms()) {
+        out.push_back("  where       " + printable(to_json(term)));
+      }
+      out.push_back("  fields      " + fields + (plan.masked() ? ", masked" : ""));
+      out.push_back("  records     at most " + format_count(plan.records_max()));
+      out.push_back("  purpose     " + printable(plan.purpose()) + ", case " +
+                    printable(plan.case_reference()));
+      out.push_back("  open for    " + std::to_string(plan.hours()) + " hours once approved");
+      break;
+    }
     case v1::ApprovalRequest::kThaw:
     case v1::ApprovalRequest::kLiftHold:
     case v1::ApprovalRequest::CHANGE_NOT_SET:

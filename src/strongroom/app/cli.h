@@ -37,6 +37,7 @@ void add_version(CLI::App&, Global&, int&);
 void add_key(CLI::App&, Global&, int&);
 void add_collection(CLI::App&, Global&, int&);
 void add_policy(CLI::App&, Global&, int&);
+void add_policy_review(CLI::App& policy, Global&, int&);
 void add_principal(CLI::App&, Global&, int&);
 void add_policy_test(CLI::App& policy, Global&, int&);  // Below `policy`.
 void add_freeze(CLI::App&, Global&, int&);
@@ -46,6 +47,7 @@ void add_requests(CLI::App&, Global&, int&);
 void add_me(CLI::App&, Global&, int&);
 void add_generate(CLI::App&, Global&, int&);
 void add_import(CLI::App&, Global&, int&);
+void add_export(CLI::App&, Global&, int&);
 void add_reindex(CLI::App&, Global&, int&);
 void add_find(CLI::App&, Global&, int&);
 void add_get(CLI::App&, Global&, int&);

@@ -224,8 +224,11 @@ void KeyServerProcess::add(const char* method, Call call) {
                             if (server_ == nullptr) return respond(keyserver::kSealed);
                             auto who = server_->authenticate(
                                 context.path, as_bytes(context.body_sha256), context.authorization);
+                            if (!who) server_->note_refused_call({}, who.error());
                             if (!who) return respond(who.error());
-                            respond((server_.get()->*call)(*who, request));
+                            auto answer = (server_.get()->*call)(*who, request);
+                            if (!answer) server_->note_refused_call(*who, answer.error());
+                            respond(std::move(answer));
                             stop_if_failed();
                             stop_if_sealed();
                           });
@@ -258,6 +261,7 @@ void KeyServerProcess::register_calls() {
   admin("PlaceHold", &KeyServer::place_hold);
   admin("LiftHold", &KeyServer::lift_hold);
   admin("ListHolds", &KeyServer::list_holds);
+  admin("RequestExport", &KeyServer::request_export);
   admin("ListRequests", &KeyServer::list_requests);
   admin("SignRequest", &KeyServer::sign_request);
   admin("WithdrawRequest", &KeyServer::withdraw_request);
@@ -301,8 +305,10 @@ void KeyServerProcess::register_calls() {
         }
         auto who = server_->authenticate(context.path, as_bytes(context.body_sha256),
                                          context.authorization);
+        if (!who) server_->note_refused_call({}, who.error());
         if (!who) return respond(who.error());
         auto status = server_->status(*who, request);
+        if (!status) server_->note_refused_call(*who, status.error());
         if (!status) return respond(status.error());
         status->set_memory_locked(locked_);
         status->set_seccomp(true);  // enter_sandbox() is all or nothing.

@@ -58,6 +58,12 @@ std::string root_step(const v1::RootItem& item) {
   }
 }
 
+std::string refused_of(const v1::RefusedItem& refused) {
+  const char* const where = refused.admin() ? " on the key server's own listener" : "";
+  if (!refused.principal().empty()) return refused.principal() + where;
+  return (refused.admin() ? "unknown callers" : "gateway " + refused.gateway()) + where;
+}
+
 }  // namespace
 
 std::string describe_entry(const v1::LogEntryView& entry) {
@@ -134,9 +140,7 @@ std::string describe_entry(const v1::LogEntryView& entry) {
         break;
       case v1::LogItem::kRefused:
         parts.push_back(plural(item.refused().count(), "call", "calls") + " of " +
-                        (item.refused().principal().empty() ? "gateway " + item.refused().gateway()
-                                                            : item.refused().principal()) +
-                        " refused");
+                        refused_of(item.refused()) + " refused");
         break;
       case v1::LogItem::kCanaries:
         parts.push_back(plural(item.canaries().count(), "canary", "canaries") +
@@ -147,6 +151,15 @@ std::string describe_entry(const v1::LogEntryView& entry) {
         break;
       case v1::LogItem::kRoot:
         parts.push_back(root_step(item.root()));
+        break;
+      case v1::LogItem::kCounters:
+        parts.push_back("what the " + format_count(item.counters().leaf()) +
+                        " entries before add up to is written down, " +
+                        format_count(item.counters().size() >> 10) + " KiB");
+        break;
+      case v1::LogItem::kExport:
+        parts.push_back("export under request " + std::to_string(item.export_().request()) +
+                        " may be done until " + format_time(item.export_().until_ms()));
         break;
       case v1::LogItem::kReported:
         parts.push_back(

@@ -77,6 +77,7 @@ void add_policy(CLI::App& app, Global& global, int& status) {
       status = fail(global, done.error(), *file);
   });
   add_policy_test(*command, global, status);
+  add_policy_review(*command, global, status);
   auto* show_command = command->add_subcommand("show", "The policy in force, as YAML");
   show_command->footer(
       "Example:\n  strongroom policy show --credential officer.json > policy.yaml");

@@ -1,7 +1,6 @@
-#include <csignal>
 #include <iostream>
-#include <thread>
 
+#include "strongroom/app/long_job.h"
 #include "strongroom/app/progress.h"
 #include "strongroom/app/query.h"
 #include "strongroom/env/clock.h"
@@ -9,31 +8,16 @@
 namespace strongroom::app {
 namespace {
 
-volatile std::sig_atomic_t interrupted = 0;
-
 struct Options : QueryOptions {
   uint32_t step = 8192;
 };
 
-// The budget reopens by itself: waits for it, a second at a time.
-void wait_for_budget(int64_t ms, Progress& progress, const v1::ReindexResponse& so_far) {
-  for (; ms > 0 && interrupted == 0; ms -= 1000) {
-    progress.update(so_far.passed(), so_far.indexed(),
-                    "waits " + std::to_string(ms / 1000 + 1) + " s for its budget");
-    std::this_thread::sleep_for(std::chrono::milliseconds(std::min<int64_t>(ms, 1000)));
-  }
-}
-
 Result<void> run(const Global& global, const Options& options) {
   SR_ASSIGN(const auto query, open_query(global, options, options.step));
-  struct sigaction action {};
-  action.sa_handler = [](int) { interrupted = 1; };
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-
+  stop_between_steps();
   std::unique_ptr<Progress> progress;
   v1::ReindexResponse done;
-  while (interrupted == 0 && !done.finished()) {
+  while (!stop_wanted() && !done.finished()) {
     // A ticket a step: a long job outlives any one of them.
     TicketTerms terms;
     terms.purpose = options.purpose;
@@ -51,7 +35,10 @@ Result<void> run(const Global& global, const Options& options) {
       progress->update(done.passed(), done.indexed());
     } else if (step.error().code == ErrorCode::kBudgetExhausted &&
                step.error().retry_after_ms > 0 && progress != nullptr) {
-      wait_for_budget(step.error().retry_after_ms, *progress, done);
+      wait_shown(step.error().retry_after_ms, [&](int64_t seconds) {
+        progress->update(done.passed(), done.indexed(),
+                         "waits " + std::to_string(seconds) + " s for its budget");
+      });
     } else {
       return step.error();
     }

@@ -67,6 +67,18 @@ std::string change_text(const v1::RootView::Change& change) {
   return out;
 }
 
+std::string log_text(const v1::StatusResponse& status) {
+  std::string out = format_count(status.log_size()) + " entries, checkpoint at " +
+                    format_count(status.checkpoint_size());
+  if (status.counters_leaf() != 0) {
+    out += "; a start reads from " + format_count(status.counters_leaf());
+  }
+  if (status.log_checked() < status.counters_leaf()) {
+    out += "; those before are being read again, so far " + format_count(status.log_checked());
+  }
+  return out;
+}
+
 Result<void> run(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
@@ -96,8 +108,7 @@ Result<void> run(const Global& global) {
     return {};
   }
   print_table(
-      {{"log", format_count(status.log_size()) + " entries, checkpoint at " +
-                   format_count(status.checkpoint_size())},
+      {{"log", log_text(status)},
        {"policy", "version " + std::to_string(status.policy_version()) + ", " +
                       std::to_string(status.principals()) + " principals"},
        {"collections", std::to_string(status.collections())},

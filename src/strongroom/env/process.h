@@ -15,7 +15,8 @@ Result<void> harden_process();
 // mlockall for now and later, page by page as they are touched. False: RLIMIT_MEMLOCK is finite
 // and cannot be raised, so that a later allocation could fail for it; say so to the operator.
 bool lock_memory();
-// Behind every process that answers somebody: for work that can wait.
+// Of the calling thread and those it starts: behind whatever answers somebody, for work that can
+// wait.
 void lower_priority();
 // Of this process, now; inside the sandbox too.
 uint64_t resident_bytes();

@@ -220,6 +220,7 @@ constexpr AllowedArgument kAllowedArguments[] = {
     {SCMP_SYS(fcntl), 1, F_DUPFD_CLOEXEC},
     {SCMP_SYS(fcntl), 1, F_SETLK},
     {SCMP_SYS(fcntl), 1, F_GETLK},
+    {SCMP_SYS(setpriority), 1, 0},  // Of the calling thread; to raise it takes a capability.
     {SCMP_SYS(prctl), 0, PR_SET_NAME},
     {SCMP_SYS(prctl), 0, PR_GET_NAME},
     {SCMP_SYS(prctl), 0, PR_GET_DUMPABLE},

@@ -219,8 +219,10 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
     return query;
   }();
   if (!prepared) {
+    const auto who = peek(request.ticket());
     return refuse(
-        request.ticket(), v1::FIND, with_progress(prepared.error(), request.ticket()),
+        request.ticket(), who && who->exports ? v1::EXPORT : v1::FIND,
+        with_progress(prepared.error(), request.ticket()),
         [this, request, done] { find(request, done); }, done);
   }
   const auto& query = *prepared;
@@ -238,6 +240,7 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
   tokens.set_request_hash(query->request_hash);
   *tokens.mutable_terms() = query->search.terms;
   tokens.mutable_near()->Add(query->search.near.begin(), query->search.near.end());
+  if (query->who.exports) tokens.set_plan(query->asked);
   keys_.call(std::move(call), [this, query](Result<v1::Reply> reply) {
     if (!reply) return query->done(reply.error());
     auto& granted = *reply->mutable_tokens();

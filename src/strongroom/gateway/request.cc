@@ -27,7 +27,8 @@ Result<TicketView> peek(const v1::SignedTicket& signed_ticket) {
     return make_error(ErrorCode::kUnauthenticated,
                       "no valid ticket; sign one with your credential");
   }
-  return TicketView{ticket.principal(), ticket.purpose(), CollectionId{ticket.collection()}};
+  return TicketView{ticket.principal(), ticket.purpose(), CollectionId{ticket.collection()},
+                    ticket.export_() != 0};
 }
 
 Result<ChosenFields> choose_fields(const Collection& collection,

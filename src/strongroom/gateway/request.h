@@ -20,6 +20,7 @@ struct TicketView {
   std::string principal;
   std::string purpose;
   CollectionId collection;
+  bool exports = false;
 };
 //   kUnauthenticated  Not a ticket.
 Result<TicketView> peek(const v1::SignedTicket& signed_ticket);

@@ -167,6 +167,9 @@ Result<v1::StatusResponse> KeyServer::status(const std::string& who,
         "one.");
   }
   for (const char* warning : state_->warnings()) out.add_warnings(warning);
+  if (counters_warning_ != nullptr) out.add_warnings(counters_warning_);
+  out.set_counters_leaf(counters_->leaf());
+  out.set_log_checked(counters_->checked() ? log_->size() : counters_->checked_to());
   if (vault_.dev()) {
     out.add_warnings(
         "This is a --dev vault: its root key lies in a file beside the data, so whoever has the "

@@ -182,6 +182,12 @@ Result<v1::LogItem> KeyServer::change_of(const v1::ApprovalRequest& request) con
       item.mutable_hold()->set_lift(true);
       return item;
     }
+    case v1::ApprovalRequest::kExport: {
+      v1::ExportItem& approved = *item.mutable_export_();
+      approved.set_request(request.id());
+      approved.set_until_ms(now_ms_ + uint64_t{request.export_().hours()} * 3'600'000);
+      return item;
+    }
     case v1::ApprovalRequest::CHANGE_NOT_SET:
       break;
   }

@@ -98,6 +98,7 @@ Result<v1::ReviewAccessResponse> KeyServer::review_access(const std::string& who
       line.set_searches(used(policy::Quantity::kSearches));
       line.set_writes(used(policy::Quantity::kWrites));
       line.set_erasures(used(policy::Quantity::kErasures));
+      line.set_exported(used(policy::Quantity::kExported));
     }
     view.set_last_used_ms(ledger_.history().last_ms(principal.name()));
   }

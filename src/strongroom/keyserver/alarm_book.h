@@ -40,9 +40,19 @@ class AlarmBook {
   struct Planting {
     uint64_t leaf = 0;
     v1::CanariesItem item;
+    template <class A>
+    void archive(A& a) {
+      a(leaf, item);
+    }
   };
   // All that the log names and does not call lost.
   const std::vector<Planting>& plantings() const { return plantings_; }
+
+  // All but the rules.
+  template <class A>
+  void archive(A& a) {
+    a(feed_, watcher_, due_, kept_, forgotten_to_, plantings_);
+  }
 
  private:
   void step(uint64_t leaf, uint64_t t_ms, std::span<const v1::LogItem> items);
@@ -50,9 +60,13 @@ class AlarmBook {
   watch::Watcher watcher_;
   std::vector<v1::AlarmItem> due_;
   struct Kept {
-    uint64_t leaf;
-    uint64_t t_ms;
+    uint64_t leaf = 0;
+    uint64_t t_ms = 0;
     v1::AlarmItem alarm;
+    template <class A>
+    void archive(A& a) {
+      a(leaf, t_ms, alarm);
+    }
   };
   std::deque<Kept> kept_;
   uint64_t forgotten_to_ = 0;  // Leaf of the last alarm that is not kept any more; 0: none.

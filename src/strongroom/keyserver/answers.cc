@@ -1,5 +1,8 @@
 #include "strongroom/keyserver/answers.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "strongroom/crypto/random.h"
 
 namespace strongroom::keyserver {
@@ -14,23 +17,21 @@ uint64_t mix(uint64_t h) {
   return h ^ (h >> 31);
 }
 
-struct HashKey {
-  uint64_t words[2];
-  HashKey() { crypto::random_bytes({reinterpret_cast<uint8_t*>(words), sizeof(words)}); }
-};
-
 uint64_t not_free(uint64_t key) {
   return key == 0 ? 1 : key;
 }
 
 }  // namespace
 
-uint64_t request_key(Bytes request_id) {
-  static const HashKey kKey;
+RequestKeys::RequestKeys() {
+  crypto::random_bytes({reinterpret_cast<uint8_t*>(words_.data()), sizeof(words_)});
+}
+
+uint64_t RequestKeys::of(Bytes request_id) const {
   uint64_t h = request_id.size();
   while (!request_id.empty()) {
     const size_t size = request_id.size() < 8 ? request_id.size() : 8;
-    h = mix((h ^ kKey.words[0]) + load_le<uint64_t>(request_id.data(), size) * (kKey.words[1] | 1));
+    h = mix((h ^ words_[0]) + load_le<uint64_t>(request_id.data(), size) * (words_[1] | 1));
     request_id = request_id.subspan(size);
   }
   return not_free(h);
@@ -60,6 +61,15 @@ Answer& Answers::add(uint64_t key) {
     ++size_;
   }
   return slot;
+}
+
+std::vector<Answer> Answers::sorted() const {
+  std::vector<Answer> all;
+  all.reserve(size_);
+  std::copy_if(slots_.begin(), slots_.end(), std::back_inserter(all),
+               [](const Answer& answer) { return answer.key != 0; });
+  std::sort(all.begin(), all.end(), [](const Answer& a, const Answer& b) { return a.key < b.key; });
+  return all;
 }
 
 void Answers::grow() {

@@ -150,7 +150,11 @@ Result<TicketRecord*> KeyServer::admit(const v1::SignedTicket& ticket, Bytes req
   SR_ASSIGN(TicketRecord* const record, ledger_.tickets().admit(ticket, now));
   if (request_id.size() != kRequestIdSize) return invalid("A request id is 16 bytes.");
   admitted_ = record;
-  if (record->ticket().erases().empty() != (use == TicketUse::kAccess)) {
+  if (record->ticket().export_() != 0 && use != TicketUse::kReading) {
+    return make_error(ErrorCode::kPermissionDenied,
+                      "A ticket for an export is good for that alone. Sign the one it takes.");
+  }
+  if (record->ticket().erases().empty() != (use != TicketUse::kErasure)) {
     return make_error(ErrorCode::kPermissionDenied,
                       "A ticket for an erasure is good for that alone, and no other is good for "
                       "one. Sign the one it takes.");
@@ -182,7 +186,8 @@ Result<void> KeyServer::decide_check(const v1::CheckCall& call, uint64_t now) {
 }
 
 Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, Pending& pending) {
-  SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
+  SR_ASSIGN(const TicketRecord* record,
+            admit(call.ticket(), as_bytes(call.request_id()), now, TicketUse::kReading));
   if (call.request_hash().size() != kRequestHashSize) return invalid("A request hash is 32 bytes.");
   const auto terms = static_cast<size_t>(call.terms_size());
   SR_TRY(check_term_count(terms, kTermsMax));
@@ -194,10 +199,14 @@ Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, 
   }
   const CollectionInfo* collection = ledger_.collection(record->collection());
   if (collection == nullptr) return no_collection();
-  policy::Ask ask = ticket_ask(record->ticket(), call.count_only() ? v1::COUNT : v1::FIND);
+  const bool exports = record->ticket().export_() != 0;
+  policy::Ask ask = ticket_ask(record->ticket(), exports             ? v1::EXPORT
+                                                 : call.count_only() ? v1::COUNT
+                                                                     : v1::FIND);
   ask.terms = asked;
-  ask.amounts.searches = 1;
+  if (!exports) ask.amounts.searches = 1;
   SR_TRY(ledger_.engine().decide(ask, now));
+  if (exports) SR_TRY(check_export(record->ticket(), call, now));
   const bool emergency = ledger_.engine().is_emergency(record->ticket().purpose());
   SR_TRY(check_witnessed(now, emergency));
   SR_TRY(record->check_search({as_bytes(call.request_id()), as_bytes(call.request_hash())}));
@@ -211,6 +220,7 @@ Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, 
   std::vector<v1::LogItem> items(1 + terms);
   fill_ticket_item(*record, call.request_id(), 1, *items[0].mutable_ticket());
   items[0].mutable_ticket()->set_request_hash(call.request_hash().substr(0, kLoggedHashSize));
+  items[0].mutable_ticket()->set_export_(record->ticket().export_());
   for (size_t i = 0; i < terms; ++i) {
     v1::TokenItem& item = *items[1 + i].mutable_token();
     const v1::SearchTerm& term = call.terms(static_cast<int>(i));
@@ -228,7 +238,8 @@ Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, 
 
 Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now,
                                        Pending& pending) {
-  SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
+  SR_ASSIGN(const TicketRecord* record,
+            admit(call.ticket(), as_bytes(call.request_id()), now, TicketUse::kReading));
   if (call.request_hash().size() != kRequestHashSize) return invalid("A request hash is 32 bytes.");
   const auto asked_count = static_cast<size_t>(call.items_size());
   if (asked_count == 0 || asked_count > kReleaseItemsMax) {
@@ -261,12 +272,16 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
   }
 
   const RequestRef request{as_bytes(call.request_id()), as_bytes(call.request_hash())};
-  policy::Ask ask = ticket_ask(record->ticket(), call.reindex() ? v1::REINDEX
-                                                 : call.get()   ? v1::GET
-                                                                : v1::FIND);
+  const bool exports = record->ticket().export_() != 0;
+  policy::Ask ask = ticket_ask(record->ticket(), exports          ? v1::EXPORT
+                                                 : call.reindex() ? v1::REINDEX
+                                                 : call.get()     ? v1::GET
+                                                                  : v1::FIND);
   ask.groups = call.groups();
   uint64_t free = 0;
-  if (call.reindex()) {
+  if (exports) {
+    ask.amounts.exported = count;
+  } else if (call.reindex()) {
     ask.amounts.reindexed = count;
   } else {
     free = ledger_.engine().free_repeats(record->ticket().principal(), records, call.groups(), now);
@@ -275,6 +290,7 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
     ask.records_before = record->released(request.id);
   }
   SR_TRY(ledger_.engine().decide(ask, now));
+  if (exports) SR_TRY(check_export(record->ticket(), call, count, now));
   if (call.reindex()) SR_TRY(check_reindex(*collection, call));
   const bool emergency = ledger_.engine().is_emergency(record->ticket().purpose());
   SR_TRY(check_witnessed(now, emergency && count == 1));
@@ -309,10 +325,11 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
   items[0].mutable_ticket()->set_request_hash(call.request_hash().substr(0, kLoggedHashSize));
   items[0].mutable_ticket()->set_free(free);
   items[0].mutable_ticket()->set_reindex(call.reindex());
+  items[0].mutable_ticket()->set_export_(record->ticket().export_());
   add_disclosure(ask, now, items);
   pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kRelease, items, now));
-  if (call.reindex()) return {};  // All are opened, canaries too.
+  if (call.reindex() || exports) return {};  // All are opened, canaries too.
   return raise_canaries(log_->size() + *pending.position, record->ticket(), records, now);
 }
 

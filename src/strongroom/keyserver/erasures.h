@@ -24,6 +24,14 @@ class Erasures {
   uint64_t last_leaf() const { return last_leaf_; }
   uint64_t last_ms() const { return last_ms_; }
 
+  template <class A>
+  void archive(A& a) {
+    a(in_order_, last_leaf_, last_ms_);
+    if constexpr (A::kReading) {
+      for (const RecordIndex idx : in_order_) blocks_[idx.block()][idx.offset()] = true;
+    }
+  }
+
  private:
   std::vector<RecordIndex> in_order_;
   std::map<uint32_t, Offsets> blocks_;

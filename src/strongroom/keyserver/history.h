@@ -26,6 +26,10 @@ struct Use {
   std::string case_reference;
   CollectionId collection;
   uint64_t amount = 0;
+  template <class A>
+  void archive(A& a) {
+    a(leaf, t_ms, type, purpose, case_reference, collection, amount);
+  }
 };
 
 // Not thread-safe.
@@ -38,10 +42,19 @@ class History {
   struct Emergency {
     std::string principal;
     Use use;
+    template <class A>
+    void archive(A& a) {
+      a(principal, use);
+    }
   };
   const std::map<uint64_t, Emergency>& unreviewed() const { return unreviewed_; }  // By leaf.
   bool review_overdue(std::string_view principal, uint64_t t_ms) const;
   void reviewed(uint64_t leaf) { unreviewed_.erase(leaf); }
+
+  template <class A>
+  void archive(A& a) {
+    a(uses_, unreviewed_);
+  }
 
  private:
   policy::NameMap<std::deque<Use>> uses_;

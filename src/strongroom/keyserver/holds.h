@@ -24,6 +24,10 @@ struct Hold {
   uint64_t t_ms = 0;  // When it was placed.
   uint64_t leaf = 0;  // Of its last change.
   std::set<RecordIndex> records;
+  template <class A>
+  void archive(A& a) {
+    a(reason, author, t_ms, leaf, records);
+  }
 };
 
 // Why such a record is not erased; `place` is its in the request.
@@ -38,6 +42,11 @@ class Holds {
   bool held(RecordIndex idx) const { return counts_.contains(idx); }
   size_t records() const { return counts_.size(); }
   const std::map<std::string, Hold, std::less<>>& all() const { return holds_; }
+
+  template <class A>
+  void archive(A& a) {
+    a(holds_, counts_);
+  }
 
  private:
   std::map<std::string, Hold, std::less<>> holds_;    // By reference.

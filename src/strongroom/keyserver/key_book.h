@@ -32,6 +32,10 @@ class KeyBook {
     bool all_confirmed() const {
       return confirmed.size() == static_cast<size_t>(change.holders_size());
     }
+    template <class A>
+    void archive(A& a) {
+      a(change, leaf, taken, confirmed, root_check);
+    }
   };
 
   const std::optional<Change>& change() const { return change_; }
@@ -48,6 +52,11 @@ class KeyBook {
   bool apply(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
   // A start: shares that were taken and not confirmed by all were in memory alone.
   void started();
+
+  template <class A>
+  void archive(A& a) {
+    a(last_seal_, change_, root_, root_leaf_, root_ms_, root_check_);
+  }
 
  private:
   bool apply_root(const v1::RootItem& item, const std::string& author, uint64_t leaf,

@@ -185,10 +185,61 @@ Result<void> KeyServer::open_log(bool must_exist) {
   options.dir = log_dir(options_);
   options.origin = vault_.origin();
   options.must_exist = must_exist;  // A log that was deleted is not a new one.
+  counters_ = std::make_unique<Counters>(
+      CountersOptions{options_.dir + "/counters",
+                      options.dir,
+                      vault_id_,
+                      {vault_.gateways().begin(), vault_.gateways().end()},
+                      options_.counters_every},
+      files_);
+  if (must_exist) {
+    // One that does not fit is passed over, whatever the reason: the log itself has the last word.
+    for (const uint64_t leaf : counters_->list()) {
+      const auto opened = open_log_from(leaf, options);
+      if (opened && *opened) return {};
+      counters_warning_ =
+          "what was written down of the release log did not fit it, so this start read more of the "
+          "log; look at the disk of keyserver/counters";
+      log_.reset();
+      forget_ledger();
+    }
+  }
   SR_ASSIGN(log_, tlog::ReleaseLog::open(
                       options, files_, *state_, state_->log_key(),
                       [this](const tlog::Entry& entry) { return ledger_.replay(entry); }));
   return {};
+}
+
+Result<bool> KeyServer::open_log_from(uint64_t leaf, const tlog::LogOptions& options) {
+  tlog::LogPoint point;
+  SR_ASSIGN(const CountersFile file, counters_->load(leaf, *state_, point, ledger_));
+  const std::string_view sha256 = as_text(file.sha256);
+  bool named = false;
+  v1::LogItem item;
+  const auto replay = [&](const tlog::Entry& entry) {
+    if (entry.type == EntryType::kCounters && item.ParseFromString(entry.items[0])) {
+      named = named || (item.counters().leaf() == leaf && item.counters().sha256() == sha256);
+    }
+    return ledger_.replay(entry);
+  };
+  SR_ASSIGN(log_,
+            tlog::ReleaseLog::open(options, files_, *state_, state_->log_key(), replay, &point));
+  if (named) counters_->relied_on(leaf, point.at, file, ledger_.tickets().request_keys());
+  return named;
+}
+
+void KeyServer::forget_ledger() {
+  std::destroy_at(&ledger_);
+  std::construct_at(&ledger_, vault_id_,
+                    std::vector<std::string>{vault_.gateways().begin(), vault_.gateways().end()});
+}
+
+Result<std::optional<v1::CountersItem>> KeyServer::step_counters() {
+  return counters_->step({log_->checkpoint_size(), log_->end()}, [this] {
+    BodyKeyCopies copies;
+    for (auto& [month, key] : state_->body_keys()) copies.add(month, std::move(key));
+    return copies;
+  });
 }
 
 // Holds the key state against the ledger, and makes up for a crash between the two: what one batch
@@ -338,10 +389,22 @@ Result<void> KeyServer::tick() {
   ledger_.tickets().evict(now);
   log_->look_for_space();
   SR_TRY(stage_refused(now));
+  auto written_down = step_counters();
+  if (!written_down) {
+    failed_ = true;
+    return written_down.error();
+  }
+  if (*written_down) {
+    std::vector<v1::LogItem> items(1);
+    *items[0].mutable_counters() = **written_down;
+    // On a full disk it stays unlogged, and so of no use.
+    if (!stage(EntryType::kCounters, items, now)) written_down->reset();
+  }
   if (!log_->commit()) {
     failed_ = true;
     return unavailable();
   }
+  if (*written_down) counters_->logged(**written_down);
   // A new epoch is written whole: on a full disk that would end the server, which has still to
   // record freezes.
   if (!log_->full() && epoch_is_due()) {

@@ -21,6 +21,7 @@
 #include "strongroom/env/clock.h"
 #include "strongroom/env/files.h"
 #include "strongroom/keyserver/admin_auth.h"
+#include "strongroom/keyserver/counters.h"
 #include "strongroom/keyserver/ledger.h"
 #include "strongroom/keyserver/state.h"
 #include "strongroom/keyserver/witnessing.h"
@@ -56,6 +57,7 @@ struct KeyServerOptions {
   Hardware* hardware = nullptr;  // The vault's TPM, borrowed; without one, none.
   // The root key is of that TPM, and nobody was asked: what was sealed on command stays so.
   bool unattended = false;
+  uint64_t counters_every = kCountersEvery;  // Entries.
 };
 
 // What a vault starts with. Policy version 0 becomes 1; collections start at revision 1.
@@ -97,6 +99,8 @@ class KeyServer {
   bool failed() const { return failed_; }
   // It was sealed on command: nothing leaves any more. Destroy it, and end the process.
   bool sealed() const { return sealed_; }
+  // For tests: what is written down or read in the background.
+  Counters& counters() { return *counters_; }
   // Each second: writes the checkpoint, forgets expired tickets, logs what was refused when a
   // minute has passed, begins a new epoch when an hour has.
   Result<void> tick();
@@ -108,6 +112,9 @@ class KeyServer {
   // returned.
   Result<std::string> authenticate(std::string_view path, Bytes body_sha256,
                                    std::string_view authorization);
+  // A call of the admin listener was refused: by authenticate(), then `who` is empty, or by the
+  // call.
+  void note_refused_call(const std::string& who, const Error& error);
   // Value of the strongroom-signature header for this reply; empty for a call of which a part is
   // missing or malformed, since a signature would not say what it answers.
   std::string sign_reply(const AdminCall& call, const AdminReply& reply) const;
@@ -153,6 +160,11 @@ class KeyServer {
   //   kLogUnavailable      failed() is true. Old or new shares open it: docs/spec/root.md.
   Result<v1::ConfirmShareResponse> confirm_share(const std::string& who,
                                                  const v1::ConfirmShareRequest& request);
+  // What was approved already is told; else several are asked, once.
+  //   kInvalidArgument, kNotFound      Not a plan for this vault.
+  //   kPermissionDenied, kBudgetExhausted  The policy would not let the caller do it.
+  Result<v1::RequestExportResponse> request_export(const std::string& who,
+                                                   const v1::RequestExportRequest& request);
   Result<v1::ListRequestsResponse> list_requests(const std::string& who,
                                                  const v1::ListRequestsRequest& request);
   //   kConflict  It was the last signature needed, but what it would replace has changed.
@@ -208,6 +220,12 @@ class KeyServer {
 
   uint64_t now_ms();
   Result<void> open_log(bool must_exist);
+  // By what was written down of the log before `leaf`. False: the log does not say so.
+  Result<bool> open_log_from(uint64_t leaf, const tlog::LogOptions& options);
+  void forget_ledger();
+  // Has the log's counters written down when it is time, and the log read that a start did not
+  // read.
+  Result<std::optional<v1::CountersItem>> step_counters();
   Result<void> reconcile();
   Result<void> reconcile_canaries();
   Result<void> reconcile_erasures();
@@ -244,6 +262,14 @@ class KeyServer {
   Result<policy::CompiledPolicy> check_policy(const v1::Policy& next) const;
   Result<void> check_approvers_without(const std::string& name) const;
   Result<v1::LogItem> change_of(const v1::ApprovalRequest& request) const;
+  Result<void> check_plan(const std::string& who, const v1::ExportPlan& plan);
+  // The approved export that a ticket names, if it is still open and the ticket is for it.
+  Result<const Export*> find_export(const v1::Ticket& ticket, uint64_t now) const;
+  // Whether a call is a part of it.
+  Result<void> check_export(const v1::Ticket& ticket, const v1::TokensCall& call,
+                            uint64_t now) const;
+  Result<void> check_export(const v1::Ticket& ticket, const v1::ReleaseCall& call, uint64_t count,
+                            uint64_t now) const;
   void ask_to_reindex(const CollectionInfo& old, v1::Collection& next) const;
   std::string collection_name(CollectionId id) const;
   v1::UseLine use_line(const Use& use) const;
@@ -292,14 +318,17 @@ class KeyServer {
   void add_disclosure(const policy::Ask& ask, uint64_t now, std::vector<v1::LogItem>& items) const;
   // Adds a refused call to those of admitted_, or of the gateway.
   void note_refused(const Error& error);
+  struct Refused;
+  void count_refused(const Refused& key);
   // Stages what is to be said of them, if it is time.
   Result<void> stage_refused(uint64_t t_ms);
   Result<void> check_sender(const std::string& credential) const;
   Result<void> check_courier(const std::string& credential) const;
   uint64_t records_granted(CollectionId collection) const;
   Result<void> check_compactor(const std::string& credential) const;
-  // A ticket for an erasure is good for that alone, and no other is good for one.
-  enum class TicketUse { kAccess, kErasure };
+  // A ticket for an erasure is good for that alone, and no other is good for one; one for an export
+  // is good for its search and what that finds.
+  enum class TicketUse { kAccess, kReading, kErasure };
   Result<TicketRecord*> admit(const v1::SignedTicket& ticket, Bytes request_id, uint64_t now,
                               TicketUse use = TicketUse::kAccess);
   static policy::Ask ticket_ask(const v1::Ticket& ticket, v1::Action action);
@@ -347,6 +376,7 @@ class KeyServer {
   std::optional<NewRoot> new_root_;
   Ledger ledger_;
   std::unique_ptr<tlog::ReleaseLog> log_;
+  std::unique_ptr<Counters> counters_;
   std::unique_ptr<AdminAuth> admin_auth_;
   std::unordered_map<LaneId, crypto::LaneTokens> lane_tokens_;
   std::unordered_map<CollectionId, crypto::LaneTokens> unique_tokens_;
@@ -366,8 +396,10 @@ class KeyServer {
   struct Refused {
     std::string principal, gateway, purpose;
     uint32_t collection = 0;
+    bool admin = false;
     auto operator<=>(const Refused&) const = default;
   };
+  const char* counters_warning_ = nullptr;
   std::vector<v1::CanariesItem> lost_canaries_;  // Between reconcile() and start().
   std::map<Refused, uint64_t> refused_;          // Not logged yet.
   uint64_t refused_since_ms_ = 0;

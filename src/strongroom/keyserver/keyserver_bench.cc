@@ -5,6 +5,10 @@
 //   batches
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
 #include "strongroom/keyserver/test_vault.h"
 
 namespace strongroom::keyserver {
@@ -132,6 +136,87 @@ void replay(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 BENCHMARK(replay)->Arg(200'000)->Unit(benchmark::kMillisecond)->Iterations(3)->UseRealTime();
+
+// A start that goes by what was written down of the log: 10,000 principals, each searching and
+// opening records; range(0) entries. Making the log takes some minutes for 10 million.
+void start_from_counters(benchmark::State& state) {
+  constexpr size_t kPrincipals = 10'000, kCalls = 50;
+  TestVault vault(env::real_files(), true);
+  auto& grants = *vault.founding().policy.mutable_roles(0)->mutable_grants();
+  for (auto& grant : grants) {
+    v1::Budget& budget = *grant.mutable_budget();
+    budget.set_records_per_hour(1'000'000'000);
+    budget.set_records_per_day(1'000'000'000);
+    budget.set_searches_per_hour(1'000'000'000);
+    budget.set_searches_per_day(1'000'000'000);
+  }
+  const auto key = crypto::SigningKey::generate();
+  for (size_t i = 0; i < kPrincipals; ++i) {
+    v1::Principal& principal = vault.founding().principals.emplace_back();
+    principal.set_name("p" + std::to_string(i));
+    principal.set_role("clerk");
+    principal.set_public_key(std::string(as_text(key.public_key())));
+  }
+  SR_CHECK(vault.create().has_value(), "a vault");
+  const auto granted = vault.call(grant_call(vault.import_ticket(), 4096)).grant();
+  std::vector<double> ticks;
+  const auto tick = [&] {
+    const auto from = std::chrono::steady_clock::now();
+    SR_CHECK(vault.server().tick().has_value(), "a tick");
+    ticks.push_back(
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - from).count());
+  };
+  int64_t done = 0;
+  for (size_t i = 0; done < state.range(0); ++i) {
+    auto terms = vault.ticket_terms({.principal = "clerk"});
+    terms.set_principal("p" + std::to_string(i % kPrincipals));
+    const auto ticket = sign_ticket(terms, key);
+    v1::CallBatch batch;
+    for (size_t c = 0; c < kCalls; ++c) {
+      *batch.add_calls() = tokens_call(ticket, {}, {fresh(16)});
+      *batch.add_calls() =
+          release_call(ticket, {}, {{granted.first() + (i * 37 + c * 41) % 4096, granted.u()}}, 2, true);
+    }
+    const auto replies = vault.server().handle(std::move(batch));
+    SR_CHECK(replies.replies(2 * kCalls - 1).has_release(), "answered");
+    done += 2 * kCalls;
+    vault.clock().advance_ms(2'000);
+    if (i % 10 == 0) tick();
+  }
+  tick();
+  vault.server().counters().wait();
+  tick();
+  state.counters["entries"] =
+      static_cast<double>(vault.server().status("operator", {})->log_size());
+  state.counters["file_MB"] = [&] {
+    double bytes = 0;
+    for (const auto& file :
+         std::filesystem::directory_iterator(vault.options().dir + "/counters")) {
+      bytes = std::max(bytes, static_cast<double>(file.file_size()));
+    }
+    return bytes / 1e6;
+  }();
+  std::sort(ticks.begin(), ticks.end());
+  state.counters["tick_ms_max"] = ticks.back();
+  state.counters["tick_ms_p99"] = ticks[ticks.size() * 99 / 100];
+  for (auto _ : state) SR_CHECK(vault.open().has_value(), "opened");
+  const auto status = vault.server().status("operator", {});
+  SR_CHECK(status->counters_leaf() != 0, "by a file");
+  state.counters["read"] = static_cast<double>(status->log_size() - status->counters_leaf());
+  const auto from = std::chrono::steady_clock::now();
+  tick();
+  vault.server().counters().wait();
+  tick();
+  SR_CHECK(vault.server().counters().checked(), "read again, and found sound");
+  state.counters["reread_s"] =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+}
+BENCHMARK(start_from_counters)
+    ->Arg(1'000'000)
+    ->Arg(10'000'000)
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(1)
+    ->UseRealTime();
 
 void grants(benchmark::State& state) {
   NoSyncFiles files;

@@ -58,6 +58,14 @@ bool Ledger::mergeable(uint32_t lane, CollectionId collection) const {
          (info.status == v1::LaneItem::PUBLISHED || info.status == v1::LaneItem::CLOSED);
 }
 
+bool Ledger::restore() {
+  const v1::Policy policy = engine_.policy();
+  const auto rules = watch::compile_rules(policy.watch());
+  if (!rules || !engine_.set_policy(policy, definitions())) return false;
+  alarms_.set_rules(*rules);
+  return true;
+}
+
 Result<void> Ledger::replay(const tlog::Entry& entry) {
   if (parsed_.size() < entry.items.size()) parsed_.resize(entry.items.size());
   for (size_t i = 0; i < entry.items.size(); ++i) {
@@ -118,6 +126,9 @@ Result<void> Ledger::apply(EntryType type, uint64_t leaf, uint64_t t_ms,
     case EntryType::kWatch:
       if (alarms_.note_watch(leaf, t_ms, items)) applied = {};
       break;
+    case EntryType::kCounters:  // Says what the entries before it come to, and changes nothing.
+      if (!items[0].has_counters()) return foreign(leaf);
+      return {};
     default:
       break;
   }
@@ -200,6 +211,10 @@ Result<void> Ledger::apply_approval(std::span<const v1::LogItem> items, uint64_t
       if (!keys_.apply(item, leaf, t_ms)) return foreign(leaf);
       continue;
     }
+    if (item.has_export_()) {
+      if (!apply_export(item, leaf, t_ms)) return foreign(leaf);
+      continue;
+    }
     SR_TRY(apply_change(item, leaf, t_ms));
   }
   return {};
@@ -214,6 +229,18 @@ Result<void> Ledger::apply_change(const v1::LogItem& item, uint64_t leaf, uint64
   }
   if (!holds_.apply(item.hold(), item.author(), leaf, t_ms)) return foreign(leaf);
   return {};
+}
+
+bool Ledger::apply_export(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms) {
+  const policy::RequestState* const state = approvals_.find(item.export_().request());
+  if (state == nullptr || !state->request.has_export_()) return false;
+  Export approved;
+  approved.plan = state->request.export_();
+  approved.author = state->request.author();
+  approved.until_ms = item.export_().until_ms();
+  approved.last_leaf = leaf;
+  exports_.approved(item.export_().request(), std::move(approved), t_ms);
+  return true;
 }
 
 void Ledger::charge(const v1::TicketItem& ticket, const policy::Amounts& amounts, EntryType type,
@@ -247,21 +274,27 @@ Result<void> Ledger::apply_release(std::span<const v1::LogItem> items, uint64_t 
         chain == nullptr || chain->before(static_cast<int>(records_.size())) == known.last;
     if (!chained || item.release().k() != known.count) return foreign(leaf);
     releases_.add(idx, leaf);
-    // A record opened for the index alone is not paid for by whoever asks for it next.
-    if (!ticket.reindex()) {
+    // A record opened for the index, or by an export, is not paid for by whoever asks for it next.
+    const bool job = ticket.reindex() || ticket.export_() != 0;
+    if (!job) {
       engine_.note_opened(ticket.principal(), idx, item.release().groups(), t_ms);
     }
     records_.push_back(idx);
   }
   // Each record of a search is answered once. A job's are charged each time, and are too many to
   // keep.
-  if (ticket.reindex()) records_.clear();
+  if (ticket.reindex() || ticket.export_() != 0) records_.clear();
   tickets_.note(ticket, TicketBook::Kind::kRelease, records_);
   if (ticket.reindex()) {
     const auto info = collections_.find(ticket.collection());
     if (info == collections_.end()) return foreign(leaf);
     info->second.reindexed += ticket.charge();
     charge(ticket, {.reindexed = ticket.charge()}, EntryType::kRelease, leaf, t_ms);
+    return {};
+  }
+  if (ticket.export_() != 0) {
+    if (!exports_.opened(ticket.export_(), ticket.charge(), leaf)) return foreign(leaf);
+    charge(ticket, {.exported = ticket.charge()}, EntryType::kRelease, leaf, t_ms);
     return {};
   }
   charge(ticket,
@@ -296,7 +329,7 @@ Result<void> Ledger::apply_token(std::span<const v1::LogItem> items, uint64_t le
       info->second.unique_leaf = leaf;
       info->second.unique_ms = t_ms;
     }
-  } else {
+  } else if (ticket.export_() == 0) {  // An export's is the one search that was signed.
     amounts.searches = ticket.charge();
   }
   tickets_.note(ticket, unique ? TicketBook::Kind::kOther : TicketBook::Kind::kSearch, {});

@@ -14,6 +14,7 @@
 
 #include "strongroom/keyserver/alarm_book.h"
 #include "strongroom/keyserver/erasures.h"
+#include "strongroom/keyserver/exports.h"
 #include "strongroom/keyserver/history.h"
 #include "strongroom/keyserver/holds.h"
 #include "strongroom/keyserver/key_book.h"
@@ -28,12 +29,17 @@ namespace strongroom::keyserver {
 inline constexpr uint32_t kBlockMax = (1u << 28) - 1;
 inline constexpr size_t kLanesPerCollectionMax = 4096;
 inline constexpr size_t kMergeSourcesMax = 4096;
+inline constexpr uint32_t kLedgerForm = 1;
 
 struct BlockInfo {
   CollectionId collection;
   uint32_t granted = 0;  // Offsets below this were granted.
   uint64_t leaf = 0;     // That allocated it.
   uint64_t t_ms = 0;
+  template <class A>
+  void archive(A& a) {
+    a(collection, granted, leaf, t_ms);
+  }
 };
 
 struct LaneInfo {
@@ -45,6 +51,10 @@ struct LaneInfo {
   uint64_t leaf = 0;     // Of the last change.
   uint64_t opened_leaf = 0;
   uint64_t opened_ms = 0;
+  template <class A>
+  void archive(A& a) {
+    a(collection, status, packed, history, retired, leaf, opened_leaf, opened_ms);
+  }
 };
 
 struct CollectionInfo {
@@ -57,12 +67,21 @@ struct CollectionInfo {
   std::optional<uint64_t> unique_leaf;  // First unique tokens, which made the root.
   uint64_t unique_ms = 0;
   uint64_t reindexed = 0;  // Records opened by the reindexing under way.
+  template <class A>
+  void archive(A& a) {
+    a(definition, leaf, open_block, live_lanes, history_lanes, reserved_lanes, unique_leaf);
+    a(unique_ms, reindexed);
+  }
 };
 
 // Lanes being merged into one, from the entry that reserved that to the one that ends it.
 struct MergeInfo {
   uint32_t lane = 0;
   std::vector<uint32_t> sources;  // Ascending.
+  template <class A>
+  void archive(A& a) {
+    a(lane, sources);
+  }
 };
 
 // Not thread-safe.
@@ -87,6 +106,7 @@ class Ledger {
   const History& history() const { return history_; }
   const Erasures& erasures() const { return erasures_; }
   const Holds& holds() const { return holds_; }
+  const Exports& exports() const { return exports_; }
   const ReleaseChains& releases() const { return releases_; }
   const KeyBook& keys() const { return keys_; }
   AlarmBook& alarms() { return alarms_; }
@@ -112,13 +132,28 @@ class Ledger {
   uint64_t revision() const { return revision_; }      // Of collections, policy and principals.
   uint64_t policy_leaf() const { return policy_leaf_; }
 
+  // All of it: docs/spec/counters.md. Whoever changes what is here, or how an entry is folded in,
+  // changes kLedgerForm.
+  template <class A>
+  void archive(A& a) {
+    a(vault_, collections_, engine_, approvals_, history_, tickets_, erasures_, releases_, alarms_);
+    a(blocks_, lanes_, merge_, merged_lanes_, next_lane_, next_u_, generation_, revision_);
+    a(policy_leaf_, keys_, exports_, holds_);
+    if constexpr (A::kReading) {
+      if (!restore()) a.fail();
+    }
+  }
+
  private:
   Result<void> apply_change(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
+  // What follows from policy and definitions read back. False: they are not sound.
+  bool restore();
   Result<void> apply_definition(const v1::LogItem& item, uint64_t leaf);
   Result<void> apply_freeze(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_approval(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   void charge(const v1::TicketItem& ticket, const policy::Amounts& amounts, tlog::EntryType type,
               uint64_t leaf, uint64_t t_ms);
+  bool apply_export(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_release(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_report(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_token(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
@@ -138,6 +173,7 @@ class Ledger {
   Holds holds_;
   ReleaseChains releases_;
   KeyBook keys_;
+  Exports exports_;
   AlarmBook alarms_;
   std::map<uint32_t, CollectionInfo> collections_;
   std::vector<BlockInfo> blocks_;  // By number.

@@ -25,6 +25,11 @@ class ReleaseChains {
   RecordReleases of(RecordIndex idx) const;
   void add(RecordIndex idx, uint64_t leaf);
 
+  template <class A>
+  void archive(A& a) {
+    a(pages_);
+  }
+
  private:
   std::unordered_map<uint64_t, std::array<uint64_t, 16>> pages_;  // leaf << 28 | count
 };

@@ -308,6 +308,12 @@ Result<void> KeyState::destroy_other_secrets(uint64_t epoch) {
   return {};
 }
 
+std::vector<std::pair<uint32_t, SealingKey>> KeyState::body_keys() const {
+  std::vector<std::pair<uint32_t, SealingKey>> keys;
+  for (const auto& [month, key] : contents_.months) keys.emplace_back(month, key.clone());
+  return keys;
+}
+
 Result<const SealingKey*> KeyState::key(uint32_t month) {
   if (broken_) return broken();
   if (const auto it = contents_.months.find(month); it != contents_.months.end()) {

@@ -55,6 +55,8 @@ class KeyState : public tlog::BodyKeys {
   uint64_t epoch() const { return epoch_; }
   // Everything that log entries below this leaf brought about is here.
   uint64_t applied() const { return contents_.applied; }
+  // A copy of every month's body key.
+  std::vector<std::pair<uint32_t, SealingKey>> body_keys() const;
   // Static texts about what was found damaged and healed.
   const std::vector<const char*>& warnings() const { return warnings_; }
 

@@ -173,6 +173,7 @@ class TestVault {
   KeyServer& server() { return *server_; }
   env::ManualClock& clock() { return clock_; }
   const KeyServerOptions& options() const { return options_; }
+  KeyServerOptions& options() { return options_; }
   const std::string& compactor_credential() const { return compactor_credential_; }
   const std::string& sender_credential() const { return sender_credential_; }
   const std::string& courier_credential() const { return courier_credential_; }

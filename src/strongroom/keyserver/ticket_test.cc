@@ -162,12 +162,13 @@ TEST(AnswersTest, WhatWasAddedIsFoundAndNothingElse) {
 }
 
 TEST(AnswersTest, RequestIdsThatDifferInAnyByteHaveKeysOfTheirOwn) {
+  const RequestKeys request_keys;
   std::set<uint64_t> keys;
   ByteArray<16> id{};
   for (size_t at = 0; at < id.size(); ++at) {
     for (int value = 1; value < 256; ++value) {
       id[at] = static_cast<uint8_t>(value);
-      keys.insert(request_key(id));
+      keys.insert(request_keys.of(id));
       id[at] = 0;
     }
   }

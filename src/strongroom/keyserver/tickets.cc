@@ -61,7 +61,7 @@ v1::SignedTicket sign_ticket(const v1::Ticket& ticket, const crypto::SigningKey&
 }
 
 Result<void> TicketRecord::check_search(const RequestRef& request) const {
-  if (answers_.find(request_key(request.id)) != nullptr) return replayed();
+  if (answers_.find(keys_->of(request.id)) != nullptr) return replayed();
   if (answers_.size() >= kAnswersPerTicketMax) {
     return refused("This ticket has answered as many requests as one may. Sign a new one.");
   }
@@ -70,7 +70,7 @@ Result<void> TicketRecord::check_search(const RequestRef& request) const {
 
 Result<void> TicketRecord::check_release(const RequestRef& request,
                                          std::span<const RecordIndex> records, bool get) const {
-  const uint64_t key = request_key(request.id);
+  const uint64_t key = keys_->of(request.id);
   const Answer* known = answers_.find(key);
   if (known == nullptr) {
     if (!get) {
@@ -91,7 +91,7 @@ Result<void> TicketRecord::check_release(const RequestRef& request,
 }
 
 uint64_t TicketRecord::released(Bytes request_id) const {
-  const Answer* known = answers_.find(request_key(request_id));
+  const Answer* known = answers_.find(keys_->of(request_id));
   return known == nullptr ? 0 : known->records;
 }
 
@@ -203,7 +203,27 @@ TicketRecord* TicketBook::remember(const v1::SignedTicket& signed_ticket, v1::Ti
   record.signed_ = signed_ticket;
   record.digest_ = digest;
   record.generation_ = generation;
+  record.keys_ = &keys_;
   return &record;
+}
+
+bool TicketBook::restore() {
+  nonces_.clear();
+  by_expiry_.clear();
+  last_ = nullptr;
+  answers_ = 0;
+  for (auto& [key, record] : tickets_) {
+    record.digest_ = crypto::sha256(as_bytes(record.signed_.ticket()));
+    if (!std::equal(key.begin(), key.end(), record.digest_.begin()) ||
+        !record.ticket_.ParseFromString(record.signed_.ticket())) {
+      return false;
+    }
+    record.keys_ = &keys_;
+    nonces_.emplace(nonce_key(record.ticket_), key);
+    by_expiry_.emplace(record.ticket_.expires_ms(), key);
+    answers_ += record.answers_.size();
+  }
+  return true;
 }
 
 void TicketBook::note(const v1::TicketItem& item, Kind kind, std::span<const RecordIndex> records) {
@@ -229,7 +249,7 @@ void TicketBook::note(const v1::TicketItem& item, Kind kind, std::span<const Rec
   if (kind == Kind::kOther) return;
   if (item.request_id().size() != kRequestIdSize || item.request_hash().size() < 8) return;
   const size_t before = record.answers_.size();
-  const uint64_t request = request_key(as_bytes(item.request_id()));
+  const uint64_t request = keys_.of(as_bytes(item.request_id()));
   Answer& answer = record.answers_.add(request);
   answer.hash = hash_key(as_bytes(item.request_hash()));
   if (kind == Kind::kRelease) {

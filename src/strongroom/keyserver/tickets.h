@@ -69,6 +69,11 @@ class TicketRecord {
   // Records released under this request before.
   uint64_t released(Bytes request_id) const;
 
+  template <class A>
+  void archive(A& a) {
+    a(signed_, generation_, logged_, spent_, answers_);
+  }
+
  private:
   friend class TicketBook;
   v1::Ticket ticket_;
@@ -77,7 +82,8 @@ class TicketRecord {
   uint64_t generation_ = 0;  // Of the principal's key it was verified under.
   bool logged_ = false;
   uint64_t spent_ = 0;
-  Answers answers_;  // Requests, and records under them.
+  const RequestKeys* keys_ = nullptr;  // The book's.
+  Answers answers_;                    // Requests, and records under them.
 };
 
 // Not thread-safe. Borrows `engine`, which outlives it.
@@ -102,6 +108,17 @@ class TicketBook {
   void evict(uint64_t now_ms);
   size_t size() const { return tickets_.size(); }
 
+  // What request ids are remembered under. To be set before anything is.
+  const RequestKeys& request_keys() const { return keys_; }
+  void set_request_keys(const RequestKeys& keys) { keys_ = keys; }
+  template <class A>
+  void archive(A& a) {
+    a(keys_, tickets_);
+    if constexpr (A::kReading) {
+      if (!restore()) a.fail();
+    }
+  }
+
  private:
   using Key = ByteArray<kLoggedHashSize>;
   struct KeyHash {
@@ -111,12 +128,15 @@ class TicketBook {
   Result<TicketRecord*> admit_known(TicketRecord& record, const v1::SignedTicket& signed_ticket,
                                     uint64_t now_ms);
   static std::string nonce_key(const v1::Ticket& ticket);
+  // What follows from the tickets read back. False: one of them is none.
+  bool restore();
   TicketRecord* remember(const v1::SignedTicket& signed_ticket, v1::Ticket ticket,
                          const crypto::Digest& digest, uint64_t generation);
 
   ByteArray<16> vault_;
   std::vector<std::string> gateways_;
   const policy::Engine& engine_;
+  RequestKeys keys_;
   std::unordered_map<Key, TicketRecord, KeyHash> tickets_;
   std::unordered_map<std::string, Key> nonces_;  // principal | nonce
   std::set<std::pair<uint64_t, Key>> by_expiry_;

@@ -92,12 +92,24 @@ void KeyServer::note_refused(const Error& error) {
   Refused key;
   if (admitted_ != nullptr) {
     const v1::Ticket& ticket = admitted_->ticket();
-    key = {ticket.principal(), ticket.gateway(), ticket.purpose(), ticket.collection()};
+    key = {ticket.principal(), ticket.gateway(), ticket.purpose(), ticket.collection(), false};
   } else if (vault_.gateways_size() == 1) {
     key.gateway = vault_.gateways(0);  // Else nobody can be named for it.
   } else {
     return;
   }
+  count_refused(key);
+}
+
+void KeyServer::note_refused_call(const std::string& who, const Error& error) {
+  if (!is_refusal(error.code)) return;
+  Refused key;
+  key.principal = who;
+  key.admin = true;
+  count_refused(key);
+}
+
+void KeyServer::count_refused(const Refused& key) {
   if (refused_.empty()) refused_since_ms_ = now_ms_;
   if (refused_.size() >= kRefusedKindsMax && !refused_.contains(key)) return;
   refused_most_ = std::max(refused_most_, ++refused_[key]);
@@ -115,6 +127,7 @@ Result<void> KeyServer::stage_refused(uint64_t t_ms) {
     item.set_gateway(who.gateway);
     item.set_purpose(who.purpose);
     item.set_collection(who.collection);
+    item.set_admin(who.admin);
     item.set_count(count);
   }
   if (const auto staged = stage(EntryType::kWatch, items, t_ms); !staged) {

@@ -146,4 +146,8 @@ Result<void> Witnessing::may_leave(uint64_t log_size, uint64_t now_ms) const {
   return {};
 }
 
+Result<void> Witnessing::has_cosigned(uint64_t leaf) const {
+  return quorum_ == 0 || witnessed_ > leaf ? Result<void>() : not_witnessed();
+}
+
 }  // namespace strongroom::keyserver

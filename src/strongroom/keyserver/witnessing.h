@@ -48,6 +48,9 @@ class Witnessing {
   //   kUnavailable  Not enough witnesses in time; retry_after_ms is set.
   //   kDataLoss     ahead().
   Result<void> may_leave(uint64_t log_size, uint64_t now_ms) const;
+  // Whether as many as the policy asks for, if any, have cosigned this very entry.
+  //   kUnavailable  Not yet; retry_after_ms is set.
+  Result<void> has_cosigned(uint64_t leaf) const;
 
  private:
   struct HandedOut {

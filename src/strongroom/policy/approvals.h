@@ -39,6 +39,10 @@ Result<v1::ApprovalRequest> parse_approval_request(std::string_view bytes,
 struct Approval {
   std::string approver;
   uint64_t generation = 0;  // Of the key it was signed with.
+  template <class A>
+  void archive(A& a) {
+    a(approver, generation);
+  }
 };
 
 struct RequestState {
@@ -50,6 +54,13 @@ struct RequestState {
   std::vector<Approval> approved;
   std::string closed_by;
 
+  template <class A>
+  void archive(A& a) {
+    a(bytes, leaf, end, approved, closed_by);
+    if constexpr (A::kReading) {
+      if (!request.ParseFromString(bytes)) a.fail();
+    }
+  }
   bool expired(uint64_t t_ms) const { return end == End::kOpen && t_ms >= request.expires_ms(); }
 };
 
@@ -72,6 +83,11 @@ class Approvals {
   bool open(v1::ApprovalRequest request, std::string bytes, uint64_t leaf);
   bool approve(uint64_t id, Approval approval, bool done, uint64_t leaf);
   bool close(uint64_t id, RequestState::End end, std::string who, uint64_t leaf);
+
+  template <class A>
+  void archive(A& a) {
+    a(requests_, next_id_);
+  }
 
  private:
   RequestState* open_request(uint64_t id);

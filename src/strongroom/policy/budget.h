@@ -29,10 +29,19 @@ class SlidingWindow {
   // Used in the window that ends at t_ms, as check() sees it.
   uint64_t used(uint64_t t_ms);
 
+  template <class A>
+  void archive(A& a) {
+    a(slots_, total_, now_ms_);
+  }
+
  private:
   struct Slot {
-    uint64_t bucket;
-    uint64_t amount;
+    uint64_t bucket = 0;
+    uint64_t amount = 0;
+    template <class A>
+    void archive(A& a) {
+      a(bucket, amount);
+    }
   };
   void move_to(uint64_t t_ms);
   std::vector<Slot> slots_;  // Ascending by bucket, none outside the window; at most kBuckets.

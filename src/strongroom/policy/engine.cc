@@ -161,6 +161,13 @@ uint32_t Engine::make_number(std::string_view name) {
   return number;
 }
 
+void Engine::number_names() {
+  numbers_.clear();
+  for (uint32_t number = 0; number < names_.size(); ++number) {
+    numbers_.emplace(names_[number], number);
+  }
+}
+
 Result<void> Engine::decide(const Ask& ask, uint64_t t_ms) {
   const PrincipalEntry* entry = principal(ask.principal);
   if (entry == nullptr) {

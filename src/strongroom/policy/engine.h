@@ -35,6 +35,10 @@ struct PrincipalEntry {
   uint64_t generation =
       0;  // Changes with the key: what was verified under the old one must be verified again.
   uint64_t leaf = 0;  // Of the last change.
+  template <class A>
+  void archive(A& a) {
+    a(principal, generation, leaf);
+  }
 };
 
 // Who used how much, by which way: what a budget is charged for.
@@ -146,21 +150,38 @@ class Engine {
   // By purpose and collection; what was used for purposes that it may no longer name, too.
   std::vector<QuarterUse> quarter_of(std::string_view principal, uint64_t t_ms);
 
+  // All but the policy made ready: set_policy() goes with it.
+  template <class A>
+  void archive(A& a) {
+    a(policy_, freezes_, principals_, names_, by_purpose_, by_principal_, by_gateway_,
+      by_collection_, vault_, repeats_);
+    if constexpr (A::kReading) number_names();
+  }
+
  private:
   // For each principal, purpose and collection.
   struct PurposeMeters {
     Meters meters;
     std::array<QuarterWindow, kQuantities> quarter;
+    template <class A>
+    void archive(A& a) {
+      a(meters, quarter);
+    }
   };
   struct MeterKey {
-    uint32_t principal, purpose, collection;
-    bool operator==(const MeterKey&) const = default;
+    uint32_t principal = 0, purpose = 0, collection = 0;
+    auto operator<=>(const MeterKey&) const = default;
+    template <class A>
+    void archive(A& a) {
+      a(principal, purpose, collection);
+    }
   };
   struct MeterKeyHash {
     size_t operator()(const MeterKey& key) const;
   };
   std::optional<uint32_t> number_of(std::string_view name) const;
   uint32_t make_number(std::string_view name);
+  void number_names();
   Result<void> check_budgets(const Ask& ask, const CompiledGrant& grant, uint64_t t_ms);
 
   Party party(std::string_view principal, std::string_view role, std::string_view purpose,

@@ -19,6 +19,10 @@ struct Scope {
   Kind kind = Kind::kAll;
   std::string name;  // Empty for all.
   auto operator<=>(const Scope&) const = default;
+  template <class A>
+  void archive(A& a) {
+    a(kind, name);
+  }
 };
 
 // A scope whose name is held by someone else, to look it up by.
@@ -43,6 +47,10 @@ struct Freeze {
   std::string author;
   uint64_t t_ms = 0;
   uint64_t leaf = 0;
+  template <class A>
+  void archive(A& a) {
+    a(to_masked, reason, author, t_ms, leaf);
+  }
 };
 
 // Who gets what, by which way. Empty: none, as a lane's root for the compactor has no principal.
@@ -63,6 +71,11 @@ class Freezes {
   // can be read at all.
   //   kPermissionDenied  The text says what is frozen.
   Result<void> check(const Party& party, bool masked_only) const;
+
+  template <class A>
+  void archive(A& a) {
+    a(frozen_);
+  }
 
  private:
   struct Before {

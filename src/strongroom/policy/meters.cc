@@ -6,7 +6,8 @@ namespace strongroom::policy {
 namespace {
 
 constexpr std::array kAllQuantities{Quantity::kRecords, Quantity::kSearches, Quantity::kWrites,
-                                    Quantity::kUniques, Quantity::kErasures, Quantity::kReindexed};
+                                    Quantity::kUniques, Quantity::kErasures, Quantity::kReindexed,
+                                    Quantity::kExported};
 constexpr std::array kAllWindows{Window::kHour, Window::kDay, Window::kMonth};
 constexpr uint64_t kDaysOfMonth = 30;
 
@@ -16,8 +17,9 @@ const char* refusal(BudgetScope scope, Quantity quantity, Window window, bool mo
     constexpr const char* kOf[kBudgetScopes] = {
         "for this purpose", "of yours, all purposes together,", "of this gateway",
         "of this collection", "of the whole vault"};
-    constexpr const char* kWhat[kQuantities] = {"records",       "searches", "writes",
-                                                "unique tokens", "erasures", "reindexed records"};
+    constexpr const char* kWhat[kQuantities] = {"records",         "searches", "writes",
+                                                "unique tokens",   "erasures", "reindexed records",
+                                                "exported records"};
     constexpr const char* kWhen[kWindows] = {"an hour", "a day", "30 days"};
     auto* texts = new std::array<std::string, kBudgetScopes * kQuantities * kWindows * 2>();
     size_t at = 0;
@@ -66,8 +68,8 @@ std::array<uint64_t, kWindows> budget_of(uint64_t hour, uint64_t day, uint64_t m
 }  // namespace
 
 const char* quantity_name(Quantity quantity) {
-  constexpr const char* kNames[kQuantities] = {"records",       "searches", "writes",
-                                               "unique_tokens", "erasures", "reindexed"};
+  constexpr const char* kNames[kQuantities] = {"records",  "searches",  "writes",  "unique_tokens",
+                                               "erasures", "reindexed", "exported"};
   return kNames[static_cast<size_t>(quantity)];
 }
 const char* window_name(Window window) {
@@ -92,7 +94,10 @@ MeterLimits limits_of(const v1::Budget& b) {
   const auto reindexed =
       budget_of(b.reindexed_per_hour() != 0 ? b.reindexed_per_hour() : b.reindexed_per_day(),
                 b.reindexed_per_day(), 0);
-  return {{records, searches, writes, writes, erasures, reindexed}};
+  const auto exported =
+      budget_of(b.exported_per_hour() != 0 ? b.exported_per_hour() : b.exported_per_day(),
+                b.exported_per_day(), 0);
+  return {{records, searches, writes, writes, erasures, reindexed, exported}};
 }
 
 MeterLimits limits_of(const v1::Limit& limit) {

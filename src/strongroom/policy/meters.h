@@ -11,8 +11,16 @@
 
 namespace strongroom::policy {
 
-enum class Quantity : uint8_t { kRecords, kSearches, kWrites, kUniques, kErasures, kReindexed };
-inline constexpr size_t kQuantities = 6;
+enum class Quantity : uint8_t {
+  kRecords,
+  kSearches,
+  kWrites,
+  kUniques,
+  kErasures,
+  kReindexed,
+  kExported
+};
+inline constexpr size_t kQuantities = 7;
 enum class Window : uint8_t { kHour, kDay, kMonth };
 inline constexpr size_t kWindows = 3;
 // Whose use is counted together.
@@ -30,11 +38,13 @@ struct Amounts {
   uint64_t uniques = 0;   // Unique tokens: an own meter, under the limit of writes.
   uint64_t erasures = 0;
   uint64_t reindexed = 0;  // Records opened for an index that was added.
+  uint64_t exported = 0;   // Records opened by an export.
   uint64_t repeats = 0;    // Distinct records opened again, which cost no budget.
 
   uint64_t of(Quantity quantity) const {
     return std::array{
-        records, searches, writes, uniques, erasures, reindexed}[static_cast<size_t>(quantity)];
+        records, searches, writes, uniques, erasures, reindexed, exported}[static_cast<size_t>(
+        quantity)];
   }
 };
 
@@ -62,11 +72,20 @@ class Meters {
   void charge(const Amounts& amounts, uint64_t t_ms);
   uint64_t used(Quantity quantity, Window window, uint64_t t_ms);
 
+  template <class A>
+  void archive(A& a) {
+    a(meters_);
+  }
+
  private:
   struct Meter {
     HourWindow hour;
     DayWindow day;
     MonthWindow month;
+    template <class A>
+    void archive(A& a) {
+      a(hour, day, month);
+    }
   };
   // Most are never used: a clerk writes nothing.
   std::array<std::unique_ptr<Meter>, kQuantities> meters_;

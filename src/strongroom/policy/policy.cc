@@ -18,7 +18,7 @@ std::string at(const std::string& path, const char* list, int index) {
 }
 
 constexpr uint32_t kSearching = 1u << v1::FIND | 1u << v1::COUNT;
-constexpr uint32_t kReading = 1u << v1::FIND | 1u << v1::GET | 1u << v1::REINDEX;
+constexpr uint32_t kReading = 1u << v1::FIND | 1u << v1::GET | 1u << v1::REINDEX | 1u << v1::EXPORT;
 
 Result<void> check_budget(const v1::Budget& budget, const std::string& path, Problem* problem) {
   for (const auto& most : limits_of(budget).most) {
@@ -117,7 +117,8 @@ Result<CompiledGrant> compile_grant(const v1::Grant& grant, const v1::Collection
   if ((out.actions & kReading) != 0 && out.groups == 0) {
     return fail(
         problem,
-        "A grant to find, get or reindex must name the groups it opens, masked at the least.",
+        "A grant to find, get, export or reindex must name the groups it opens, masked at the "
+        "least.",
         path);
   }
   if (!grant.search_hidden().empty() && (out.actions & kSearching) == 0) {

@@ -21,18 +21,31 @@ class Repeats {
   void opened(uint32_t principal, RecordIndex record, uint32_t groups, uint64_t t_ms);
   size_t size() const { return paid_.size(); }
 
+  template <class A>
+  void archive(A& a) {
+    a(paid_, by_time_);
+  }
+
  private:
   struct Key {
-    uint32_t principal;
-    uint64_t record;
-    bool operator==(const Key&) const = default;
+    uint32_t principal = 0;
+    uint64_t record = 0;
+    auto operator<=>(const Key&) const = default;
+    template <class A>
+    void archive(A& a) {
+      a(principal, record);
+    }
   };
   struct KeyHash {
     size_t operator()(const Key& key) const;
   };
   struct Paid {
-    uint64_t t_ms;
-    uint32_t groups;
+    uint64_t t_ms = 0;
+    uint32_t groups = 0;
+    template <class A>
+    void archive(A& a) {
+      a(t_ms, groups);
+    }
   };
   bool is_free(const Key& key, uint32_t groups, uint64_t t_ms) const;
 

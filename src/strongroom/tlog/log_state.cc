@@ -29,18 +29,26 @@ class Recovery {
       : options_(options), files_(files), keys_(keys), folder_(folder) {}
 
   Result<RecoveredLog> run(const crypto::PublicKey& signer,
-                           const std::function<Result<void>(const Entry&)>& replay) {
+                           const std::function<Result<void>(const Entry&)>& replay,
+                           const LogPoint* from) {
     SR_ASSIGN(const bool there, files_.exists(options_.dir));
     if (there) {
       SR_ASSIGN(segments_, count_segments(files_, options_.dir));
     }
     SR_TRY(read_checkpoint(signer));
+    Position begin;
+    if (from != nullptr) {
+      SR_TRY(check_before(*from));
+      out_.state = from->state;
+      begin = from->at;
+    }
     const FrameVisitor visit = [&](const Frame& frame, Position at) -> Result<bool> {
       if (out_.note.empty()) return no_checkpoint();
       SR_TRY(take(frame, at, replay));
       return true;
     };
-    SR_ASSIGN(out_.end, walk_log(files_, options_.dir, segments_, {}, 0, visit));
+    SR_ASSIGN(out_.end,
+              walk_log(files_, options_.dir, segments_, begin, out_.state.edge.size(), visit));
     if (out_.end.next < out_.checkpoint.size) return log_mismatch(out_.end.next);
     if (out_.end.next == 0 && options_.must_exist) return log_is_gone();
     if (out_.stale_tiles > 0) SR_TRY(rewrite_tiles());
@@ -65,16 +73,30 @@ class Recovery {
     return {};
   }
 
+  // What is before the point was read by whoever made it. That it is still there shows cheaply;
+  // that it is still the same shows when it is read again.
+  Result<void> check_before(const LogPoint& from) {
+    const Error unfit =
+        make_error(ErrorCode::kFailedPrecondition,
+                   "What was written down of the release log is not of this log as it is now.");
+    if (from.leaf() > out_.checkpoint.size || from.at.segment >= segments_) return unfit;
+    uint64_t first = 0;
+    for (uint32_t segment = 0; segment <= from.at.segment; ++segment) {
+      SR_ASSIGN(
+          const std::string header,
+          files_.read_range(options_.dir + "/" + segment_name(segment), 0, kSegmentHeaderSize));
+      const auto next = parse_segment_header(as_bytes(header));
+      if (!next || *next < first || *next > from.leaf() || (segment == 0 && *next != 0)) {
+        return unfit;
+      }
+      first = *next;
+    }
+    if (from.leaf() < out_.checkpoint.size) return {};
+    return from.state.edge.root() == out_.checkpoint.root ? Result<void>() : unfit;
+  }
+
   Result<void> take(const Frame& frame, Position at,
                     const std::function<Result<void>(const Entry&)>& replay) {
-    const auto head = parse_entry(frame.entry);
-    if (!head || head->t_ms < out_.state.last_t_ms) return log_mismatch(frame.leaf);
-    SR_ASSIGN(const SealingKey* key, keys_.key(month_of(head->t_ms)));
-    if (auto opened = open_frame(*key, frame, *head, &entry_); !opened) {
-      Error error = opened.error();
-      error.number = static_cast<int64_t>(frame.leaf);
-      return error;
-    }
     const TileSink sink = [this](const TileId& id, std::string_view bytes) -> Result<void> {
       if (tree_has_tile(out_.checkpoint.size, id)) {
         compare(id, bytes);
@@ -83,7 +105,7 @@ class Recovery {
       }
       return {};
     };
-    SR_TRY(out_.state.add(frame.entry, leaf_hash(frame.entry), head->t_ms, at, sink));
+    SR_TRY(take_frame(frame, at, keys_, sink, out_.state, &entry_));
     if (out_.state.edge.size() == out_.checkpoint.size) {
       const TileSink partial_sink = [this](const TileId& id, std::string_view bytes) {
         compare(id, bytes);
@@ -149,10 +171,42 @@ void LogState::add(Bytes entry, const Hash& leaf, uint64_t t_ms, Position at) {
   SR_CHECK(add(entry, leaf, t_ms, at, sink), "a queue refused a tile");
 }
 
+Result<void> take_frame(const Frame& frame, Position at, BodyKeys& keys, const TileSink& sink,
+                        LogState& state, Entry* out) {
+  const auto head = parse_entry(frame.entry);
+  if (!head || head->t_ms < state.last_t_ms) return log_mismatch(frame.leaf);
+  SR_ASSIGN(const SealingKey* key, keys.key(month_of(head->t_ms)));
+  if (auto opened = open_frame(*key, frame, *head, out); !opened) {
+    Error error = opened.error();
+    error.number = static_cast<int64_t>(frame.leaf);
+    return error;
+  }
+  return state.add(frame.entry, leaf_hash(frame.entry), head->t_ms, at, sink);
+}
+
+Result<void> read_log(env::Files& files, const std::string& dir, BodyKeys& keys, uint64_t to,
+                      const TileSink& sink, const std::function<Result<void>(const Entry&)>& replay,
+                      const std::atomic<bool>& stop, LogPoint& point) {
+  if (point.leaf() >= to) return {};
+  SR_ASSIGN(const uint32_t segments, count_segments(files, dir));
+  Entry entry;
+  const FrameVisitor visit = [&](const Frame& frame, Position at) -> Result<bool> {
+    if (stop) return make_error(ErrorCode::kUnavailable, "Reading the release log was broken off.");
+    SR_TRY(take_frame(frame, at, keys, sink, point.state, &entry));
+    point.at = {at.segment, at.offset + frame.size};
+    SR_TRY(replay(entry));
+    return point.leaf() < to;
+  };
+  SR_TRY(walk_log(files, dir, segments, point.at, point.leaf(), visit));
+  if (point.leaf() < to) return log_mismatch(point.leaf());
+  return {};
+}
+
 Result<RecoveredLog> recover_log(const LogOptions& options, env::Files& files, BodyKeys& keys,
                                  const crypto::PublicKey& signer, TileFolder& folder,
-                                 const std::function<Result<void>(const Entry&)>& replay) {
-  return Recovery(options, files, keys, folder).run(signer, replay);
+                                 const std::function<Result<void>(const Entry&)>& replay,
+                                 const LogPoint* from) {
+  return Recovery(options, files, keys, folder).run(signer, replay, from);
 }
 
 }  // namespace strongroom::tlog

@@ -5,15 +5,10 @@
 #include <string>
 
 #include "strongroom/env/files.h"
+#include "strongroom/tlog/position.h"
 #include "strongroom/tlog/segment.h"
 
 namespace strongroom::tlog {
-
-// Where a leaf's frame begins.
-struct Position {
-  uint32_t segment = 0;
-  uint64_t offset = 0;
-};
 
 // Where the data ends: the next frame goes there.
 struct WalkEnd {

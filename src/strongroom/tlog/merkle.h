@@ -24,6 +24,11 @@ class RightEdge {
   uint64_t size() const { return size_; }
   Hash root() const;
 
+  template <class A>
+  void archive(A& a) {
+    a(size_, complete_);
+  }
+
  private:
   uint64_t size_ = 0;
   std::vector<Hash> complete_;  // Roots of the complete subtrees, largest first.

@@ -103,14 +103,14 @@ ReleaseLog::~ReleaseLog() = default;
 
 Result<std::unique_ptr<ReleaseLog>> ReleaseLog::open(
     const LogOptions& options, env::Files& files, BodyKeys& keys, const crypto::SigningKey& signer,
-    const std::function<Result<void>(const Entry&)>& replay) {
+    const std::function<Result<void>(const Entry&)>& replay, const LogPoint* from) {
   if (!is_origin(options.origin)) {
     return make_error(ErrorCode::kInvalidArgument,
                       "The log's origin may hold no spaces and no plus sign: correct it.");
   }
   auto impl = std::make_unique<Impl>(options, files, keys, signer);
   SR_ASSIGN(RecoveredLog log,
-            recover_log(options, files, keys, signer.public_key(), impl->folder, replay));
+            recover_log(options, files, keys, signer.public_key(), impl->folder, replay, from));
   SR_TRY(files.make_dirs(options.dir));
   impl->state = std::move(log.state);
   impl->checkpoint = std::move(log.checkpoint);
@@ -198,6 +198,9 @@ uint64_t ReleaseLog::size() const {
 }
 Hash ReleaseLog::root() const {
   return impl_->state.edge.root();
+}
+Position ReleaseLog::end() const {
+  return {impl_->segment, impl_->file ? impl_->file->size() : 0};
 }
 uint64_t ReleaseLog::last_t_ms() const {
   return impl_->state.last_t_ms;

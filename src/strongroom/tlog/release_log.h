@@ -28,6 +28,7 @@
 #include "strongroom/env/clock.h"
 #include "strongroom/env/files.h"
 #include "strongroom/tlog/checkpoint.h"
+#include "strongroom/tlog/position.h"
 #include "strongroom/tlog/tile_proofs.h"
 
 namespace strongroom::tlog {
@@ -79,6 +80,8 @@ struct LogOptions {
       false;  // An absent or empty log is kDataLoss, not a new one: for all starts but `init`.
 };
 
+struct LogPoint;
+
 // Not thread-safe: one event loop. `files`, `keys` and `signer` are borrowed and outlive it.
 class ReleaseLog {
  public:
@@ -86,6 +89,11 @@ class ReleaseLog {
   // checkpoint, and hands each entry to `replay` in order; after an error, what was replayed is
   // void. A torn tail that was never acknowledged is cut off; tiles that are missing or stale are
   // written again. Borrows `replay` for the call.
+  //
+  // With `from` (log_state.h) only what is behind that point is read and replayed, and the tree
+  // must go on from there to the checkpoint; of what lies before it no more than the segments'
+  // headers is looked at. A `from` that does not fit is kDataLoss too, or kFailedPrecondition: try
+  // without.
   //   kDataLoss            Truncated, edited, or not matching its checkpoint: the text says so and
   //   what to do; `number` is
   //                        the first leaf that cannot be trusted. Nothing was changed on disk.
@@ -93,7 +101,8 @@ class ReleaseLog {
   //   kInvalidArgument     The origin cannot name a key; see checkpoint.h.
   static Result<std::unique_ptr<ReleaseLog>> open(
       const LogOptions& options, env::Files& files, BodyKeys& keys,
-      const crypto::SigningKey& signer, const std::function<Result<void>(const Entry&)>& replay);
+      const crypto::SigningKey& signer, const std::function<Result<void>(const Entry&)>& replay,
+      const LogPoint* from = nullptr);
   ~ReleaseLog();
 
   // Takes an entry into the group to be committed; no I/O but for a new month's key. `t_ms` never
@@ -115,6 +124,7 @@ class ReleaseLog {
   uint64_t size() const;  // Durable entries.
   Hash root() const;      // Of these.
   uint64_t last_t_ms() const;
+  Position end() const;  // Of the next frame, about: it may begin a segment.
 
   // Writes tiles and entry bundles up to size(), then the signed checkpoint; atomic replacement.
   // No-op if nothing was added since. Call each second and at the end.

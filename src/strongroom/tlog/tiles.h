@@ -49,6 +49,11 @@ class TileBuilder {
   Result<void> partials(const TileSink& sink) const;
   uint64_t size() const { return size_; }
 
+  template <class A>
+  void archive(A& a) {
+    a(size_, entries_, levels_);
+  }
+
  private:
   uint64_t size_ = 0;
   std::string entries_;                    // The current bundle.

@@ -22,7 +22,7 @@ std::optional<Event> Feed::event(uint64_t leaf, uint64_t t_ms, std::span<const v
   if (!items[0].has_ticket() || items.size() < 2) return std::nullopt;
   const v1::TicketItem& ticket = items[0].ticket();
   // Nobody's habit: several have signed how much, and a budget of its own says how fast.
-  if (ticket.reindex()) return std::nullopt;
+  if (ticket.reindex() || ticket.export_() != 0) return std::nullopt;
   event.principal = ticket.principal();
   event.gateway = ticket.gateway();
   event.purpose = ticket.purpose();

@@ -19,6 +19,11 @@ class Feed {
   // Nothing: it is none of what is watched.
   std::optional<Event> event(uint64_t leaf, uint64_t t_ms, std::span<const v1::LogItem> items);
 
+  template <class A>
+  void archive(A& a) {
+    a(records_of_);
+  }
+
  private:
   std::unordered_map<uint32_t, uint64_t> records_of_;  // Ever granted, by collection.
   std::vector<RecordIndex> records_;

@@ -24,6 +24,10 @@ class Distinct {
   }
   uint64_t count() const { return (estimate_q8_ + 128) >> 8; }
   void clear() { *this = {}; }
+  template <class A>
+  void archive(A& a) {
+    a(words_, set_, estimate_q8_);
+  }
 
  private:
   static_assert((kBits & (kBits - 1)) == 0 && kBits >= 64);
@@ -46,6 +50,10 @@ class Usual {
   uint64_t mean() const { return static_cast<uint64_t>(mean_q8_ + 128) >> 8; }
   uint64_t mean_q8() const { return static_cast<uint64_t>(mean_q8_); }
   uint32_t periods() const { return periods_; }
+  template <class A>
+  void archive(A& a) {
+    a(mean_q8_, periods_);
+  }
 
  private:
   static constexpr uint64_t kMost = uint64_t{1} << 40;
@@ -62,6 +70,10 @@ class Armed {
     return true;
   }
   void reset() { next_ = 0; }
+  template <class A>
+  void archive(A& a) {
+    a(next_);
+  }
 
  private:
   uint64_t next_ = 0;

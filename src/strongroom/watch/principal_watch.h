@@ -32,6 +32,10 @@ class WorkingHours {
     uint32_t times = 0;
   };
   Answer usual(uint64_t hour) const;
+  template <class A>
+  void archive(A& a) {
+    a(times_, days_, today_, day_);
+  }
 
  private:
   static size_t sort_of(uint64_t day) {
@@ -50,6 +54,10 @@ struct Neighbourhood {
   std::array<uint64_t, 2> seen{};  // A bit for each of 128 values' hashes.
   uint32_t different = 0;
   uint32_t used = 0;  // When last, in steps.
+  template <class A>
+  void archive(A& a) {
+    a(near, seen, different, used);
+  }
 };
 
 struct PrincipalWatch {
@@ -72,6 +80,18 @@ struct PrincipalWatch {
   Usual usual_day_records, usual_day_terms, usual_purposes;
   WorkingHours hours;
   std::array<Armed, v1::AlarmItem::Measure_ARRAYSIZE> hourly, daily;
+
+  template <class A>
+  void archive(A& a) {
+    a(hour, day, steps, records, searches, refusals, calls, hour_records, hour_terms);
+    a(day_opened, day_next, day_emergency, day_records, day_terms, neighbourhoods, purposes);
+    a(purpose_count, last, last_at, usual_records, usual_searches, usual_refusals);
+    a(usual_hour_records, usual_hour_terms, usual_day_records, usual_day_terms, usual_purposes);
+    a(hours, hourly, daily);
+    if constexpr (A::kReading) {
+      if (purpose_count > purposes.size()) a.fail();
+    }
+  }
 };
 static_assert(sizeof(PrincipalWatch) <= 4096);
 
@@ -80,6 +100,10 @@ struct GatewayWatch {
   uint64_t records = 0, refusals = 0;
   Usual usual_records, usual_refusals;
   Armed armed_records, armed_refusals;
+  template <class A>
+  void archive(A& a) {
+    a(hour, records, refusals, usual_records, usual_refusals, armed_records, armed_refusals);
+  }
 };
 
 }  // namespace strongroom::watch

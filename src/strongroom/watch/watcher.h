@@ -62,6 +62,12 @@ class Watcher {
 
   size_t principals() const { return principals_.size(); }
 
+  // All but the rules.
+  template <class A>
+  void archive(A& a) {
+    a(principals_, gateways_, now_ms_);
+  }
+
  private:
   struct StringHash {
     using is_transparent = void;

@@ -1,0 +1,33 @@
+#include "strongroom/app/long_job.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+namespace strongroom::app {
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+}  // namespace
+
+void stop_between_steps() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { interrupted = 1; };
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+bool stop_wanted() {
+  return interrupted != 0;
+}
+
+void wait_shown(int64_t ms, const std::function<void(int64_t seconds)>& show) {
+  for (; ms > 0 && !stop_wanted(); ms -= 1000) {
+    show(ms / 1000 + 1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(std::min<int64_t>(ms, 1000)));
+  }
+}
+
+}  // namespace strongroom::app
