@@ -55,7 +55,7 @@ class KeyBook {
 
   template <class A>
   void archive(A& a) {
-    a(last_seal_, change_, root_, root_leaf_, root_ms_, root_check_);
+    a(last_seal_, sealed_, change_, root_, root_leaf_, root_ms_, root_check_);
   }
 
  private:
