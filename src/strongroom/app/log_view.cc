@@ -58,6 +58,19 @@ std::string root_step(const v1::RootItem& item) {
   }
 }
 
+const char* backup_step(v1::BackupItem::Step step) {
+  switch (step) {
+    case v1::BackupItem::KEYS:
+      return "key files copied";
+    case v1::BackupItem::TAKEN:
+      return "taken";
+    case v1::BackupItem::DESTROYED:
+      return "key files destroyed";
+    default:
+      return "changed";
+  }
+}
+
 }  // namespace
 
 std::string describe_entry(const v1::LogEntryView& entry) {
@@ -147,6 +160,15 @@ std::string describe_entry(const v1::LogEntryView& entry) {
             (item.reported().hidden() == 0
                  ? ""
                  : ", " + std::to_string(item.reported().hidden()) + " withheld"));
+        break;
+      case v1::LogItem::kBackup:
+        parts.push_back(std::string(backup_step(item.backup().step())) + ", backup " +
+                        item.backup().id());
+        break;
+      case v1::LogItem::kRestored:
+        parts.push_back("RESTORED from backup " + item.restored().backup() + " as of " +
+                        format_time(item.restored().taken_ms()) +
+                        (item.restored().origin().empty() ? "" : ", the log's end lost"));
         break;
       default:
         break;

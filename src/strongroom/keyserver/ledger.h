@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "strongroom/keyserver/alarm_book.h"
+#include "strongroom/keyserver/backups.h"
 #include "strongroom/keyserver/erasures.h"
 #include "strongroom/keyserver/history.h"
 #include "strongroom/keyserver/key_book.h"
@@ -33,6 +34,7 @@ struct BlockInfo {
   uint32_t granted = 0;  // Offsets below this were granted.
   uint64_t leaf = 0;     // That allocated it.
   uint64_t t_ms = 0;
+  bool lost = false;  // Behind the backup that the vault was restored from: nobody has its seed.
 };
 
 struct LaneInfo {
@@ -40,7 +42,7 @@ struct LaneInfo {
   v1::LaneItem::Change status = v1::LaneItem::OPENED;
   bool packed = false;
   bool history = false;  // Of superseded values: not searched.
-  bool retired = false;  // Merged into another: not searched, its root destroyed.
+  bool retired = false;  // Merged into another, or lost: not searched, its root destroyed.
   uint64_t leaf = 0;     // Of the last change.
   uint64_t opened_leaf = 0;
   uint64_t opened_ms = 0;
@@ -85,6 +87,7 @@ class Ledger {
   const policy::Approvals& approvals() const { return approvals_; }
   const History& history() const { return history_; }
   const Erasures& erasures() const { return erasures_; }
+  const Backups& backups() const { return backups_; }
   const ReleaseChains& releases() const { return releases_; }
   const KeyBook& keys() const { return keys_; }
   AlarmBook& alarms() { return alarms_; }
@@ -109,6 +112,8 @@ class Ledger {
   uint64_t generation() const { return generation_; }  // Of all lanes.
   uint64_t revision() const { return revision_; }      // Of collections, policy and principals.
   uint64_t policy_leaf() const { return policy_leaf_; }
+  // What a vault restored as of here has: blocks, and lanes that have rows in its store.
+  void tell_restorable(v1::RestoredItem& out) const;
 
  private:
   Result<void> apply_definition(const v1::LogItem& item, uint64_t leaf);
@@ -121,6 +126,8 @@ class Ledger {
   Result<void> apply_token(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_grant(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_erasure(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
+  Result<void> apply_backup(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
+  Result<void> apply_restored(const v1::RestoredItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_grant_item(const v1::GrantItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_lane_item(const v1::LaneItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> begin_merge(const v1::LaneItem& item);
@@ -132,6 +139,7 @@ class Ledger {
   History history_;
   TicketBook tickets_;
   Erasures erasures_;
+  Backups backups_;
   ReleaseChains releases_;
   KeyBook keys_;
   AlarmBook alarms_;

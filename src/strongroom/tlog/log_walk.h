@@ -2,9 +2,12 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "strongroom/env/files.h"
+#include "strongroom/tlog/merkle.h"
 #include "strongroom/tlog/segment.h"
 
 namespace strongroom::tlog {
@@ -31,6 +34,16 @@ using FrameVisitor = std::function<Result<bool>(const Frame& frame, Position at)
 //   kDataLoss  Damaged, edited or missing; `number` is the leaf.
 Result<WalkEnd> walk_log(env::Files& files, const std::string& dir, uint32_t segments,
                          Position from, uint64_t first, const FrameVisitor& visit);
+
+// The tree of what the segments hold, without a key: its root at each of `sizes` (ascending) that
+// it reaches. `at`: the segment that was read last, so the damaged one.
+//   kDataLoss  As walk_log().
+struct SegmentsTree {
+  uint64_t entries = 0;
+  std::vector<Hash> roots;
+};
+Result<SegmentsTree> hash_segments(env::Files& files, const std::string& dir,
+                                   std::span<const uint64_t> sizes, std::string* at);
 
 // How many segments a log's folder holds. kDataLoss: one between them is missing.
 Result<uint32_t> count_segments(env::Files& files, const std::string& dir);
