@@ -42,6 +42,7 @@ class Backup {
     return admin_->call<v1::BackupRequest, v1::BackupResponse>("Backup", request_);
   }
   Result<void> connect();
+  Result<void> open_parts();
   Result<void> freeze();
   Result<void> copy_keys();
   Result<void> copy_store();
@@ -51,6 +52,7 @@ class Backup {
   const Global& global_;
   const Options& options_;
   std::string about_;
+  std::string keys_dir_;
   std::optional<Credential> credential_;
   std::unique_ptr<AdminClient> admin_;
   v1::BackupRequest request_;
@@ -72,8 +74,6 @@ v1::BackupManifest Backup::head(v1::BackupManifest::Part part) const {
   manifest.set_part(part);
   manifest.set_vault(credential_->connection.vault_hex);
   manifest.set_id(request_.id());
-  manifest.set_taken_ms(taken_ms_);
-  manifest.set_log_size(keys_of_.log_size());
   return manifest;
 }
 
@@ -96,10 +96,25 @@ Result<void> Backup::freeze() {
     if (keys) {
       keys_of_ = *std::move(keys);
       taken_ms_ = prepared.t_ms();
+      for (const auto& part : {store_.get(), keys_.get()}) {
+        part->set_moment(taken_ms_, keys_of_.log_size());
+      }
       return {};
     }
     if (keys.error().code != ErrorCode::kConflict || i == kFreezesMax) return keys.error();
   }
+}
+
+// Before anything is logged: a folder that cannot be used is found out first.
+Result<void> Backup::open_parts() {
+  auto& files = env::real_files();
+  keys_dir_ = options_.keys.empty() ? options_.dir + "/keys" : options_.keys;
+  about_ = keys_dir_;
+  SR_ASSIGN(keys_, backup::PartWriter::open(files, about_, head(v1::BackupManifest::KEYS)));
+  about_ = options_.dir + "/store";
+  SR_ASSIGN(store_, backup::PartWriter::open(files, about_, head(v1::BackupManifest::STORE)));
+  about_.clear();
+  return {};
 }
 
 Result<void> Backup::copy_keys() {
@@ -110,10 +125,7 @@ Result<void> Backup::copy_keys() {
     SR_ASSIGN(auto source, backup::SourceFile::open(about_));
     files.emplace_back(&file, std::move(source));
   }
-  const std::string dir = options_.keys.empty() ? options_.dir + "/keys" : options_.keys;
-  about_ = dir;
-  SR_ASSIGN(keys_,
-            backup::PartWriter::open(env::real_files(), dir, head(v1::BackupManifest::KEYS)));
+  about_ = keys_dir_;
   for (const auto& [file, source] : files) {
     SR_TRY(keys_->add(source, "keyserver/" + file->name(), file->bytes(), {}));
   }
@@ -123,7 +135,6 @@ Result<void> Backup::copy_keys() {
 Result<void> Backup::copy_store() {
   auto& files = env::real_files();
   about_ = options_.dir + "/store";
-  SR_ASSIGN(store_, backup::PartWriter::open(files, about_, head(v1::BackupManifest::STORE)));
   SR_ASSIGN(const auto names, files.list(vault_->backup_copy()));
   uint64_t total = 0, done = 0;
   for (const std::string& name : names) {
@@ -144,7 +155,7 @@ Result<void> Backup::copy_store() {
 // Each part becomes the point of restore, and then what only the one before had goes.
 Result<void> Backup::finish() {
   SR_ASSIGN(const auto store_hash, store_->finish());
-  about_ = options_.keys.empty() ? options_.dir + "/keys" : options_.keys;
+  about_ = keys_dir_;
   SR_ASSIGN(const auto keys_hash, keys_->finish(to_hex(store_hash)));
   about_.clear();
   request_.set_store_manifest(std::string(as_text(store_hash)));
@@ -174,6 +185,7 @@ Result<void> Backup::run() {
                      "another backup into this folder is running; nothing was changed"));
   about_.clear();
   const uint64_t started_us = env::real_clock().monotonic_us();
+  SR_TRY(open_parts());
   SR_TRY(freeze());
   SR_TRY(copy_keys());
   SR_TRY(copy_store());
@@ -184,18 +196,16 @@ Result<void> Backup::run() {
   const uint64_t written = store_->bytes_written() + keys_->bytes_written();
   const uint64_t bytes = request_.bytes();
   if (global_.json) {
-    std::cout << "{\"id\":" << json_string(keys_->manifest().id())
-              << ",\"taken_ms\":" << taken_ms_ << ",\"log_size\":" << keys_of_.log_size()
-              << ",\"bytes\":" << bytes << ",\"bytes_written\":" << written
-              << ",\"seconds\":" << seconds << "}\n";
+    std::cout << "{\"id\":" << json_string(keys_->manifest().id()) << ",\"taken_ms\":" << taken_ms_
+              << ",\"log_size\":" << keys_of_.log_size() << ",\"bytes\":" << bytes
+              << ",\"bytes_written\":" << written << ",\"seconds\":" << seconds << "}\n";
     return {};
   }
   std::cout << "Backup " << keys_->manifest().id() << " is as of " << format_time(taken_ms_)
             << ": whatever was acknowledged before is in it.\n"
             << "  store  " << format_count(bytes >> 20) << " MiB in " << options_.dir
             << "/store; nothing in it opens without the keys\n"
-            << "  keys   in " << (options_.keys.empty() ? options_.dir + "/keys" : options_.keys)
-            << ", sealed under the share holders' key"
+            << "  keys   in " << keys_dir_ << ", sealed under the share holders' key"
             << (options_.keys.empty() ? "; better kept apart: --keys" : "") << "\n"
             << "  " << format_count(written >> 20) << " MiB were new, in "
             << format_count(static_cast<uint64_t>(seconds + 0.5)) << " s\n"

@@ -67,32 +67,35 @@ Result<void> Restore::load() {
   auto& files = env::real_files();
   store_dir_ = options_.from + "/store";
   keys_dir_ = options_.keys.empty() ? options_.from + "/keys" : options_.keys;
-  const auto load = [&](const std::string& dir, v1::BackupManifest::Part part,
-                        crypto::Digest* hash) -> Result<v1::BackupManifest> {
-    about_ = dir;
-    auto manifest = backup::load_manifest(files, dir, hash);
-    if (!manifest && manifest.error().code == ErrorCode::kNotFound) {
-      return make_error(ErrorCode::kNotFound,
-                        part == v1::BackupManifest::STORE
-                            ? "there is no whole backup here; nothing was changed"
-                            : "there is no whole key part here; --keys says where it is. Nothing "
-                              "was changed");
-    }
-    if (manifest && manifest->part() != part) {
-      return make_error(ErrorCode::kInvalidArgument,
-                        "this folder holds the other part of a backup; nothing was changed");
-    }
-    return manifest;
+  // The key part says which: a backup that was cut off may have left a younger store's manifest.
+  about_ = keys_dir_;
+  const auto missing = [](const Error& error, const char* text) {
+    return error.code == ErrorCode::kNotFound ? make_error(ErrorCode::kNotFound, text) : error;
   };
-  crypto::Digest hash{};
-  SR_ASSIGN(store_, load(store_dir_, v1::BackupManifest::STORE, &hash));
-  SR_ASSIGN(keys_, load(keys_dir_, v1::BackupManifest::KEYS, nullptr));
-  about_.clear();
-  if (keys_.id() != store_.id() || keys_.store_manifest() != to_hex(hash)) {
-    return make_error(ErrorCode::kInvalidArgument,
-                      "these are parts of different backups, or the store's manifest was changed; "
-                      "give the keys that were taken with this store. Nothing was changed");
+  auto keys = backup::load_manifest(files, keys_dir_ + "/" + backup::kKeysManifest);
+  if (!keys) {
+    return missing(keys.error(),
+                   "there is no whole key part of a backup here; --keys says where it is. Nothing "
+                   "was changed");
   }
+  keys_ = *std::move(keys);
+  about_ = store_dir_;
+  crypto::Digest hash{};
+  auto store = backup::load_manifest(
+      files, store_dir_ + "/" + backup::store_manifest_name(keys_.id()), &hash);
+  if (!store) {
+    return missing(store.error(),
+                   "there is no store part of the backup that the keys are of; give the keys that "
+                   "were taken with this store. Nothing was changed");
+  }
+  store_ = *std::move(store);
+  if (keys_.part() != v1::BackupManifest::KEYS || store_.part() != v1::BackupManifest::STORE ||
+      keys_.id() != store_.id() || keys_.store_manifest() != to_hex(hash)) {
+    return make_error(ErrorCode::kDataLoss,
+                      "the store's manifest was changed, or is of another backup; restore another. "
+                      "Nothing was changed");
+  }
+  about_.clear();
   return {};
 }
 
@@ -157,10 +160,10 @@ Result<void> Restore::take_newest_log() {
     SR_ASSIGN(const auto source, SourceFile::open(from + "/" + name));
     SR_TRY(backup::copy_file(source, source.size(), log + "/" + name, {}));
   }
-  const uint64_t sizes[] = {old.size};
   std::string at;
-  SR_ASSIGN(const auto tree, tlog::hash_segments(files, log, sizes, &at));
-  if (tree.roots.empty() || tree.roots[0] != old.root) {
+  const auto tree = tlog::hash_segments(files, log, old.size, &at);
+  if (!tree && tree.error().code != ErrorCode::kDataLoss) return tree.error();
+  if (!tree || tree->root != old.root) {
     return make_error(ErrorCode::kDataLoss,
                       "this log does not go on from that of the backup: it is older, or another "
                       "vault's. Give the newest, or restore without --log");

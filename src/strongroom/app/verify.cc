@@ -53,24 +53,28 @@ class Verify {
   std::vector<std::pair<std::string, std::string>> damaged_;
 };
 
+// Every backup that is in the folder: of one that was cut off there may be another beside.
 Result<bool> Verify::part(const std::string& dir) {
-  const auto manifest = backup::load_manifest(env::real_files(), dir);
-  if (!manifest && manifest.error().code == ErrorCode::kNotFound) return false;
-  if (!manifest) {
-    if (manifest.error().code != ErrorCode::kDataLoss) return manifest.error();
-    bad(dir + "/manifest.json", "is damaged: make a new backup into another folder");
-    return true;
+  auto& files = env::real_files();
+  SR_ASSIGN(const auto names, backup::list_manifests(files, dir));
+  for (const std::string& name : names) {
+    const auto manifest = backup::load_manifest(files, dir + "/" + name);
+    if (!manifest) {
+      if (manifest.error().code != ErrorCode::kDataLoss) return manifest.error();
+      bad(dir + "/" + name, "is damaged: make a new backup into another folder");
+      continue;
+    }
+    SR_TRY(backup::verify_part(
+        *manifest, dir,
+        [&](const v1::BackupFile& file) {
+          bad(dir + "/files/" + file.sha256(),
+              file.name() +
+                  " is missing or damaged: remove this file and run `strongroom backup` "
+                  "again, which copies it anew");
+        },
+        [this](uint64_t bytes) { read(bytes); }));
   }
-  SR_TRY(backup::verify_part(
-      *manifest, dir,
-      [&](const v1::BackupFile& file) {
-        bad(dir + "/files/" + file.sha256(),
-            file.name() +
-                " is missing or damaged: remove this file and run `strongroom backup` "
-                "again, which copies it anew");
-      },
-      [this](uint64_t bytes) { read(bytes); }));
-  return true;
+  return !names.empty();
 }
 
 // The tree over the segments, against the signed checkpoint; and the tiles made of them, if there.
@@ -88,23 +92,16 @@ Result<void> Verify::log(const std::string& log_dir, const v1::VaultFile& vault)
     bad(log_dir + "/checkpoint", std::string("is not signed by this vault: ") + mend);
     return {};
   }
-  const uint64_t sizes[] = {checkpoint->size};
   std::string at;
-  const auto tree = tlog::hash_segments(files, log_dir, sizes, &at);
+  const auto tree = tlog::hash_segments(files, log_dir, checkpoint->size, &at);
   if (!tree && tree.error().code != ErrorCode::kDataLoss) return tree.error();
-  if (!tree || tree->roots.empty() || tree->roots[0] != checkpoint->root) {
+  if (!tree || tree->root != checkpoint->root) {
     bad(log_dir + "/" + at, std::string("does not fit the signed checkpoint: ") + mend);
     return {};
   }
   entries_ = checkpoint->size;
-  const tlog::TileReader tiles = [&](std::string_view path) -> Result<std::string> {
-    if (path == "checkpoint") return *note;  // What grows behind it is another checkpoint's.
-    at = path;
-    return files.read(log_dir + "/" + std::string(path), kCheckpointBytesMax);
-  };
-  const auto verified = tlog::verify_log(tiles, vault.origin(), key, {});
-  if (!verified) {
-    bad(log_dir + "/" + at,
+  for (const std::string& tile : tree->stale) {
+    bad(log_dir + "/" + tile,
         "is missing or damaged: the key server writes it anew at its next start");
   }
   return {};

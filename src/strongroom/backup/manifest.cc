@@ -27,6 +27,17 @@ bool is_plain(std::string_view name) {
 
 }  // namespace
 
+std::string store_manifest_name(std::string_view id) {
+  return "manifest-" + std::string(id) + ".json";
+}
+
+bool is_manifest_name(std::string_view name) {
+  constexpr size_t kIdAt = 9, kIdSize = 16;
+  return name == kKeysManifest ||
+         (name.size() == kIdAt + kIdSize + 5 && is_hex(name.substr(kIdAt, kIdSize), kIdSize) &&
+          name == store_manifest_name(name.substr(kIdAt, kIdSize)));
+}
+
 bool is_file_name(v1::BackupManifest::Part part, std::string_view name) {
   if (name.size() > kNameMax) return false;
   const std::string_view top = part == v1::BackupManifest::STORE ? "store/" : "keyserver/";

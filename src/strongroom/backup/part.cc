@@ -6,19 +6,11 @@
 namespace strongroom::backup {
 namespace {
 
-constexpr char kManifest[] = "/manifest.json";
 constexpr char kUnfinished[] = "/unfinished.json";
 constexpr char kFiles[] = "/files";
 constexpr char kPartial[] = "/files/partial";
 // A backup that is killed copies so much again, at most, beside the file it was at.
 constexpr uint64_t kSaveEvery = uint64_t{256} << 20;
-
-Result<v1::BackupManifest> read_manifest(env::Files& files, const std::string& path,
-                                         crypto::Digest* hash = nullptr) {
-  SR_ASSIGN(const std::string json, files.read(path, kManifestBytesMax));
-  if (hash != nullptr) *hash = crypto::sha256(as_bytes(json));
-  return parse_manifest(json);
-}
 
 std::string object_path(const std::string& dir, std::string_view sha256) {
   return dir + kFiles + "/" + std::string(sha256);
@@ -49,9 +41,22 @@ uint64_t bytes_of(const v1::BackupManifest& manifest) {
   return bytes;
 }
 
-Result<v1::BackupManifest> load_manifest(env::Files& files, const std::string& dir,
+Result<v1::BackupManifest> load_manifest(env::Files& files, const std::string& path,
                                          crypto::Digest* hash) {
-  return read_manifest(files, dir + kManifest, hash);
+  SR_ASSIGN(const std::string json, files.read(path, kManifestBytesMax));
+  if (hash != nullptr) *hash = crypto::sha256(as_bytes(json));
+  return parse_manifest(json);
+}
+
+Result<std::vector<std::string>> list_manifests(env::Files& files, const std::string& dir) {
+  std::vector<std::string> out;
+  auto names = files.list(dir);
+  if (!names && names.error().code == ErrorCode::kNotFound) return out;
+  if (!names) return names.error();
+  for (std::string& name : *names) {
+    if (is_manifest_name(name)) out.push_back(std::move(name));
+  }
+  return out;
 }
 
 PartWriter::PartWriter(env::Files& files, std::string dir, v1::BackupManifest head)
@@ -69,9 +74,9 @@ Result<std::unique_ptr<PartWriter>> PartWriter::open(env::Files& files, std::str
   SR_TRY(files.make_dirs(part->dir_, 0700));
   SR_ASSIGN(const auto names, files.list(part->dir_));
   bool ours = false;
-  for (const char* name : {kUnfinished, kManifest}) {
-    const auto before = read_manifest(files, part->dir_ + name);
-    if (!before && before.error().code == ErrorCode::kNotFound) continue;
+  for (const std::string& name : names) {
+    if (!is_manifest_name(name) && "/" + name != kUnfinished) continue;
+    const auto before = load_manifest(files, part->dir_ + "/" + name);
     if (!before) return before.error();
     if (before->vault() != part->manifest_.vault() || before->part() != part->manifest_.part()) {
       return foreign;
@@ -79,11 +84,15 @@ Result<std::unique_ptr<PartWriter>> PartWriter::open(env::Files& files, std::str
     ours = true;
     part->know(*before);
   }
-  // The other part may lie below this one's folder's parent, but nothing strange in this one.
   if (!ours && !names.empty()) return foreign;
   SR_TRY(files.make_dirs(part->dir_ + kFiles, 0700));
   SR_TRY(part->save_unfinished());
   return part;
+}
+
+void PartWriter::set_moment(uint64_t taken_ms, uint64_t log_size) {
+  manifest_.set_taken_ms(taken_ms);
+  manifest_.set_log_size(log_size);
 }
 
 void PartWriter::know(const v1::BackupManifest& manifest) {
@@ -157,11 +166,21 @@ Result<crypto::Digest> PartWriter::finish(const std::string& store_manifest) {
   manifest_.set_store_manifest(store_manifest);
   const std::string json = format_manifest(manifest_);
   SR_TRY(files_.sync_dir(dir_ + kFiles));
-  SR_TRY(files_.write_atomic(dir_ + kManifest, as_bytes(json)));
+  SR_TRY(files_.write_atomic(dir_ + "/" + manifest_name(), as_bytes(json)));
   return crypto::sha256(as_bytes(json));
 }
 
+std::string PartWriter::manifest_name() const {
+  return manifest_.part() == v1::BackupManifest::KEYS ? kKeysManifest
+                                                      : store_manifest_name(manifest_.id());
+}
+
 Result<void> PartWriter::sweep() {
+  SR_ASSIGN(const auto manifests, list_manifests(files_, dir_));
+  for (const std::string& name : manifests) {
+    if (name != manifest_name()) SR_TRY(files_.remove(dir_ + "/" + name));
+  }
+  SR_TRY(files_.sync_dir(dir_));
   std::set<std::string> kept;
   for (const v1::BackupFile& file : manifest_.files()) kept.insert(file.sha256());
   SR_ASSIGN(const auto names, files_.list(dir_ + kFiles));

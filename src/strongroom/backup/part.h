@@ -1,6 +1,6 @@
 // A part of a backup in its folder: the store's, or the key server's.
 //
-//   DIR/manifest.json      the point of restore; replaced only when all its files are there
+//   DIR/manifest*.json     what it consists of; written only when all its files are there
 //   DIR/files/<sha256>     their bytes, each once
 //   DIR/unfinished.json    what a backup under way has copied: a next one goes on from there
 #pragma once
@@ -17,10 +17,12 @@
 
 namespace strongroom::backup {
 
-// The manifest of a whole part.
+// A manifest by its path, and the hash of the file.
 //   kNotFound  There is none.
-Result<v1::BackupManifest> load_manifest(env::Files& files, const std::string& dir,
+Result<v1::BackupManifest> load_manifest(env::Files& files, const std::string& path,
                                          crypto::Digest* hash = nullptr);
+// Names of those in a folder; none if it is not there.
+Result<std::vector<std::string>> list_manifests(env::Files& files, const std::string& dir);
 
 // Not thread-safe: one writer to a folder. Borrows `files`.
 class PartWriter {
@@ -32,14 +34,17 @@ class PartWriter {
 
   // Ids of the backups that are in the folder, whole or not.
   const std::vector<std::string>& before() const { return before_; }
+  // Of when it is.
+  void set_moment(uint64_t taken_ms, uint64_t log_size);
   // Copies the first `bytes` of a file, unless they are there already.
   Result<void> add(const SourceFile& file, const std::string& name, uint64_t bytes,
                    const BytesDone& done);
   // The same for bytes at hand.
   Result<void> add(Bytes content, const std::string& name);
-  // From here on it is the point of restore; the hash of its manifest.
+  // From here on it is whole, and of the key part the point of restore; the hash of its manifest.
   Result<crypto::Digest> finish(const std::string& store_manifest = {});
-  // Removes what the manifest does not name: files that only backups before it had.
+  // Removes what the manifest does not name: files that only backups before it had. Once both parts
+  // are finished.
   Result<void> sweep();
 
   uint64_t bytes_written() const { return bytes_written_; }
@@ -47,7 +52,7 @@ class PartWriter {
 
  private:
   PartWriter(env::Files& files, std::string dir, v1::BackupManifest head);
-  std::string file_path(std::string_view sha256) const;
+  std::string manifest_name() const;
   void know(const v1::BackupManifest& manifest);
   Result<bool> is_there(const v1::BackupFile& file) const;
   Result<void> save_unfinished();

@@ -55,11 +55,17 @@ class PartTest : public testing::Test {
     ASSERT_TRUE(part->sweep());
     written_ = part->bytes_written();
   }
+  // The one of the youngest id.
+  Result<v1::BackupManifest> manifest() const {
+    const auto names = list_manifests(env::real_files(), dir());
+    SR_CHECK(names.has_value() && !names->empty(), "a whole part");
+    return load_manifest(env::real_files(), dir() + "/" + names->back());
+  }
   std::vector<std::string> damaged() {
     std::vector<std::string> names;
-    const auto manifest = load_manifest(env::real_files(), dir());
-    SR_CHECK(manifest.has_value(), "a manifest");
-    SR_CHECK(verify_part(*manifest, dir(),
+    const auto whole = manifest();
+    SR_CHECK(whole.has_value(), "a manifest");
+    SR_CHECK(verify_part(*whole, dir(),
                          [&](const v1::BackupFile& file) { names.push_back(file.name()); }, {})
                  .has_value(),
              "a part that is read");
@@ -72,8 +78,8 @@ class PartTest : public testing::Test {
   }
   std::string dir() const { return base_ + "/to"; }
   std::string object(const std::string& name) const {
-    const auto manifest = load_manifest(env::real_files(), dir());
-    for (const auto& file : manifest->files()) {
+    const auto whole = manifest();
+    for (const auto& file : whole->files()) {
       if (file.name() == name) return dir() + "/files/" + file.sha256();
     }
     return {};
@@ -122,10 +128,10 @@ TEST_F(PartTest, UntilAllIsThereThePointOfRestoreIsTheOneBefore) {
     const auto cut_off = writer(kSecond);
     add_all(*cut_off);
   }
-  EXPECT_EQ(load_manifest(env::real_files(), dir())->id(), kFirst);
+  EXPECT_EQ(manifest()->id(), kFirst);
   EXPECT_TRUE(damaged().empty());
   const auto next = writer("0000000000000003");
-  EXPECT_EQ(next->before(), (std::vector<std::string>{kSecond, kFirst})) << "both had keys";
+  EXPECT_EQ(next->before(), (std::vector<std::string>{kFirst, kSecond})) << "both had keys";
 }
 
 TEST_F(PartTest, EachDamagedFileIsNamed) {
@@ -141,8 +147,8 @@ TEST_F(PartTest, EachDamagedFileIsNamed) {
   fs::remove(object("store/2.sst"));
   EXPECT_EQ(damaged().size(), 2u);
   std::string at;
-  const auto manifest = load_manifest(env::real_files(), dir());
-  const auto restored = restore_part(env::real_files(), *manifest, dir(), base_ + "/back", {}, &at);
+  const auto whole = manifest();
+  const auto restored = restore_part(env::real_files(), *whole, dir(), base_ + "/back", {}, &at);
   ASSERT_FALSE(restored);
   EXPECT_EQ(restored.error().code, ErrorCode::kDataLoss);
   EXPECT_NE(at.find(dir() + "/files/"), std::string::npos);
@@ -156,11 +162,11 @@ TEST_F(PartTest, RestoredIsWhatWasCopiedAndARestoreThatWasCutOffGoesOn) {
   write("store/1.sst", std::string(3 << 20, 'a'));
   write("store/2.sst", "short");
   take(kFirst);
-  const auto manifest = load_manifest(env::real_files(), dir());
+  const auto whole = manifest();
   std::string at;
   fs::create_directories(base_ + "/back/store");
   std::ofstream(base_ + "/back/store/1.sst") << std::string(3 << 20, 'x');  // Whole, but wrong.
-  ASSERT_TRUE(restore_part(env::real_files(), *manifest, dir(), base_ + "/back", {}, &at));
+  ASSERT_TRUE(restore_part(env::real_files(), *whole, dir(), base_ + "/back", {}, &at));
   for (const char* name : {"/store/1.sst", "/store/2.sst"}) {
     std::ifstream a(base_ + "/from" + name), b(base_ + "/back" + name);
     EXPECT_TRUE(

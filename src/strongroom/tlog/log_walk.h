@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -35,15 +34,15 @@ using FrameVisitor = std::function<Result<bool>(const Frame& frame, Position at)
 Result<WalkEnd> walk_log(env::Files& files, const std::string& dir, uint32_t segments,
                          Position from, uint64_t first, const FrameVisitor& visit);
 
-// The tree of what the segments hold, without a key: its root at each of `sizes` (ascending) that
-// it reaches. `at`: the segment that was read last, so the damaged one.
-//   kDataLoss  As walk_log().
+// The tree of the first `size` entries in the segments, without a key, and which tiles of it are
+// missing or hold something else. `at`: the segment that was read last, so the damaged one.
+//   kDataLoss  As walk_log(), or there are not so many.
 struct SegmentsTree {
-  uint64_t entries = 0;
-  std::vector<Hash> roots;
+  Hash root{};
+  std::vector<std::string> stale;  // By their tlog-tiles paths.
 };
-Result<SegmentsTree> hash_segments(env::Files& files, const std::string& dir,
-                                   std::span<const uint64_t> sizes, std::string* at);
+Result<SegmentsTree> hash_segments(env::Files& files, const std::string& dir, uint64_t size,
+                                   std::string* at);
 
 // How many segments a log's folder holds. kDataLoss: one between them is missing.
 Result<uint32_t> count_segments(env::Files& files, const std::string& dir);
