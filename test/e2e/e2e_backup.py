@@ -326,6 +326,7 @@ class Damage(Backups):
 
     def test_every_kind_of_file_of_a_vault(self):
         self.vault.must("erase", "person", *self.ids(4), *WHY, "--yes")
+        self.assertTrue(self.verify(self.vault.dir)["sound"], "while it serves; which has rows written to files")
         self.vault.stop()
         self.assertTrue(self.verify(self.vault.dir)["sound"])
 
