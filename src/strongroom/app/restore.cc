@@ -239,12 +239,15 @@ Result<void> Restore::give_back(const SealingKey& root) {
 
 void Restore::report() const {
   const bool newest = !options_.log.empty();
+  const std::string verifier =
+      tlog::verifier_key(vault_.origin(), keyserver::log_public_key(vault_));
   if (global_.json) {
     std::cout << "{\"vault\":" << json_string(vault_.vault())
               << ",\"id\":" << json_string(store_.id()) << ",\"taken_ms\":" << store_.taken_ms()
               << ",\"bytes\":" << backup::bytes_of(store_)
               << ",\"newest_log\":" << (newest ? "true" : "false")
-              << ",\"origin\":" << json_string(vault_.origin()) << "}\n";
+              << ",\"origin\":" << json_string(vault_.origin())
+              << ",\"verifier_key\":" << json_string(verifier) << "}\n";
     return;
   }
   std::cout << printable(vault_.name()) << " is restored in " << dir_.root << ", as of "
@@ -260,8 +263,9 @@ void Restore::report() const {
            "show` before others use it.\n"
            "The log has a new name, since witnesses and others know more of the old one:\n  "
         << vault_.origin()
-        << "\nSet it as log_origin in the credentials of those who check the log, and tell "
-           "it to the witnesses.\n";
+        << "\nSet it as log_origin in the credentials of those who check the log, and have "
+           "witnesses started with\n  --log "
+        << verifier << "\n";
   }
   std::cout << "\nNext:  strongroom serve " << dir_.root << "\n";
 }
