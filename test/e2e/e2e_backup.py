@@ -110,7 +110,8 @@ class Life(Backups):
             self.assertIn("are lost", status)
             self.assertIn("RESTORED from backup " + taken["id"], again.must("log", "tail", who="auditor").stdout)
             self.assertTrue(self.verify(again.dir)["sound"])
-        self.assertNotEqual(restored["origin"], json.load(open(self.vault.credential("clerk")))["log_origin"])
+        with open(self.vault.credential("clerk"), encoding="utf-8") as file:
+            self.assertNotEqual(restored["origin"], json.load(file)["log_origin"])
 
     def test_each_backup_adds_what_is_new_and_the_log_says_which_keys_are_out(self):
         first = self.backup("--keys", self.keys)
@@ -261,10 +262,10 @@ class WhileItWorks(Backups):
             time.sleep(delay)
             process.kill()
             process.communicate()
-            if os.path.exists(os.path.join(to, "restoring.json")):
+            if os.path.exists(os.path.join(to, "restoring")):
                 outcome = self.vault.run("serve", to, who=None)
                 self.assertEqual(outcome.status, 1, outcome)
-        if os.path.exists(os.path.join(to, "restoring.json")) or not os.path.exists(to):
+        if os.path.exists(os.path.join(to, "restoring")) or not os.path.exists(to):
             self.restore()
         with Restored(self.vault, "restored") as again:
             self.assertEqual(len(self.ids(1001, again)), 1)
@@ -333,10 +334,13 @@ class Damage(Backups):
         def newest(pattern):
             return sorted(glob.glob(os.path.join(self.vault.dir, pattern)))[-1]
 
-        tiles = sorted(path for path in glob.glob(os.path.join(self.vault.dir, "keyserver/log/tile/*/**"),
-                                                  recursive=True) if os.path.isfile(path))
+        def tile(level):
+            """The one that the checkpoint needs: partial ones of checkpoints before it stay for a while."""
+            found = glob.glob(os.path.join(self.vault.dir, "keyserver/log/tile", level, "000.p/*"))
+            return max(found, key=lambda path: int(os.path.basename(path)))
+
         for path, at in ((newest("keyserver/log/entries-*.log"), 200), (newest("keyserver/log/checkpoint"), 40),
-                         (tiles[0], 10), (tiles[-1], 10), (newest("keyserver/state/state-*"), 100),
+                         (tile("entries"), 10), (tile("0"), 10), (newest("keyserver/state/state-*"), 100),
                          (newest("keyserver-mirror/state/state-*"), 100), (newest("keyserver/vault.json"), 0),
                          (newest("store/*.sst"), 30)):
             flip(path, at)

@@ -41,7 +41,7 @@ struct VaultDir {
     return keyserver() + "/ca-key.escrow";
   }  // The authority's key, sealed under the root key.
   std::string restoring() const {
-    return root + "/restoring.json";
+    return root + "/restoring";
   }  // While it is being restored: no vault yet.
 };
 

@@ -73,6 +73,9 @@ Result<v1::BackupManifest> parse_manifest(std::string_view json) {
       (keys ? !is_hex(manifest.store_manifest(), 64) : !manifest.store_manifest().empty())) {
     return damaged;
   }
+  for (const std::string& id : manifest.before()) {
+    if (!is_hex(id, 16)) return damaged;
+  }
   std::set<std::string_view> names;
   for (const v1::BackupFile& file : manifest.files()) {
     if (!is_file_name(manifest.part(), file.name()) || !is_hex(file.sha256(), 64) ||

@@ -24,6 +24,7 @@ v1::BackupManifest golden() {
   file.set_bytes(4096);
   file.set_sha256(kHash);
   file.set_source(uint64_t{1} << 63);
+  manifest.add_before("0000000000000001");
   return manifest;
 }
 
@@ -71,6 +72,7 @@ TEST(ManifestTest, WhatNoBackupHoldsIsRefused) {
   EXPECT_TRUE(refused([](v1::BackupManifest& m) { m.clear_part(); }));
   EXPECT_TRUE(refused([](v1::BackupManifest& m) { m.set_vault("00"); }));
   EXPECT_TRUE(refused([](v1::BackupManifest& m) { m.set_id("../../etc/pass"); }));
+  EXPECT_TRUE(refused([](v1::BackupManifest& m) { m.add_before("x"); }));
   EXPECT_TRUE(refused([](v1::BackupManifest& m) { m.clear_store_manifest(); }));
   EXPECT_TRUE(refused([](v1::BackupManifest& m) { m.mutable_files(0)->set_sha256("../x"); }));
   EXPECT_TRUE(refused([](v1::BackupManifest& m) { *m.add_files() = m.files(0); }))

@@ -96,7 +96,8 @@ void PartWriter::set_moment(uint64_t taken_ms, uint64_t log_size) {
 }
 
 void PartWriter::know(const v1::BackupManifest& manifest) {
-  before_.push_back(manifest.id());
+  before_.insert(manifest.id());
+  before_.insert(manifest.before().begin(), manifest.before().end());
   for (const v1::BackupFile& file : manifest.files()) known_[file.name()] = file;
 }
 
@@ -109,6 +110,7 @@ Result<void> PartWriter::save_unfinished() {
   unsaved_ = 0;
   SR_TRY(files_.sync_dir(dir_ + kFiles));
   v1::BackupManifest unfinished = manifest_;
+  unfinished.mutable_before()->Add(before_.begin(), before_.end());
   // Of one that was cut off before this one, what is still to come.
   std::set<std::string_view> names;
   for (const v1::BackupFile& file : manifest_.files()) names.insert(file.name());

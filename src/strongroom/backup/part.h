@@ -7,7 +7,7 @@
 
 #include <functional>
 #include <map>
-#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,7 +33,7 @@ class PartWriter {
                                                   v1::BackupManifest head);
 
   // Ids of the backups that are in the folder, whole or not.
-  const std::vector<std::string>& before() const { return before_; }
+  const std::set<std::string>& before() const { return before_; }
   // Of when it is.
   void set_moment(uint64_t taken_ms, uint64_t log_size);
   // Copies the first `bytes` of a file, unless they are there already.
@@ -60,7 +60,7 @@ class PartWriter {
   env::Files& files_;
   std::string dir_;
   v1::BackupManifest manifest_;
-  std::vector<std::string> before_;
+  std::set<std::string> before_;
   std::map<std::string, v1::BackupFile> known_;  // By name.
   uint64_t bytes_written_ = 0;
   uint64_t unsaved_ = 0;

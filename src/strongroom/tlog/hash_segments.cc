@@ -28,20 +28,18 @@ Result<SegmentsTree> hash_segments(env::Files& files, const std::string& dir, ui
   uint64_t last_ms = 0;
   *at = segment_name(0);
   SR_ASSIGN(const uint32_t segments, count_segments(files, dir));
-  if (size != 0) {
-    // No further: what lies behind may be being written.
-    SR_TRY(walk_log(files, dir, segments, {}, 0,
-                    [&](const Frame& frame, Position position) -> Result<bool> {
-                      *at = segment_name(position.segment);
-                      const auto head = parse_entry(frame.entry);
-                      if (!head || head->t_ms < last_ms) return log_mismatch(frame.leaf);
-                      last_ms = head->t_ms;
-                      const Hash leaf = leaf_hash(frame.entry);
-                      edge.append(leaf);
-                      SR_TRY(tiles.append(frame.entry, leaf, compare));
-                      return edge.size() < size;
-                    }));
-  }
+  const auto visit = [&](const Frame& frame, Position position) -> Result<bool> {
+    *at = segment_name(position.segment);
+    const auto head = parse_entry(frame.entry);
+    if (!head || head->t_ms < last_ms) return log_mismatch(frame.leaf);
+    last_ms = head->t_ms;
+    const Hash leaf = leaf_hash(frame.entry);
+    edge.append(leaf);
+    SR_TRY(tiles.append(frame.entry, leaf, compare));
+    return edge.size() < size;
+  };
+  // No further: what lies behind may be being written.
+  if (size != 0) SR_TRY(walk_log(files, dir, segments, {}, 0, visit));
   if (edge.size() != size) return log_mismatch(edge.size());
   SR_TRY(tiles.partials(compare));
   out.root = size == 0 ? empty_root() : edge.root();
