@@ -32,6 +32,7 @@ ALLOWED = {
     "keyserver": CRYPTO | {"policy", "watch", "tlog", "keytree", "proto"},
     "gateway": CRYPTO | {"record", "index", "store", "proto"},
     "compactor": CRYPTO | {"record", "index", "store", "proto"},
+    "backup": CRYPTO | {"proto"},
     "leak": CRYPTO | {"record", "index", "store", "proto"},
 }
 ON_TOP = {"app", "sim"}  # May depend on everything.

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 WIDTH = 256
 ENTRY_SIZE = 49
 TYPES = {1: "start", 2: "release", 3: "token", 4: "grant", 5: "policy", 6: "approval", 7: "freeze", 8: "erasure",
-         9: "counters", 10: "watch", 11: "report", 13: "keys"}
+         9: "counters", 10: "watch", 11: "report", 13: "keys", 14: "backup"}
 NOTE_MAX = 128 * 1024
 
 

@@ -237,6 +237,7 @@ def every_command():
     person = vault.must("collection", "show", "person", who="operator").stdout.replace("title: People", "title: All")
     rows = vault.write("more.csv", "name,phone,dob,address\n试,13800130002,1981-01-31,x\n")
     canaries = vault.write("canaries.csv", vault.generate("person", 50, 9))
+    backup = vault.json("backup", vault.path("backup"), who="operator")["id"]
     add = ("principal", "add", "mallory", "--role", "auditor", "--public-key", vault.path("mallory.key.pub"))
     return [
         STATUS, LIST, FIND,
@@ -261,6 +262,7 @@ def every_command():
         ("operator", "collection", "show", "person"),
         ("operator", "collection", "apply", vault.write("person.yaml", person)),
         ("operator", "import", "person", rows),
+        ("operator", "backup", "--destroyed", backup),
         ("auditor", "log", "tail"),
         ("auditor", "log", "checkpoint"),
         ("auditor", "log", "verify"),

@@ -64,6 +64,9 @@ void add_alarms(CLI::App&, Global&, int&);
 void add_report(CLI::App&, Global&, int&);
 void add_canary(CLI::App&, Global&, int&);
 void add_drill(CLI::App&, Global&, int&);
+void add_backup(CLI::App&, Global&, int&);
+void add_restore(CLI::App&, Global&, int&);
+void add_verify(CLI::App&, Global&, int&);
 void add_subject(CLI::App&, Global&, int&);
 void add_completion(CLI::App&, Global&, int&);
 

@@ -58,6 +58,7 @@ class GatewayProcess {
   Result<void> end() {
     SR_TRY(env::real_files().remove(dir_.compactor_socket()));
     SR_TRY(store::remove_frozen(dir_.merge_copy()));
+    SR_TRY(store::remove_frozen(dir_.backup_copy()));
     return store_->flush();
   }
 
@@ -143,8 +144,9 @@ Result<void> GatewayProcess::start() {
 
 Result<void> GatewayProcess::serve_compactor() {
   SR_TRY(store::remove_frozen(dir_.merge_copy()));
+  SR_TRY(store::remove_frozen(dir_.backup_copy()));
   compaction_ = std::make_unique<gateway::CompactionService>(
-      *store_, *keys_, gateway::CompactionFolders{dir_.merge_copy(), dir_.merge_files()});
+      *store_, *keys_, gateway::CompactionFolders{dir_.merge_copy(), dir_.merge_files(), dir_.backup_copy()});
   SR_ASSIGN(compactors_,
             rpc::KeyServiceListener::listen(
                 compactor_loop_, dir_.compactor_socket(),

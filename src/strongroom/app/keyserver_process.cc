@@ -1,5 +1,6 @@
 #include <signal.h>
 
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -66,6 +67,7 @@ class KeyServerProcess {
   int ready_fd_;
   std::string listen_;
   VaultDir dir_;
+  std::string folder_;  // dir_, absolute.
   rpc::EventLoop loop_;
   v1::VaultFile vault_;
   std::optional<ByteArray<32>> compactor_credential_, sender_credential_,
@@ -84,6 +86,8 @@ Result<void> KeyServerProcess::start() {
   SR_TRY(env::harden_process());
   locked_ = env::lock_memory();
   SR_ASSIGN(vault_, keyserver::load_vault_file(files, dir_.keyserver()));
+  std::error_code unknown;  // Then whoever backs it up is told nothing, and must say it.
+  folder_ = std::filesystem::canonical(dir_.root, unknown).string();
   rpc::ConnectServer::Options door;
   door.listen = listen_;
   SR_ASSIGN(door.certificate_pem, files.read(dir_.run() + "/keyserver.pem", kPemBytesMax));
@@ -145,10 +149,12 @@ int KeyServerProcess::run() {
 }
 
 Result<void> KeyServerProcess::open(const SealingKey& root, bool unattended) {
-  SR_ASSIGN(server_,
+  SR_ASSIGN(auto server,
             KeyServer::open({dir_.keyserver(), dir_.mirror(), kVersion, compactor_credential_,
-                             sender_credential_, courier_credential_, hardware_.get(), unattended},
+                             sender_credential_, courier_credential_, hardware_.get(), unattended,
+                             keyserver::kCountersEvery, folder_},
                             root, env::real_files(), env::real_clock()));
+  server_ = std::move(server);
   return {};
 }
 
@@ -275,6 +281,7 @@ void KeyServerProcess::register_calls() {
   admin("LogEntries", &KeyServer::log_entries);
   admin("ProveErasure", &KeyServer::prove_erasure);
   admin("ListAlarms", &KeyServer::list_alarms);
+  admin("Backup", &KeyServer::backup);
   admin("PlantCanaries", &KeyServer::plant_canaries);
   admin("TestCanaries", &KeyServer::test_canaries);
   register_share_calls();

@@ -64,6 +64,19 @@ std::string refused_of(const v1::RefusedItem& refused) {
   return (refused.admin() ? "unknown callers" : "gateway " + refused.gateway()) + where;
 }
 
+const char* backup_step(v1::BackupItem::Step step) {
+  switch (step) {
+    case v1::BackupItem::KEYS:
+      return "key files copied";
+    case v1::BackupItem::TAKEN:
+      return "taken";
+    case v1::BackupItem::DESTROYED:
+      return "key files destroyed";
+    default:
+      return "changed";
+  }
+}
+
 }  // namespace
 
 std::string describe_entry(const v1::LogEntryView& entry) {
@@ -118,11 +131,10 @@ std::string describe_entry(const v1::LogEntryView& entry) {
                         (item.freeze().to_masked() ? " to the masked view" : ""));
         break;
       case v1::LogItem::kHold:
-        parts.push_back(item.hold().lift()
-                            ? "lifted hold " + item.hold().reference()
-                            : plural(static_cast<uint64_t>(item.hold().idx_size()), "record",
-                                     "records") +
-                                  " held for " + item.hold().reference());
+        parts.push_back(item.hold().lift() ? "lifted hold " + item.hold().reference()
+                                           : plural(static_cast<uint64_t>(item.hold().idx_size()),
+                                                    "record", "records") +
+                                                 " held for " + item.hold().reference());
         break;
       case v1::LogItem::kApproval: {
         constexpr const char* kSteps[] = {"asked as", "approved", "denied", "withdrew"};
@@ -167,6 +179,15 @@ std::string describe_entry(const v1::LogEntryView& entry) {
             (item.reported().hidden() == 0
                  ? ""
                  : ", " + std::to_string(item.reported().hidden()) + " withheld"));
+        break;
+      case v1::LogItem::kBackup:
+        parts.push_back(std::string(backup_step(item.backup().step())) + ", backup " +
+                        item.backup().id());
+        break;
+      case v1::LogItem::kRestored:
+        parts.push_back("RESTORED from backup " + item.restored().backup() + " as of " +
+                        format_time(item.restored().taken_ms()) +
+                        (item.restored().origin().empty() ? "" : ", the log's end lost"));
         break;
       default:
         break;

@@ -277,6 +277,13 @@ Result<v1::VaultFile> load_vault(const VaultDir& dir) {
     return make_error(ErrorCode::kNotFound,
                       "there is no vault in this folder; `strongroom init` founds one");
   }
+  if (!vault) return vault.error();
+  SR_ASSIGN(const bool half, env::real_files().exists(dir.restoring()));
+  if (half) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "a restore into this folder was cut off, so there is no vault yet; run the "
+                      "same `strongroom restore` again, it goes on from there");
+  }
   return vault;
 }
 

@@ -79,6 +79,22 @@ std::string log_text(const v1::StatusResponse& status) {
   return out;
 }
 
+// When the last point of restore is, and what copies of the keys make of the horizon.
+std::string backup_text(const v1::StatusResponse& status) {
+  std::string out =
+      status.backup_ms() == 0 ? std::string("never") : "as of " + format_time(status.backup_ms());
+  const int copies = status.key_backups_size();
+  if (copies == 0) return out;
+  out += "; " + format_count(static_cast<uint64_t>(copies)) +
+         (copies == 1 ? " copy of the keys" : " copies of the keys");
+  // The oldest opens the most.
+  const uint64_t erased = status.key_backups(0).erased_since();
+  if (erased == 0) return out + ", with nothing that was erased";
+  return out + "; with the shares the oldest opens " + format_count(erased) +
+         (erased == 1 ? " erased record" : " erased records") +
+         ", until replaced by `backup` or destroyed";
+}
+
 Result<void> run(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
@@ -122,6 +138,7 @@ Result<void> run(const Global& global) {
        {"key epoch",
         format_count(status.epoch()) + ", since " + format_time(status.epoch_began_ms())},
        {"erased", erased_text(status)},
+       {"backup", backup_text(status)},
        {"key server", format_count(status.resident_bytes() >> 20) + " MiB resident, since " +
                           format_time(status.started_ms())},
        {"sandbox", std::string(status.seccomp() ? "seccomp" : "NO seccomp") +
@@ -130,6 +147,18 @@ Result<void> run(const Global& global) {
   if (status.root().has_change()) {
     std::cout << "! NEW ROOT KEY, entry " << status.root().change().leaf() << ": "
               << change_text(status.root().change()) << "\n";
+  }
+  for (const auto& backup : status.key_backups()) {
+    std::cout << "  keys of backup " << backup.id() << ", " << format_time(backup.t_ms())
+              << (backup.taken() ? "" : ", not whole") << ": "
+              << format_count(backup.erased_since()) << " erased since\n";
+  }
+  if (status.restored_ms() != 0) {
+    std::cout << "! RESTORED at " << format_time(status.restored_ms()) << " as of "
+              << format_time(status.restored_from_ms())
+              << (status.log_end_lost()
+                      ? ": erasures, freezes and changes of policy in between are lost\n"
+                      : "; the log is whole\n");
   }
   for (const auto& frozen : status.frozen()) {
     std::cout << "! FROZEN " << frozen.scope() << (frozen.to_masked() ? " to the masked view" : "")

@@ -35,6 +35,14 @@ struct VaultDir {
   // What the two share: the gateway's copy for reading, the compactor's files on their way.
   std::string merge_copy() const { return store() + "/merge-copy"; }
   std::string merge_files() const { return store() + "/merge-tmp"; }
+  // The gateway's copy for a backup.
+  std::string backup_copy() const { return store() + "/backup-copy"; }
+  std::string authority_escrow() const {
+    return keyserver() + "/ca-key.escrow";
+  }  // The authority's key, sealed under the root key.
+  std::string restoring() const {
+    return root + "/restoring";
+  }  // While it is being restored: no vault yet.
 };
 
 inline constexpr char kDefaultListen[] = "127.0.0.1:7420";

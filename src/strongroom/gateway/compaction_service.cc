@@ -57,16 +57,18 @@ v1::ReplyBatch CompactionService::handle(v1::CallBatch&& batch) {
 Result<v1::Reply> CompactionService::answer(const v1::Call& call) {
   v1::Reply reply;
   switch (call.call_case()) {
-    case v1::Call::kFreezeStore:
+    case v1::Call::kFreezeStore: {
+      const std::string& folder = call.freeze_store().backup() ? folders_.backup : folders_.frozen;
       if (call.freeze_store().release()) {
-        SR_TRY(store::remove_frozen(folders_.frozen));
+        SR_TRY(store::remove_frozen(folder));
       } else {
-        SR_TRY(store_.freeze(folders_.frozen));
+        SR_TRY(store_.freeze(folder));
         // By a row that is in the copy a posting may be dropped: it must not be lost any more.
         SR_TRY(store_.flush());
       }
       reply.mutable_freeze_store();
       return reply;
+    }
     case v1::Call::kMeasureLanes:
       if (call.measure_lanes().lanes_size() > kLanesMax) return invalid("Too many lanes at once.");
       reply.mutable_measure_lanes();

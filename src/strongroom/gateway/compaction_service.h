@@ -1,5 +1,5 @@
 // What a gateway does for the compactor beside it, which may read a copy of its store and hand it
-// sorted files, and nothing else.
+// sorted files, and for a backup, which may read another copy; and nothing else.
 #pragma once
 
 #include <string>
@@ -12,6 +12,7 @@ namespace strongroom::gateway {
 struct CompactionFolders {
   std::string frozen;  // The copy.
   std::string files;   // Where the compactor puts its files.
+  std::string backup = {};  // The copy for a backup.
 };
 
 // Blocks on store and key server: on a loop of its own, never on the gateway's. Not thread-safe.

@@ -158,6 +158,7 @@ Result<v1::StatusResponse> KeyServer::status(const std::string& who,
   out.set_witnessed_size(witnessing_.witnessed_size());
   out.set_epoch(state_->epoch());
   tell_horizon(out);
+  tell_backups(out);
   out.set_started_ms(started_ms_);
   const std::string& logged_root = ledger_.keys().root_check();
   if (!logged_root.empty() && logged_root != vault_.root_check()) {

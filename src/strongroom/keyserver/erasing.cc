@@ -5,6 +5,7 @@
 
 #include "strongroom/keyserver/key_server.h"
 #include "strongroom/keyserver/pending.h"
+#include "strongroom/tlog/entry.h"
 #include "strongroom/tlog/opening.h"
 #include "strongroom/tlog/proof.h"
 #include "strongroom/tlog/tile_proofs.h"
@@ -180,7 +181,9 @@ Result<void> KeyServer::reconcile_erasures() {
 }
 
 Result<void> KeyServer::begin_epoch() {
+  // The month to come has its key ahead, so that a backup of the state reads a log that is younger.
   SR_TRY(state_->next_epoch(log_->size()));
+  SR_TRY(state_->key(tlog::month_of(now_ms()) + 1));
   epoch_started_us_ = clock_.monotonic_us();
   epoch_began_ms_ = now_ms();
   erasures_covered_ = erasures_applied_;

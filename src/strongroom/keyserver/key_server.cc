@@ -136,9 +136,9 @@ Result<std::unique_ptr<KeyServer>> KeyServer::create(const KeyServerOptions& opt
   return server;
 }
 
-Result<std::unique_ptr<KeyServer>> KeyServer::open(const KeyServerOptions& options,
-                                                   const SealingKey& root, env::Files& files,
-                                                   const env::Clock& clock) {
+Result<std::unique_ptr<KeyServer>> KeyServer::prepare(const KeyServerOptions& options,
+                                                      const SealingKey& root, env::Files& files,
+                                                      const env::Clock& clock) {
   crypto::init();
   SR_ASSIGN(auto vault, load_vault_file(files, options.dir));
   if (!is_root_of(vault, root)) {
@@ -154,19 +154,28 @@ Result<std::unique_ptr<KeyServer>> KeyServer::open(const KeyServerOptions& optio
                       "both from one backup.");
   }
   SR_TRY(settle_root(files, options.dir, vault, root));
-  std::unique_ptr<KeyServer> server(
+  return std::unique_ptr<KeyServer>(
       new KeyServer(options, std::move(vault), std::move(state), root, files, clock));
+}
+
+Result<void> KeyServer::check_clock() const {
+  if (clock_.wall_ms() + kClockSkewMs >= log_->last_t_ms()) return {};
+  return make_error(ErrorCode::kFailedPrecondition,
+                    "The clock is more than a minute behind the release log's last entry. Set "
+                    "the clock and start again; nothing was changed.");
+}
+
+Result<std::unique_ptr<KeyServer>> KeyServer::open(const KeyServerOptions& options,
+                                                   const SealingKey& root, env::Files& files,
+                                                   const env::Clock& clock) {
+  SR_ASSIGN(auto server, prepare(options, root, files, clock));
   SR_TRY(server->open_log(true));
   if (options.unattended && server->ledger_.keys().sealed()) {
     return make_error(ErrorCode::kFailedPrecondition,
                       "This vault was sealed on command, so its share holders open it, and not the "
                       "TPM.");
   }
-  if (clock.wall_ms() + kClockSkewMs < server->log_->last_t_ms()) {
-    return make_error(ErrorCode::kFailedPrecondition,
-                      "The clock is more than a minute behind the release log's last entry. Set "
-                      "the clock and start again; nothing was changed.");
-  }
+  SR_TRY(server->check_clock());
   SR_TRY(server->reconcile());
   SR_TRY(server->begin_epoch());
   SR_TRY(server->start(nullptr));
@@ -180,7 +189,7 @@ Result<std::unique_ptr<KeyServer>> KeyServer::open(const KeyServerOptions& optio
   return server;
 }
 
-Result<void> KeyServer::open_log(bool must_exist) {
+Result<void> KeyServer::open_log(bool must_exist, const std::function<void(uint64_t)>& before) {
   tlog::LogOptions options;
   options.dir = log_dir(options_);
   options.origin = vault_.origin();
@@ -192,7 +201,8 @@ Result<void> KeyServer::open_log(bool must_exist) {
                       {vault_.gateways().begin(), vault_.gateways().end()},
                       options_.counters_every},
       files_);
-  if (must_exist) {
+  // Who looks at each entry has to see them all.
+  if (must_exist && !before) {
     // One that does not fit is passed over, whatever the reason: the log itself has the last word.
     for (const uint64_t leaf : counters_->list()) {
       const auto opened = open_log_from(leaf, options);
@@ -204,9 +214,11 @@ Result<void> KeyServer::open_log(bool must_exist) {
       forget_ledger();
     }
   }
-  SR_ASSIGN(log_, tlog::ReleaseLog::open(
-                      options, files_, *state_, state_->log_key(),
-                      [this](const tlog::Entry& entry) { return ledger_.replay(entry); }));
+  SR_ASSIGN(log_, tlog::ReleaseLog::open(options, files_, *state_, state_->log_key(),
+                                         [&](const tlog::Entry& entry) {
+                                           if (before) before(entry.leaf.value);
+                                           return ledger_.replay(entry);
+                                         }));
   return {};
 }
 
@@ -262,7 +274,7 @@ Result<void> KeyServer::reconcile() {
     return true;
   };
   for (uint32_t block = 0; block < blocks.size(); ++block) {
-    if (state_->blocks().contains(block)) continue;
+    if (state_->blocks().contains(block) || blocks[block].lost) continue;
     if (!may_lack(blocks[block].leaf, blocks[block].t_ms)) return state_is_old();
     state_->add_block(block, blocks[block].collection);
   }

@@ -58,6 +58,15 @@ struct KeyServerOptions {
   // The root key is of that TPM, and nobody was asked: what was sealed on command stays so.
   bool unattended = false;
   uint64_t counters_every = kCountersEvery;  // Entries.
+  std::string folder = {};                   // DIR, absolute: told to whoever backs it up.
+};
+
+// The backup that dir and mirror_dir were filled from.
+struct RestoreFrom {
+  std::string id;
+  uint64_t log_size = 0;  // Its log's: store and key state are as of this entry.
+  uint64_t taken_ms = 0;
+  bool newest_log = false;  // The log is not the backup's but the last there was.
 };
 
 // What a vault starts with. Policy version 0 becomes 1; collections start at revision 1.
@@ -89,6 +98,14 @@ class KeyServer {
   static Result<std::unique_ptr<KeyServer>> open(const KeyServerOptions& options,
                                                  const SealingKey& root, env::Files& files,
                                                  const env::Clock& clock);
+  // Makes a vault of a backup's files: an entry from which on no record number, version or lane is
+  // given out that the vault may have given out since, and nothing counts as stored that is not.
+  // Without the newest log its end may be lost: then the log goes on under a new origin, for
+  // witnesses know the old one. open() must follow.
+  //   kFailedPrecondition  A collection was changed since; the clock.
+  //   As open() else. What is in the folders is then of no use: copy them again.
+  static Result<void> restore(const KeyServerOptions& options, const SealingKey& root,
+                              const RestoreFrom& from, env::Files& files, const env::Clock& clock);
   ~KeyServer();
 
   // Answers a gateway's calls, in order. Replies hold secrets: the transport wipes them.
@@ -202,6 +219,9 @@ class KeyServer {
   //   kUnavailable  No checkpoint has it yet; one comes each second.
   Result<v1::ProveErasureResponse> prove_erasure(const std::string& who,
                                                  const v1::ProveErasureRequest& request) const;
+  // One step of a backup: docs/spec/backup.md.
+  //   kConflict  KEYS: lanes have changed since PREPARE. Freeze the store again.
+  Result<v1::BackupResponse> backup(const std::string& who, const v1::BackupRequest& request);
   Result<v1::ListAlarmsResponse> list_alarms(const std::string& who,
                                              const v1::ListAlarmsRequest& request) const;
   // Makes records canaries. Which they are is in the key state; the log has how many, and a digest.
@@ -219,13 +239,21 @@ class KeyServer {
             const SealingKey& root, env::Files& files, const env::Clock& clock);
 
   uint64_t now_ms();
-  Result<void> open_log(bool must_exist);
+  static Result<std::unique_ptr<KeyServer>> prepare(const KeyServerOptions& options,
+                                                    const SealingKey& root, env::Files& files,
+                                                    const env::Clock& clock);
+  // `before` sees each entry's leaf before it is folded in.
+  Result<void> open_log(bool must_exist, const std::function<void(uint64_t)>& before = {});
   // By what was written down of the log before `leaf`. False: the log does not say so.
   Result<bool> open_log_from(uint64_t leaf, const tlog::LogOptions& options);
   void forget_ledger();
   // Has the log's counters written down when it is time, and the log read that a start did not
   // read.
   Result<std::optional<v1::CountersItem>> step_counters();
+  Result<void> check_clock() const;
+  Result<void> keep_authority_escrow();
+  Result<void> list_key_files(v1::BackupResponse& out);
+  void tell_backups(v1::StatusResponse& out) const;
   Result<void> reconcile();
   Result<void> reconcile_canaries();
   Result<void> reconcile_erasures();

@@ -108,6 +108,9 @@ Result<void> Ledger::apply(EntryType type, uint64_t leaf, uint64_t t_ms,
     case EntryType::kReport:
       applied = apply_report(items, leaf, t_ms);
       break;
+    case EntryType::kBackup:
+      applied = apply_backup(items[0], leaf, t_ms);
+      break;
     case EntryType::kApproval:
       applied = apply_approval(items, leaf, t_ms);
       break;

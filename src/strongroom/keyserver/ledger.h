@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "strongroom/keyserver/alarm_book.h"
+#include "strongroom/keyserver/backups.h"
 #include "strongroom/keyserver/erasures.h"
 #include "strongroom/keyserver/exports.h"
 #include "strongroom/keyserver/history.h"
@@ -36,9 +37,10 @@ struct BlockInfo {
   uint32_t granted = 0;  // Offsets below this were granted.
   uint64_t leaf = 0;     // That allocated it.
   uint64_t t_ms = 0;
+  bool lost = false;  // Behind the backup that the vault was restored from: nobody has its seed.
   template <class A>
   void archive(A& a) {
-    a(collection, granted, leaf, t_ms);
+    a(collection, granted, leaf, t_ms, lost);
   }
 };
 
@@ -47,7 +49,7 @@ struct LaneInfo {
   v1::LaneItem::Change status = v1::LaneItem::OPENED;
   bool packed = false;
   bool history = false;  // Of superseded values: not searched.
-  bool retired = false;  // Merged into another: not searched, its root destroyed.
+  bool retired = false;  // Merged into another, or lost: not searched, its root destroyed.
   uint64_t leaf = 0;     // Of the last change.
   uint64_t opened_leaf = 0;
   uint64_t opened_ms = 0;
@@ -107,6 +109,7 @@ class Ledger {
   const Erasures& erasures() const { return erasures_; }
   const Holds& holds() const { return holds_; }
   const Exports& exports() const { return exports_; }
+  const Backups& backups() const { return backups_; }
   const ReleaseChains& releases() const { return releases_; }
   const KeyBook& keys() const { return keys_; }
   AlarmBook& alarms() { return alarms_; }
@@ -131,6 +134,8 @@ class Ledger {
   uint64_t generation() const { return generation_; }  // Of all lanes.
   uint64_t revision() const { return revision_; }      // Of collections, policy and principals.
   uint64_t policy_leaf() const { return policy_leaf_; }
+  // What a vault restored as of here has: blocks, and lanes that have rows in its store.
+  void tell_restorable(v1::RestoredItem& out) const;
 
   // All of it: docs/spec/counters.md. Whoever changes what is here, or how an entry is folded in,
   // changes kLedgerForm.
@@ -138,7 +143,7 @@ class Ledger {
   void archive(A& a) {
     a(vault_, collections_, engine_, approvals_, history_, tickets_, erasures_, releases_, alarms_);
     a(blocks_, lanes_, merge_, merged_lanes_, next_lane_, next_u_, generation_, revision_);
-    a(policy_leaf_, keys_, exports_, holds_);
+    a(policy_leaf_, keys_, exports_, holds_, backups_);
     if constexpr (A::kReading) {
       if (!restore()) a.fail();
     }
@@ -159,6 +164,8 @@ class Ledger {
   Result<void> apply_token(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_grant(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_erasure(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
+  Result<void> apply_backup(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
+  Result<void> apply_restored(const v1::RestoredItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_grant_item(const v1::GrantItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_lane_item(const v1::LaneItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> begin_merge(const v1::LaneItem& item);
@@ -171,6 +178,7 @@ class Ledger {
   TicketBook tickets_;
   Erasures erasures_;
   Holds holds_;
+  Backups backups_;
   ReleaseChains releases_;
   KeyBook keys_;
   Exports exports_;

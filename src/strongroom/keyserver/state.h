@@ -53,6 +53,9 @@ class KeyState : public tlog::BodyKeys {
   const std::unordered_map<LaneId, LaneRoot>& lane_roots() const { return contents_.lanes; }
   const Canaries& canaries() const { return contents_.canaries; }
   uint64_t epoch() const { return epoch_; }
+  bool is_bound() const { return hardware_ != nullptr; }  // To a TPM, from the next epoch on.
+  // How much of this epoch's file in the first place is durable. After next_epoch().
+  uint64_t file_bytes() const { return append_[0]->size(); }
   // Everything that log entries below this leaf brought about is here.
   uint64_t applied() const { return contents_.applied; }
   // A copy of every month's body key.

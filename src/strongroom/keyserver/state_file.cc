@@ -1,5 +1,6 @@
 #include "strongroom/keyserver/state_file.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "strongroom/crypto/aead.h"
@@ -157,6 +158,23 @@ Result<StateFile> read_state_file(Bytes bytes, uint64_t epoch, const SealingKey&
     rest = rest.subspan(kFrameHeadSize + length);
   }
   return file;
+}
+
+bool has_state_form(Bytes bytes, uint64_t epoch) {
+  const auto header = parse_header(bytes);
+  if (!header || bytes[8] == 0 || bytes[8] > kVersion ||
+      load_be<uint64_t>(bytes.data() + 9) != epoch) {
+    return false;
+  }
+  Bytes rest = bytes.subspan(header->size());
+  while (rest.size() >= kFrameHeadSize) {
+    const uint64_t length = load_be<uint32_t>(rest.data() + 1);
+    if (!is_kind(rest[0]) || length < kSealOverhead || length > kStateFrameMax + kSealOverhead) {
+      return false;
+    }
+    rest = rest.subspan(std::min<size_t>(rest.size(), kFrameHeadSize + length));
+  }
+  return true;
 }
 
 }  // namespace strongroom::keyserver

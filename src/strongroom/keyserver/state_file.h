@@ -55,5 +55,8 @@ struct StateFile {
 //   kDataLoss            Not a state file of this epoch, or its header does not open.
 //   kFailedPrecondition  Written by a newer version.
 Result<StateFile> read_state_file(Bytes bytes, uint64_t epoch, const SealingKey& wrap);
+// Whether it is one as far as that shows without a key: header, and frames one after the other.
+// True too if it ends inside a frame, as a crash may leave it.
+bool has_state_form(Bytes bytes, uint64_t epoch);
 
 }  // namespace strongroom::keyserver

@@ -7,6 +7,7 @@ namespace strongroom::keyserver {
 namespace {
 
 constexpr std::string_view kLabel = "sr1.term-key";
+constexpr std::string_view kAuthorityLabel = "sr1.ca-key";
 
 }  // namespace
 
@@ -26,6 +27,18 @@ Result<TermKey> open_term_key(const SealingKey& escrow_key, Bytes escrow) {
                       "Restore it from a backup taken with vault.json.");
   }
   return TermKey(opened->read(SecretAccess{}).first<32>());
+}
+
+std::string seal_authority_key(const SealingKey& escrow_key, Bytes pem) {
+  return crypto::xchacha_seal(escrow_key, as_bytes(kAuthorityLabel), pem);
+}
+
+Result<SecretBuffer> open_authority_key(const SealingKey& escrow_key, Bytes escrow) {
+  auto opened = crypto::xchacha_open(escrow_key, as_bytes(kAuthorityLabel), escrow);
+  if (opened) return *std::move(opened);
+  return make_error(ErrorCode::kDataLoss,
+                    "keyserver/ca-key.escrow is damaged, or sealed under another root key. Restore "
+                    "another backup.");
 }
 
 }  // namespace strongroom::keyserver

@@ -21,4 +21,12 @@ std::string seal_term_key(const SealingKey& escrow_key, const TermKey& term_key)
 //   kDataLoss  Damaged, or sealed under another root.
 Result<TermKey> open_term_key(const SealingKey& escrow_key, Bytes escrow);
 
+// keyserver/ca-key.escrow: the same of ca.key, the key of the authority that clients trust, with AD
+// "sr1.ca-key". For backups, which may not hold it in the clear: whoever has it can pose as the
+// doors, and be given shares.
+inline constexpr size_t kAuthorityEscrowMax = size_t{64} << 10;
+std::string seal_authority_key(const SealingKey& escrow_key, Bytes pem);
+//   kDataLoss  Damaged, or sealed under another root.
+Result<SecretBuffer> open_authority_key(const SealingKey& escrow_key, Bytes escrow);
+
 }  // namespace strongroom::keyserver

@@ -79,6 +79,8 @@ const char* entry_type_name(EntryType type) {
       return "report";
     case EntryType::kKeys:
       return "keys";
+    case EntryType::kBackup:
+      return "backup";
   }
   return "unknown";
 }

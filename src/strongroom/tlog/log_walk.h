@@ -3,8 +3,10 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "strongroom/env/files.h"
+#include "strongroom/tlog/merkle.h"
 #include "strongroom/tlog/position.h"
 #include "strongroom/tlog/segment.h"
 
@@ -26,6 +28,16 @@ using FrameVisitor = std::function<Result<bool>(const Frame& frame, Position at)
 //   kDataLoss  Damaged, edited or missing; `number` is the leaf.
 Result<WalkEnd> walk_log(env::Files& files, const std::string& dir, uint32_t segments,
                          Position from, uint64_t first, const FrameVisitor& visit);
+
+// The tree of the first `size` entries in the segments, without a key, and which tiles of it are
+// missing or hold something else. `at`: the segment that was read last, so the damaged one.
+//   kDataLoss  As walk_log(), or there are not so many.
+struct SegmentsTree {
+  Hash root{};
+  std::vector<std::string> stale;  // By their tlog-tiles paths.
+};
+Result<SegmentsTree> hash_segments(env::Files& files, const std::string& dir, uint64_t size,
+                                   std::string* at);
 
 // How many segments a log's folder holds. kDataLoss: one between them is missing.
 Result<uint32_t> count_segments(env::Files& files, const std::string& dir);

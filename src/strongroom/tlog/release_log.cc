@@ -260,6 +260,18 @@ Result<std::vector<Entry>> ReleaseLog::read(uint64_t first, uint32_t count) cons
   return entries;
 }
 
+Result<std::vector<SegmentFile>> ReleaseLog::segments() const {
+  const Impl& log = *impl_;
+  std::vector<SegmentFile> out;
+  for (uint32_t number = 0; number < log.segment; ++number) {
+    const std::string name = segment_name(number);
+    SR_ASSIGN(const uint64_t bytes, log.files.file_size(log.options.dir + "/" + name));
+    out.push_back({name, bytes});
+  }
+  if (log.file) out.push_back({segment_name(log.segment), log.file->size()});
+  return out;
+}
+
 Result<std::string> ReleaseLog::tile(std::string_view path) const {
   const Error not_found = make_error(ErrorCode::kNotFound, "The log has no such tile yet.");
   if (path == kCheckpointFile) {

@@ -46,6 +46,7 @@ enum class EntryType : uint8_t {
   kWatch = 10,   // Alarms, refusals, canaries planted.
   kReport = 11,  // What a person was told of their records.
   kKeys = 13,    // Sealing, and changes of the root key.
+  kBackup = 14,  // Backups taken and destroyed; that the vault was restored from one.
 };
 const char* entry_type_name(EntryType type);  // "release" ...
 
@@ -69,6 +70,12 @@ class BodyKeys {
  public:
   virtual ~BodyKeys() = default;
   virtual Result<const SealingKey*> key(uint32_t month) = 0;
+};
+
+// A file of the log, and how much of it is durable.
+struct SegmentFile {
+  std::string name;
+  uint64_t bytes = 0;
 };
 
 struct LogOptions {
@@ -137,6 +144,8 @@ class ReleaseLog {
   // Opens entries for an auditor: `count`, or what there is from `first` on. kInvalidArgument
   // beyond size().
   Result<std::vector<Entry>> read(uint64_t first, uint32_t count) const;
+  // What is durable, to the last commit(): all a copy needs, beside a checkpoint.
+  Result<std::vector<SegmentFile>> segments() const;
   // A static file of the tiled log by its tlog-tiles path ("checkpoint" too), or kNotFound /
   // kInvalidArgument for a path that is none.
   Result<std::string> tile(std::string_view path) const;
