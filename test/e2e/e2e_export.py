@@ -96,9 +96,9 @@ class Export(unittest.TestCase):
 
     def test_a_review_tells_what_nobody_uses(self):
         review = self.vault.json("policy", "review", who="auditor")
-        unused = {(g["role"], g["purpose"]) for g in review["grants"] if g["used"] == 0}
-        self.assertIn(("operator", "exports"), unused)
-        self.assertNotIn(("operator", "import"), unused)
+        unused = {(g["role"], g["purpose"], g["collection"]) for g in review["grants"] if g["used"] == 0}
+        self.assertIn(("operator", "exports", "person"), unused)
+        self.assertNotIn(("operator", "import", "person"), unused)
         self.assertIn("officer", review["powers"]["MANAGE_POLICY"])
         self.assertEqual(review["approvals_needed"], 2)
         text = self.vault.must("policy", "review", who="auditor").stdout

@@ -31,8 +31,7 @@ struct Review {
   uint32_t approvals_needed = 0;
 };
 
-constexpr v1::Power kAsking[] = {v1::MANAGE_POLICY, v1::MANAGE_PRINCIPALS, v1::MANAGE_COLLECTIONS,
-                                 v1::FREEZE};
+constexpr v1::Power kAsking[] = {v1::MANAGE_POLICY, v1::MANAGE_PRINCIPALS, v1::MANAGE_COLLECTIONS};
 
 std::string actions_of(const v1::Grant& grant) {
   std::string out;

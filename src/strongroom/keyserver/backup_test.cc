@@ -214,7 +214,6 @@ TEST_F(BackupTest, WithTheNewestLogWhatWasErasedSinceStaysErased) {
   const Copy copy = take();
   ASSERT_TRUE(erase(2).has_erase());
   ASSERT_TRUE(vault_.server().tick());
-  vault_.close();
   const Restored restored = must_restore(copy, true);
   EXPECT_EQ(restored.call(open_call({1, 2})).release().keys(), key_of(1));
   EXPECT_FALSE(restored.server->status("operator", {})->log_end_lost());
@@ -229,7 +228,6 @@ TEST_F(BackupTest, ALogThatIsAMonthYoungerIsRead) {
   ASSERT_TRUE(vault_.server().tick());
   ASSERT_TRUE(erase(2).has_erase());
   ASSERT_TRUE(vault_.server().tick());
-  vault_.close();
   EXPECT_EQ(must_restore(copy, true).call(open_call({1, 2})).release().keys(), key_of(1));
 }
 
@@ -255,7 +253,6 @@ TEST_F(BackupTest, WithTheNewestLogItIsAsOfTheBackupAllTheSame) {
   ASSERT_EQ(last.first(), 4096u);
   ASSERT_TRUE(vault_.call(unique_call(vault_.import_ticket(), {fresh(16)})).has_unique_tokens());
   ASSERT_TRUE(vault_.server().tick());
-  vault_.close();
 
   Restored restored = must_restore(copy, true);
   const auto found = search(restored);
