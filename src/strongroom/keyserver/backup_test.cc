@@ -259,9 +259,10 @@ TEST_F(BackupTest, WithTheNewestLogItIsAsOfTheBackupAllTheSame) {
   EXPECT_EQ(std::vector<uint32_t>(found.lanes().begin(), found.lanes().end()),
             (std::vector<uint32_t>{first, second}))
       << "what was merged since is there unmerged";
-  const auto lost = restored.call(
-      release_call(vault_.ticket(), {}, {{1, granted_.u()}, {4096, last.u()}}, 2, true));
-  EXPECT_EQ(lost.release().keys(), key_of(1));
+  EXPECT_EQ(restored.call(open_call({1})).release().keys(), key_of(1));
+  const auto lost = restored.call(release_call(vault_.ticket(), {}, {{4096, last.u()}}, 2, true));
+  ASSERT_TRUE(lost.has_error());
+  EXPECT_EQ(lost.error().code(), static_cast<uint32_t>(ErrorCode::kNotFound));
   const auto next = restored.call(grant_call(vault_.import_ticket(), 1)).grant();
   EXPECT_EQ(next.first(), 2u * 4096);
   EXPECT_GT(next.u(), later.u());
