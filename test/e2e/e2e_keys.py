@@ -52,7 +52,7 @@ class Keys(FoundedTest):
         self.assert_refused(vault.run("seal", who="officer"), "the vault is sealed")
         vault.open(1, 3)
         status = vault.must("status", who="officer").stdout
-        self.assertIn(f"sealed on command last by officer at ", status)
+        self.assertIn("sealed on command last by officer at ", status)
         self.assertIn(f", entry {sealed['leaf']}: break-in\n", status)
         tail = vault.must("log", "tail", "-n", "1000", who="officer").stdout
         self.assertIn("sealed the vault, by officer", tail)

@@ -91,7 +91,8 @@ class Breach {
   static bool is_measure(const std::vector<v1::LogItem>& items) {
     return std::any_of(items.begin(), items.end(), [](const v1::LogItem& item) {
       return item.has_freeze() || (item.has_principal() && !item.author().empty()) ||
-             item.has_policy();
+             item.has_policy() || item.has_seal() ||
+             (item.has_root() && item.root().step() == v1::RootItem::CHANGED);
     });
   }
   void take(const v1::LogEntryView& entry, const std::vector<v1::LogItem>& items) {

@@ -30,7 +30,7 @@ Result<void> check_root_change(const v1::RootChange& change) {
   return {};
 }
 
-bool KeyBook::Change::is_holder(const std::string& name) const {
+bool RootChangeState::is_holder(const std::string& name) const {
   return std::ranges::find(change.holders(), name) != change.holders().end();
 }
 

@@ -19,24 +19,27 @@ inline constexpr int kHoldersMax = 255;
 //   kInvalidArgument
 Result<void> check_root_change(const v1::RootChange& change);
 
+// A change of the root key that was approved, and how far it has come.
+struct RootChangeState {
+  v1::RootChange change;
+  uint64_t leaf = 0;
+  std::set<std::string> taken, confirmed;
+  std::string root_check;  // Not empty: everything is being sealed anew, under this one.
+
+  bool is_holder(const std::string& name) const;
+  bool all_confirmed() const {
+    return confirmed.size() == static_cast<size_t>(change.holders_size());
+  }
+  template <class A>
+  void archive(A& a) {
+    a(change, leaf, taken, confirmed, root_check);
+  }
+};
+
 // Not thread-safe. Changes only as the log says.
 class KeyBook {
  public:
-  struct Change {
-    v1::RootChange change;
-    uint64_t leaf = 0;
-    std::set<std::string> taken, confirmed;
-    std::string root_check;  // Not empty: everything is being sealed anew, under this one.
-
-    bool is_holder(const std::string& name) const;
-    bool all_confirmed() const {
-      return confirmed.size() == static_cast<size_t>(change.holders_size());
-    }
-    template <class A>
-    void archive(A& a) {
-      a(change, leaf, taken, confirmed, root_check);
-    }
-  };
+  using Change = RootChangeState;
 
   const std::optional<Change>& change() const { return change_; }
   // Leaf of the last change that was done; 0: the root key is that of `init`.

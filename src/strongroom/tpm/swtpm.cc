@@ -51,7 +51,7 @@ pid_t spawn(const std::string& state_dir, uint16_t port) {
   if (getppid() != parent) _exit(127);
   sigset_t none;
   sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
+  pthread_sigmask(SIG_SETMASK, &none, nullptr);
   const int null = open("/dev/null", O_RDWR);
   for (const int fd : {0, 1, 2}) dup2(null, fd);
   execl(kProgram, "swtpm", "socket", "--tpm2", "--tpmstate", state.c_str(), "--server",
