@@ -22,7 +22,7 @@ struct TicketTerms {
   uint64_t records_max = 0;
   uint64_t lifetime_s = 300;
   uint64_t export_request = 0;  // Under this approved request, and for nothing else.
-  std::string erases = {};  // keyserver::erasure_digest(): for an erasure, and nothing else.
+  std::string erases = {};      // keyserver::erasure_digest(): for an erasure, and nothing else.
 };
 v1::SignedTicket sign_ticket(const Credential& credential, const TicketTerms& terms,
                              uint64_t now_ms);

@@ -146,7 +146,8 @@ Result<void> GatewayProcess::serve_compactor() {
   SR_TRY(store::remove_frozen(dir_.merge_copy()));
   SR_TRY(store::remove_frozen(dir_.backup_copy()));
   compaction_ = std::make_unique<gateway::CompactionService>(
-      *store_, *keys_, gateway::CompactionFolders{dir_.merge_copy(), dir_.merge_files(), dir_.backup_copy()});
+      *store_, *keys_,
+      gateway::CompactionFolders{dir_.merge_copy(), dir_.merge_files(), dir_.backup_copy()});
   SR_ASSIGN(compactors_,
             rpc::KeyServiceListener::listen(
                 compactor_loop_, dir_.compactor_socket(),

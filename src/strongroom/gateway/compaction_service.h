@@ -10,8 +10,8 @@
 namespace strongroom::gateway {
 
 struct CompactionFolders {
-  std::string frozen;  // The copy.
-  std::string files;   // Where the compactor puts its files.
+  std::string frozen;       // The copy.
+  std::string files;        // Where the compactor puts its files.
   std::string backup = {};  // The copy for a backup.
 };
 

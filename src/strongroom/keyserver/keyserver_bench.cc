@@ -174,8 +174,8 @@ void start_from_counters(benchmark::State& state) {
     v1::CallBatch batch;
     for (size_t c = 0; c < kCalls; ++c) {
       *batch.add_calls() = tokens_call(ticket, {}, {fresh(16)});
-      *batch.add_calls() =
-          release_call(ticket, {}, {{granted.first() + (i * 37 + c * 41) % 4096, granted.u()}}, 2, true);
+      *batch.add_calls() = release_call(
+          ticket, {}, {{granted.first() + (i * 37 + c * 41) % 4096, granted.u()}}, 2, true);
     }
     const auto replies = vault.server().handle(std::move(batch));
     SR_CHECK(replies.replies(2 * kCalls - 1).has_release(), "answered");
