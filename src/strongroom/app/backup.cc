@@ -1,5 +1,6 @@
 // `strongroom backup`: a copy of a vault that serves, to restore it from.
 #include <unistd.h>
+#include <cmath>
 
 #include <iostream>
 #include <memory>
@@ -208,7 +209,7 @@ Result<void> Backup::run() {
             << "  keys   in " << keys_dir_ << ", sealed under the share holders' key"
             << (options_.keys.empty() ? "; better kept apart: --keys" : "") << "\n"
             << "  " << format_count(written >> 20) << " MiB were new, in "
-            << format_count(static_cast<uint64_t>(seconds + 0.5)) << " s\n"
+            << format_count(static_cast<uint64_t>(std::llround(seconds))) << " s\n"
             << "What is erased from now on, this copy of the keys still opens for whoever has the "
                "shares,\nuntil the next backup replaces it or you destroy it: `strongroom "
                "status`.\n";

@@ -1,4 +1,5 @@
 #include <iostream>
+#include <sstream>
 
 #include "strongroom/app/long_job.h"
 #include "strongroom/app/progress.h"
@@ -49,17 +50,17 @@ class Place {
     const auto text = env::real_files().read(path_, kPlaceBytesMax);
     if (!text && text.error().code == ErrorCode::kNotFound) return false;
     if (!text) return text.error();
-    std::string plan(65, '\0'), cursor64(kPlaceBytesMax, '\0');
-    unsigned long long count = 0, size = 0;
-    const int read = std::sscanf(text->c_str(), "strongroom export 1 %64s %llu %llu %4095s",
-                                 plan.data(), &count, &size, cursor64.data());
-    if (read != 4 || !from_base64(cursor64.c_str(), &cursor) || plan.c_str() != plan_) {
+    std::istringstream in(*text);
+    std::string program, what, version, plan, cursor64;
+    const bool read =
+        static_cast<bool>(in >> program >> what >> version >> plan >> records >> bytes >> cursor64);
+    if (!read || program + what + version != "strongroomexport1" ||
+        !from_base64(cursor64, &cursor) || plan != plan_) {
+      records = bytes = 0;
       return make_error(ErrorCode::kFailedPrecondition,
                         "beside the output lies the place of another export (its name ends in "
                         ".export). Export to another file, or remove both to begin anew");
     }
-    records = count;
-    bytes = size;
     return true;
   }
   Result<void> save() const {

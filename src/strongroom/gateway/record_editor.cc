@@ -184,8 +184,9 @@ Result<uint64_t> RecordEditor::open(const v1::UpdateRequest& request, const std:
   const auto opened = open_row(collection_->id, version.idx, row, groups_,
                                as_bytes(released.keys()), [&](FieldId field, std::string&& value) {
                                  for (size_t at = 0; at < values.size(); ++at) {
-                                   if (collection_->fields[at].id == field)
-                                     values[at] = std::move(value);
+                                   if (collection_->fields[at].id != field) continue;
+                                   values[at] = std::move(value);
+                                   break;
                                  }
                                });
   explicit_bzero(released.mutable_keys()->data(), released.keys().size());

@@ -111,9 +111,9 @@ Result<void> Reindexer::add_terms(const Old& old, Bytes keys, index::LanePacker&
   SR_TRY(open_row(collection_->id, old.version.idx, old.row, groups_, keys,
                   [&](FieldId field, std::string&& value) {
                     for (size_t c = 0; c < values.size(); ++c) {
-                      if (collection_->fields[columns_[c]].id == field) {
-                        values[c] = std::move(value);
-                      }
+                      if (collection_->fields[columns_[c]].id != field) continue;
+                      values[c] = std::move(value);
+                      break;
                     }
                   }));
   const std::vector<std::string_view> views(values.begin(), values.end());
