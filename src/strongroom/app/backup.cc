@@ -1,7 +1,7 @@
 // `strongroom backup`: a copy of a vault that serves, to restore it from.
 #include <unistd.h>
-#include <cmath>
 
+#include <cmath>
 #include <iostream>
 #include <memory>
 #include <optional>
