@@ -75,6 +75,19 @@ class Export(unittest.TestCase):
         self.assertEqual(again.status, 1)
         self.assertIn("there already", again.stdout)
 
+    def test_one_that_ended_before_its_first_batch_goes_on(self):
+        prefix = self.people[0]["address"][:3]
+        out = self.vault.path("late.csv")
+        words = self.command(out, term="address^" + prefix)
+        self.vault.approve(self.asked(*words))
+        self.vault.must("freeze", "gateway:gw1", who="officer")
+        self.assertEqual(self.vault.run(*words, who="operator").status, 1)
+        self.vault.approve(self.vault.json("thaw", "gateway:gw1", who="officer")["request"])
+        done = self.vault.json(*words, who="operator")
+        self.assertEqual(done["exported"], sum(p["address"].startswith(prefix) for p in self.people))
+        self.assertEqual(len(self.exported(out)), done["exported"])
+        self.assertFalse(os.path.exists(out + ".export"))
+
     def test_never_more_than_was_signed_and_only_that(self):
         prefix = self.people[0]["address"][:3]
         words = self.command(self.vault.path("few.ndjson"), records=5, term="address^" + prefix)

@@ -53,7 +53,8 @@ class Place {
     std::istringstream in(*text);
     std::string program, what, version, plan, cursor64;
     const bool read =
-        static_cast<bool>(in >> program >> what >> version >> plan >> records >> bytes >> cursor64);
+        static_cast<bool>(in >> program >> what >> version >> plan >> records >> bytes);
+    in >> cursor64;  // None before the first batch.
     if (!read || program + what + version != "strongroomexport1" ||
         !from_base64(cursor64, &cursor) || plan != plan_) {
       records = bytes = 0;
@@ -127,10 +128,12 @@ Result<uint64_t> run_export(const Options& options, const v1::ExportPlan& plan,
                       "the output is there already, and was written whole or by something else; "
                       "nothing was exported. Choose another file");
   }
+  // First, so that whatever ends it here, the file that is then there is known for ours.
+  if (!resumed) SR_TRY(place.save());
   SR_ASSIGN(const auto out, files.open_append(options.output, place.bytes, 0));
   const RowWriter rows(options, schema);
   std::string text;
-  if (!resumed) rows.header(text);
+  if (place.bytes == 0) rows.header(text);
   stop_between_steps();
   Progress progress("records", plan.records_max());
   // What was opened and did not reach the file, as the connection broke, was counted too.
