@@ -171,6 +171,11 @@ class GatewayVault {
     return vault_.import_ticket(collection);
   }
 
+  // For a change of this record alone.
+  v1::SignedTicket changer(RecordIndex record) const {
+    return vault_.change_ticket("clerk", keyserver::TicketOptions{}.purpose, record, kPlenty);
+  }
+
   using Terms = std::vector<std::pair<std::string, std::string>>;
   v1::FindRequest find_request(const Terms& terms, uint32_t limit = 1000,
                                uint32_t collection = keyserver::kPerson) const {
@@ -248,7 +253,7 @@ class GatewayVault {
   Result<v1::UpdateResponse> update(const std::string& id, const Values& set,
                                     bool forget_old = false) {
     v1::UpdateRequest request;
-    *request.mutable_ticket() = clerk();
+    *request.mutable_ticket() = changer(*gateway::parse_record_id(id));
     request.set_request_id(keyserver::fresh(16));
     request.set_id(id);
     request.mutable_set()->insert(set.begin(), set.end());

@@ -43,6 +43,7 @@ v1::SignedTicket sign_ticket(const Credential& credential, const TicketTerms& te
   ticket.set_collection(terms.collection);
   ticket.set_records_max(terms.records_max);
   ticket.set_erases(terms.erases);
+  ticket.set_changes(terms.changes);
   ticket.set_export_(terms.export_request);
   ticket.set_nonce(fresh_id());
   ticket.set_issued_ms(now_ms);

@@ -23,6 +23,7 @@ struct TicketTerms {
   uint64_t lifetime_s = 300;
   uint64_t export_request = 0;  // Under this approved request, and for nothing else.
   std::string erases = {};      // keyserver::erasure_digest(): for an erasure, and nothing else.
+  std::string changes = {};     // keyserver::change_digest(): for a change of that record alone.
 };
 v1::SignedTicket sign_ticket(const Credential& credential, const TicketTerms& terms,
                              uint64_t now_ms);

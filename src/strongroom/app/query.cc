@@ -22,7 +22,7 @@ void add_query_options(CLI::App& command, QueryOptions& options, bool records) {
 }
 
 Result<OpenedQuery> open_query(const Global& global, const QueryOptions& options,
-                               uint64_t records_max) {
+                               uint64_t records_max, std::string changes) {
   SR_ASSIGN(auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(auto schema, admin->collection(options.collection));
@@ -31,6 +31,7 @@ Result<OpenedQuery> open_query(const Global& global, const QueryOptions& options
   terms.case_reference = options.case_reference;
   terms.collection = schema.id();
   terms.records_max = records_max;
+  terms.changes = std::move(changes);
   auto ticket = sign_ticket(credential, terms, env::real_clock().wall_ms());
   SR_ASSIGN(auto vault, VaultClient::connect(credential));
   return OpenedQuery{std::move(credential), std::move(schema), std::move(ticket), std::move(vault)};

@@ -36,7 +36,7 @@ struct OpenedQuery {
   std::unique_ptr<VaultClient> vault;
 };
 Result<OpenedQuery> open_query(const Global& global, const QueryOptions& options,
-                               uint64_t records_max);
+                               uint64_t records_max, std::string changes = {});
 
 // As fail(); of a refusal by the policy it also says whom to ask.
 int fail_query(const Global& global, const Error& error, std::string_view about = {});

@@ -74,7 +74,7 @@ Result<void> update(const Global& global, const Options& options, std::string& a
     return make_error(ErrorCode::kInvalidArgument,
                       "a record id has ten hex digits, as find shows it; nothing was written");
   }
-  SR_ASSIGN(auto query, open_query(global, options, 1));
+  SR_ASSIGN(auto query, open_query(global, options, 1, keyserver::change_digest(*idx)));
   *request.mutable_ticket() = query.ticket;
   request.set_request_id(fresh_id());
   request.set_id(options.id);

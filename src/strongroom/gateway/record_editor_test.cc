@@ -207,7 +207,7 @@ TEST(RecordEditorTest, WhoseErasureIsRefusedIsToldThatBothAreThere) {
   GatewayVault vault;
   const std::string one = put_one(vault, wang(1)), two = put_one(vault, wang(2));
   v1::UpdateRequest request;
-  *request.mutable_ticket() = vault.clerk();
+  *request.mutable_ticket() = vault.changer(*parse_record_id(one));
   request.set_request_id(keyserver::fresh(16));
   request.set_id(one);
   (*request.mutable_set())["city"] = "Beijing";
@@ -234,6 +234,14 @@ TEST(RecordEditorTest, WhoMayNotChangeOpensNothing) {
       [&](auto done) { vault.gateway().update(request, done); });
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kPermissionDenied);
+  // Nor is a ticket that names no record, or another.
+  for (const auto& ticket : {vault.clerk(), vault.changer(RecordIndex{1})}) {
+    *request.mutable_ticket() = ticket;
+    const auto kept = vault.loop().wait<v1::UpdateResponse>(
+        [&](auto done) { vault.gateway().update(request, done); });
+    ASSERT_FALSE(kept);
+    EXPECT_EQ(kept.error().code, ErrorCode::kPermissionDenied);
+  }
   v1::PutRequest put;
   *put.mutable_ticket() = vault.clerk();  // Nor the other way round.
   put.set_request_id(keyserver::fresh(16));

@@ -38,6 +38,23 @@ Result<void> check_term(const std::string& h_w) {
   return {};
 }
 
+Error not_for_change() {
+  return make_error(ErrorCode::kPermissionDenied,
+                    "A ticket for a change of one record is good for that alone, and no other is "
+                    "good for one. Sign the one it takes.");
+}
+
+Error other_record() {
+  return make_error(ErrorCode::kPermissionDenied,
+                    "This ticket was signed for a change of another record. Nothing was opened or "
+                    "changed.");
+}
+
+Result<void> check_changed(const v1::Ticket& ticket, RecordIndex idx) {
+  if (ticket.changes() == change_digest(idx)) return {};
+  return other_record();
+}
+
 Error nothing_to_reindex() {
   return make_error(ErrorCode::kFailedPrecondition,
                     "No index of this collection waits for older records. Add one with "
@@ -150,7 +167,7 @@ Result<TicketRecord*> KeyServer::admit(const v1::SignedTicket& ticket, Bytes req
   SR_ASSIGN(TicketRecord* const record, ledger_.tickets().admit(ticket, now));
   if (request_id.size() != kRequestIdSize) return invalid("A request id is 16 bytes.");
   admitted_ = record;
-  if (record->ticket().export_() != 0 && use != TicketUse::kReading) {
+  if (record->ticket().export_() != 0 && use != TicketUse::kSearch && use != TicketUse::kRelease) {
     return make_error(ErrorCode::kPermissionDenied,
                       "A ticket for an export is good for that alone. Sign the one it takes.");
   }
@@ -158,6 +175,11 @@ Result<TicketRecord*> KeyServer::admit(const v1::SignedTicket& ticket, Bytes req
     return make_error(ErrorCode::kPermissionDenied,
                       "A ticket for an erasure is good for that alone, and no other is good for "
                       "one. Sign the one it takes.");
+  }
+  if (record->ticket().changes().empty()
+          ? use == TicketUse::kChange
+          : use != TicketUse::kChange && use != TicketUse::kRelease) {
+    return not_for_change();
   }
   if (ledger_.engine().is_emergency(record->ticket().purpose()) &&
       ledger_.history().review_overdue(record->ticket().principal(), now)) {
@@ -181,13 +203,14 @@ Result<void> KeyServer::reserve_reply(size_t bytes) {
 Result<void> KeyServer::decide_check(const v1::CheckCall& call, uint64_t now) {
   SR_ASSIGN(const TicketRecord* record, ledger_.tickets().admit(call.ticket(), now));
   admitted_ = record;
+  if (record->ticket().changes().empty() == (call.action() == v1::UPDATE)) return not_for_change();
   if (ledger_.collection(record->collection()) == nullptr) return no_collection();
   return ledger_.engine().decide(ticket_ask(record->ticket(), call.action()), now);
 }
 
 Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, Pending& pending) {
   SR_ASSIGN(const TicketRecord* record,
-            admit(call.ticket(), as_bytes(call.request_id()), now, TicketUse::kReading));
+            admit(call.ticket(), as_bytes(call.request_id()), now, TicketUse::kSearch));
   if (call.request_hash().size() != kRequestHashSize) return invalid("A request hash is 32 bytes.");
   const auto terms = static_cast<size_t>(call.terms_size());
   SR_TRY(check_term_count(terms, kTermsMax));
@@ -239,7 +262,7 @@ Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, 
 Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now,
                                        Pending& pending) {
   SR_ASSIGN(const TicketRecord* record,
-            admit(call.ticket(), as_bytes(call.request_id()), now, TicketUse::kReading));
+            admit(call.ticket(), as_bytes(call.request_id()), now, TicketUse::kRelease));
   if (call.request_hash().size() != kRequestHashSize) return invalid("A request hash is 32 bytes.");
   const auto asked_count = static_cast<size_t>(call.items_size());
   if (asked_count == 0 || asked_count > kReleaseItemsMax) {
@@ -269,6 +292,10 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
   std::sort(records.begin(), records.end());
   if (std::adjacent_find(named.begin(), named.end()) != named.end()) {
     return invalid("A release names one record twice.");
+  }
+  if (!record->ticket().changes().empty()) {
+    if (!call.get() || named.size() != 1) return other_record();
+    SR_TRY(check_changed(record->ticket(), named.front()));
   }
 
   const RequestRef request{as_bytes(call.request_id()), as_bytes(call.request_hash())};
@@ -334,7 +361,8 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
 }
 
 Result<void> KeyServer::decide_grant(const v1::GrantCall& call, uint64_t now, Pending& pending) {
-  SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
+  SR_ASSIGN(const TicketRecord* record,
+            admit(call.ticket(), as_bytes(call.request_id()), now, writes_as(call.has_replaces())));
   if (call.count() < 1 || call.count() > RecordIndex::kPerBlock) {
     return invalid("A grant is for 1 to 4096 records.");
   }
@@ -354,6 +382,7 @@ Result<void> KeyServer::decide_grant(const v1::GrantCall& call, uint64_t now, Pe
   if (call.has_replaces()) {
     const RecordIndex old{call.replaces()};
     if (call.count() != 1) return invalid("One record takes the place of one.");
+    SR_TRY(check_changed(record->ticket(), old));
     if (ledger_.granted(old) != record->collection() || !alive(old)) return not_found(0);
     // Before the new one is written, since the old one could not go.
     if (ledger_.holds().held(old)) return under_hold(0);
@@ -381,10 +410,15 @@ Result<void> KeyServer::decide_grant(const v1::GrantCall& call, uint64_t now, Pe
 
 Result<void> KeyServer::decide_update_grant(const v1::UpdateGrantCall& call, uint64_t now,
                                             Pending& pending) {
-  SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
+  SR_ASSIGN(const TicketRecord* record,
+            admit(call.ticket(), as_bytes(call.request_id()), now, writes_as(call.update())));
   const auto count = static_cast<size_t>(call.items_size());
   if (count == 0 || count > kUpdateItemsMax) {
     return invalid("An update names no records, or more than 4096.");
+  }
+  if (call.update()) {
+    if (count != 1) return other_record();
+    SR_TRY(check_changed(record->ticket(), RecordIndex{call.items(0).idx()}));
   }
   if (ledger_.collection(record->collection()) == nullptr) return no_collection();
   policy::Ask ask = ticket_ask(record->ticket(), call.update() ? v1::UPDATE : v1::IMPORT);
@@ -423,7 +457,8 @@ Result<void> KeyServer::decide_update_grant(const v1::UpdateGrantCall& call, uin
 
 Result<void> KeyServer::decide_open_lane(const v1::OpenLaneCall& call, uint64_t now,
                                          Pending& pending) {
-  SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
+  SR_ASSIGN(const TicketRecord* record,
+            admit(call.ticket(), as_bytes(call.request_id()), now, writes_as(call.update())));
   const CollectionInfo* collection = ledger_.collection(record->collection());
   if (collection == nullptr) return no_collection();
   // While older records are indexed, packed lanes go to whoever does it.
@@ -510,7 +545,8 @@ Result<void> KeyServer::decide_publish_lane(const v1::PublishLaneCall& call, uin
 
 Result<void> KeyServer::decide_unique_tokens(const v1::UniqueTokensCall& call, uint64_t now,
                                              Pending& pending) {
-  SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
+  SR_ASSIGN(const TicketRecord* record,
+            admit(call.ticket(), as_bytes(call.request_id()), now, writes_as(call.update())));
   const auto terms = static_cast<size_t>(call.h_w_size());
   SR_TRY(check_term_count(terms, kUniqueTermsMax));
   for (const std::string& term : call.h_w()) SR_TRY(check_term(term));

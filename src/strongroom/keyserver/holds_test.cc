@@ -40,6 +40,9 @@ class HoldsTest : public testing::Test {
     call.mutable_erase()->set_request_id(fresh(16));
     return vault_.call(call);
   }
+  v1::SignedTicket changer(uint64_t idx) {
+    return vault_.change_ticket("operator", "import", RecordIndex{idx});
+  }
   bool held(const v1::Reply& reply) {
     return reply.has_error() && reply.error().text().find("legal hold") != std::string::npos;
   }
@@ -133,13 +136,13 @@ TEST_F(HoldsTest, PlacedByThoseWhoMayOnWhatIsThere) {
 
 TEST_F(HoldsTest, WhatIsHeldIsNotReplacedEither) {
   ASSERT_TRUE(place("C-1", {first_ + 1}));
-  v1::Call call = grant_call(vault_.import_ticket(), 1);
+  v1::Call call = grant_call(changer(first_ + 1), 1);
   call.mutable_grant()->set_replaces(first_ + 1);
   EXPECT_TRUE(held(vault_.call(call)));
-  call = grant_call(vault_.import_ticket(), 1);
+  call = grant_call(changer(first_ + 2), 1);
   call.mutable_grant()->set_replaces(first_ + 2);
   EXPECT_TRUE(vault_.call(call).has_grant());
-  call = grant_call(vault_.import_ticket(), 2);
+  call = grant_call(changer(first_ + 2), 2);
   call.mutable_grant()->set_replaces(first_ + 2);
   EXPECT_TRUE(vault_.call(call).has_error()) << "one for one";
 }

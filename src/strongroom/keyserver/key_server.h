@@ -355,10 +355,14 @@ class KeyServer {
   uint64_t records_granted(CollectionId collection) const;
   Result<void> check_compactor(const std::string& credential) const;
   // A ticket for an erasure is good for that alone, and no other is good for one; one for an export
-  // is good for its search and what that finds.
-  enum class TicketUse { kAccess, kReading, kErasure };
+  // is good for its search and what that finds; one for a change of single records is good for that
+  // and for opening this record, and no other changes one.
+  enum class TicketUse { kAccess, kSearch, kRelease, kChange, kErasure };
   Result<TicketRecord*> admit(const v1::SignedTicket& ticket, Bytes request_id, uint64_t now,
                               TicketUse use = TicketUse::kAccess);
+  static TicketUse writes_as(bool change) {
+    return change ? TicketUse::kChange : TicketUse::kAccess;
+  }
   static policy::Ask ticket_ask(const v1::Ticket& ticket, v1::Action action);
   // The first item of an entry.
   void fill_ticket_item(const TicketRecord& record, const std::string& request_id, uint64_t charge,

@@ -206,6 +206,14 @@ class TestVault {
   v1::SignedTicket import_ticket(uint32_t collection = kPerson) const {
     return ticket({.principal = "operator", .purpose = "import", .collection = collection});
   }
+  // For a change of this record of person, and nothing else.
+  v1::SignedTicket change_ticket(const std::string& who, const std::string& purpose,
+                                 RecordIndex record, uint64_t records_max = 10) const {
+    v1::Ticket terms =
+        ticket_terms({.principal = who, .purpose = purpose, .records_max = records_max});
+    terms.set_changes(change_digest(record));
+    return sign_ticket(terms, key(who));
+  }
   ByteArray<16> vault_bytes() const {
     ByteArray<16> id{};
     SR_CHECK(from_hex(server_->vault_file().vault(), id), "a vault id");

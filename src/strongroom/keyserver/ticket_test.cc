@@ -57,6 +57,69 @@ TEST_F(TicketTest, AForgedTicketIsRefusedEvenWhereTheGenuineOneIsKnown) {
   EXPECT_STREQ(use(ticket), "");
 }
 
+// What a gateway could do with a ticket for one change, and with one for anything else.
+TEST(ChangeTicketTest, AChangeIsOfTheRecordThatTheTicketNames) {
+  TestVault vault;
+  // A clerk whom the policy lets do everything: what is refused here, the ticket refuses.
+  for (v1::Role& role : *vault.founding().policy.mutable_roles()) {
+    if (role.name() != "clerk") continue;
+    for (v1::Grant& grant : *role.mutable_grants()) {
+      for (const auto action : {v1::IMPORT, v1::UPDATE}) grant.add_actions(action);
+      grant.mutable_budget()->set_writes_per_day(100);
+    }
+  }
+  ASSERT_TRUE(vault.create());
+  const uint64_t first = vault.call(grant_call(vault.import_ticket(), 4)).grant().first();
+  const uint64_t u = 1;
+  const auto refused = [&](const v1::Call& call) {
+    const auto reply = vault.call(call);
+    return reply.has_error() && reply.error().text().find("for a change of") != std::string::npos;
+  };
+  const auto change = [&](const v1::SignedTicket& ticket,
+                          const std::vector<std::pair<uint64_t, uint64_t>>& items) {
+    v1::Call call = update_call(ticket, items);
+    call.mutable_update_grant()->set_update(true);
+    return call;
+  };
+  const auto replace = [&](const v1::SignedTicket& ticket, uint64_t old) {
+    v1::Call call = grant_call(ticket, 1);
+    call.mutable_grant()->set_replaces(old);
+    return call;
+  };
+  const auto check = [&](const v1::SignedTicket& ticket, v1::Action action) {
+    v1::Call call;
+    *call.mutable_check()->mutable_ticket() = ticket;
+    call.mutable_check()->set_action(action);
+    return call;
+  };
+  const auto own = vault.change_ticket("clerk", "service", RecordIndex{first});
+  EXPECT_FALSE(refused(check(own, v1::UPDATE)));
+  EXPECT_TRUE(vault.call(change(own, {{first, u}})).has_update_grant());
+  EXPECT_TRUE(vault.call(replace(own, first)).has_grant());
+  EXPECT_TRUE(vault.call(release_call(own, {}, {{first, u}}, 2, true)).has_release());
+  // Another record, or one more.
+  EXPECT_TRUE(refused(change(own, {{first + 1, u}})));
+  EXPECT_TRUE(refused(change(own, {{first, u}, {first + 1, u}})));
+  EXPECT_TRUE(refused(replace(own, first + 1)));
+  EXPECT_TRUE(refused(release_call(own, {}, {{first, u}}, 2))) << "as if found";
+  EXPECT_TRUE(refused(release_call(own, {}, {{first + 1, u}}, 2, true)));
+  EXPECT_TRUE(refused(release_call(own, {}, {{first, u}, {first + 1, u}}, 2, true)));
+  // Anything else.
+  EXPECT_TRUE(refused(update_call(own, {{first, u}})));
+  EXPECT_TRUE(refused(grant_call(own, 1)));
+  EXPECT_TRUE(refused(lane_call(own, false)));
+  EXPECT_TRUE(refused(tokens_call(own, {}, {std::string(16, 't')})));
+  EXPECT_TRUE(refused(check(own, v1::IMPORT)));
+  // And with another ticket no single record.
+  const auto other = vault.ticket();
+  EXPECT_TRUE(refused(check(other, v1::UPDATE)));
+  EXPECT_TRUE(refused(change(other, {{first, u}})));
+  EXPECT_TRUE(refused(replace(other, first)));
+  auto terms = vault.ticket_terms();
+  terms.set_changes("short");
+  EXPECT_TRUE(refused(change(sign_ticket(terms, vault.key("clerk")), {{first, u}})));
+}
+
 TEST_F(TicketTest, EachTermIsChecked) {
   std::set<std::string> texts;
   auto terms = vault_.ticket_terms();

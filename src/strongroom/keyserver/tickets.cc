@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::string_view kTicketLabel{"strongroom ticket v1\0", 21};
 constexpr std::string_view kErasureLabel = "sr1.erase";
+constexpr std::string_view kChangeLabel = "sr1.change";
 
 Error refused(const char* text) {
   return make_error(ErrorCode::kUnauthenticated, text);
@@ -38,12 +39,20 @@ Result<void> verify(const v1::SignedTicket& signed_ticket, const v1::Principal& 
   return {};
 }
 
+std::string records_digest(std::string_view label, std::span<const RecordIndex> records) {
+  std::string bytes(label);
+  for (const RecordIndex idx : records) append_be(bytes, idx.value);
+  return std::string(as_text(crypto::sha256({as_bytes(bytes)})));
+}
+
 }  // namespace
 
 std::string erasure_digest(std::span<const RecordIndex> records) {
-  std::string bytes(kErasureLabel);
-  for (const RecordIndex idx : records) append_be(bytes, idx.value);
-  return std::string(as_text(crypto::sha256({as_bytes(bytes)})));
+  return records_digest(kErasureLabel, records);
+}
+
+std::string change_digest(RecordIndex record) {
+  return records_digest(kChangeLabel, std::span(&record, 1));
 }
 
 std::string ticket_message(std::string_view ticket) {

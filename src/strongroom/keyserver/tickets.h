@@ -40,6 +40,8 @@ v1::SignedTicket sign_ticket(const v1::Ticket& ticket, const crypto::SigningKey&
 
 // What a ticket for the erasure of these records, ascending, says in `erases`.
 std::string erasure_digest(std::span<const RecordIndex> records);
+// What a ticket for a change of this record says in `changes`.
+std::string change_digest(RecordIndex record);
 
 // A request under a ticket, as the calls that belong to it name it.
 struct RequestRef {
