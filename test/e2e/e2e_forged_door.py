@@ -226,6 +226,7 @@ def setUpModule():
     commands = every_command()
     for who, *command in commands:
         vault.must(*command, who=led[who])
+    commands += destruction_commands()
     commands += root_commands()
 
 
@@ -279,6 +280,19 @@ def every_command():
         ("auditor", "hold", "list"),
         ("privacy", "hold", "lift", "C-1"),
     ]
+
+
+def destruction_commands():
+    """Old records: asked for, scheduled, cancelled."""
+    time.sleep(1.1)  # --before has whole seconds.
+    before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    request = ("operator", "destruction", "request", "person", "--before", before)
+    number = vault.json(*request[1:], who=led["operator"])["request"]
+    for who in ("approver1", "approver3"):
+        vault.must("approve", number, "--yes", who=who)
+    listed = vault.json("destruction", "list", who=led["auditor"])["destructions"][0]["id"]
+    vault.must("destruction", "cancel", listed, who=led["officer"])
+    return [request, ("auditor", "destruction", "list"), ("officer", "destruction", "cancel", listed)]
 
 
 def root_commands():

@@ -46,6 +46,10 @@ std::string summary_of(const v1::ApprovalRequest& request) {
     case v1::ApprovalRequest::kExport:
       return "export of at most " + format_count(request.export_().records_max()) +
              " records, for " + printable(request.export_().purpose());
+    case v1::ApprovalRequest::kDestruction:
+      return "ERASE FOR EVER the " + format_count(request.destruction().records()) +
+             " records of collection number " + std::to_string(request.destruction().collection()) +
+             " from before " + format_time(request.destruction().before_ms());
     case v1::ApprovalRequest::CHANGE_NOT_SET:
       break;
   }
@@ -111,6 +115,10 @@ std::vector<std::string> lines_of(const v1::ApprovalRequest& request, const v1::
       out.push_back("  open for    " + std::to_string(plan.hours()) + " hours once approved");
       break;
     }
+    case v1::ApprovalRequest::kDestruction:
+      out.push_back(
+          "  once approved it waits for the policy's delay; until then one can cancel it");
+      break;
     case v1::ApprovalRequest::kThaw:
     case v1::ApprovalRequest::kLiftHold:
     case v1::ApprovalRequest::CHANGE_NOT_SET:

@@ -52,6 +52,7 @@ void add_reindex(CLI::App&, Global&, int&);
 void add_find(CLI::App&, Global&, int&);
 void add_get(CLI::App&, Global&, int&);
 void add_write(CLI::App&, Global&, int&);  // put, update
+void add_destruction(CLI::App&, Global&, int&);
 void add_hold(CLI::App&, Global&, int&);
 void add_count(CLI::App&, Global&, int&);
 void add_erase(CLI::App&, Global&, int&);

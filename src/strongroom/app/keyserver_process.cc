@@ -267,6 +267,9 @@ void KeyServerProcess::register_calls() {
   admin("PlaceHold", &KeyServer::place_hold);
   admin("LiftHold", &KeyServer::lift_hold);
   admin("ListHolds", &KeyServer::list_holds);
+  admin("RequestDestruction", &KeyServer::request_destruction);
+  admin("ListDestructions", &KeyServer::list_destructions);
+  admin("CancelDestruction", &KeyServer::cancel_destruction);
   admin("RequestExport", &KeyServer::request_export);
   admin("ListRequests", &KeyServer::list_requests);
   admin("SignRequest", &KeyServer::sign_request);

@@ -77,6 +77,22 @@ const char* backup_step(v1::BackupItem::Step step) {
   }
 }
 
+std::string destruction_step(const v1::DestructionItem& item) {
+  const std::string of = "erasure of old records " + std::to_string(item.id());
+  switch (item.step()) {
+    case v1::DestructionItem::SCHEDULED:
+      return "all records of collection " + std::to_string(item.collection()) + " from before " +
+             format_time(item.before_ms()) + " go after " + format_time(item.due_ms()) +
+             (item.request() == 0 ? ", by its retention" : "");
+    case v1::DestructionItem::CANCELLED:
+      return of + " cancelled";
+    case v1::DestructionItem::DONE:
+      return of + " done, " + plural(item.held(), "record", "records") + " held";
+    default:
+      return of;
+  }
+}
+
 }  // namespace
 
 std::string describe_entry(const v1::LogEntryView& entry) {
@@ -135,6 +151,9 @@ std::string describe_entry(const v1::LogEntryView& entry) {
                                            : plural(static_cast<uint64_t>(item.hold().idx_size()),
                                                     "record", "records") +
                                                  " held for " + item.hold().reference());
+        break;
+      case v1::LogItem::kDestruction:
+        parts.push_back(destruction_step(item.destruction()));
         break;
       case v1::LogItem::kApproval: {
         constexpr const char* kSteps[] = {"asked as", "approved", "denied", "withdrew"};

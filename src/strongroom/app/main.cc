@@ -64,12 +64,13 @@ int run(int argc, char** argv) {
       ->envname("STRONGROOM_CREDENTIAL");
   app.add_flag("--json", global.json, "One JSON document on standard output, nothing else");
   for (const Add add :
-       {add_init,       add_serve,   add_unseal,    add_status, add_version,    add_key,
-        add_collection, add_policy,  add_principal, add_freeze, add_seal,       add_root,
-        add_requests,   add_me,      add_generate,  add_import, add_reindex,    add_export,
-        add_find,       add_get,     add_write,     add_count,  add_erase,      add_hold,
-        add_subject,    add_log,     add_witness,   add_alarms, add_report,     add_canary,
-        add_backup,     add_restore, add_verify,    add_drill,  add_completion, add_processes}) {
+       {add_init,       add_serve,   add_unseal,    add_status,  add_version, add_key,
+        add_collection, add_policy,  add_principal, add_freeze,  add_seal,    add_root,
+        add_requests,   add_me,      add_generate,  add_import,  add_reindex, add_export,
+        add_find,       add_get,     add_write,     add_count,   add_erase,   add_destruction,
+        add_hold,       add_subject, add_log,       add_witness, add_alarms,  add_report,
+        add_canary,     add_backup,  add_restore,   add_verify,  add_drill,   add_completion,
+        add_processes}) {
     add(app, global, status);
   }
   app.footer(

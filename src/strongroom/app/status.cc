@@ -27,7 +27,13 @@ v1::StatusResponse sealed_part(const v1::StatusResponse& status) {
 
 // How far the promise of erasure has come: docs/spec/erasure.md.
 std::string erased_text(const v1::StatusResponse& status) {
-  if (status.erased() == 0) return "nothing yet";
+  std::string next;
+  if (status.destructions_pending() != 0) {
+    next = "; " + format_count(status.destructions_pending()) +
+           (status.destructions_pending() == 1 ? " erasure" : " erasures") +
+           " of old records scheduled: `destruction list`";
+  }
+  if (status.erased() == 0) return "nothing yet" + next;
   std::string out =
       format_count(status.erased()) + " records, the last " + format_time(status.erased_last_ms());
   out += status.erased_pending() == 0
@@ -38,7 +44,7 @@ std::string erased_text(const v1::StatusResponse& status) {
     out += "; until they are merged, " + format_count(status.lanes_naming()) +
            (status.lanes_naming() == 1 ? " lane" : " lanes") + " may name them";
   }
-  return out;
+  return out + next;
 }
 
 std::string root_text(const v1::RootView& root) {

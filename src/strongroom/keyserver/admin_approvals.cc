@@ -188,6 +188,9 @@ Result<v1::LogItem> KeyServer::change_of(const v1::ApprovalRequest& request) con
       approved.set_until_ms(now_ms_ + uint64_t{request.export_().hours()} * 3'600'000);
       return item;
     }
+    case v1::ApprovalRequest::kDestruction:
+      return scheduled(request.id(), CollectionId{request.destruction().collection()},
+                       request.destruction().before_ms());
     case v1::ApprovalRequest::CHANGE_NOT_SET:
       break;
   }

@@ -197,6 +197,7 @@ bool KeyServer::epoch_is_due() const {
 
 void KeyServer::tell_horizon(v1::StatusResponse& out) const {
   const Erasures& erasures = ledger_.erasures();
+  out.set_destructions_pending(static_cast<uint32_t>(ledger_.destructions().pending()));
   out.set_erased(erasures.in_order().size());
   out.set_erased_last_ms(erasures.last_ms());
   out.set_erased_pending(erasures.in_order().size() - erasures_covered_);

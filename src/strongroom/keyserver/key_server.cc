@@ -401,6 +401,8 @@ Result<void> KeyServer::tick() {
   ledger_.tickets().evict(now);
   log_->look_for_space();
   SR_TRY(stage_refused(now));
+  // On a full disk old records stay for now.
+  if (const auto staged = stage_destruction(now); !staged && failed_) return staged;
   auto written_down = step_counters();
   if (!written_down) {
     failed_ = true;
@@ -412,7 +414,8 @@ Result<void> KeyServer::tick() {
     // On a full disk it stays unlogged, and so of no use.
     if (!stage(EntryType::kCounters, items, now)) written_down->reset();
   }
-  if (!log_->commit()) {
+  const auto leaves = log_->commit();
+  if (!leaves || !finish_destruction(*leaves)) {
     failed_ = true;
     return unavailable();
   }

@@ -205,6 +205,13 @@ class KeyServer {
                                          const v1::LiftHoldRequest& request);
   Result<v1::ListHoldsResponse> list_holds(const std::string& who,
                                            const v1::ListHoldsRequest& request) const;
+  // All old records of a collection, once several have signed it and the delay is over.
+  Result<v1::RequestDestructionResponse> request_destruction(
+      const std::string& who, const v1::RequestDestructionRequest& request);
+  Result<v1::ListDestructionsResponse> list_destructions(
+      const std::string& who, const v1::ListDestructionsRequest& request) const;
+  Result<v1::CancelDestructionResponse> cancel_destruction(
+      const std::string& who, const v1::CancelDestructionRequest& request);
   Result<v1::ListEmergenciesResponse> list_emergencies(
       const std::string& who, const v1::ListEmergenciesRequest& request) const;
   Result<v1::ReviewEmergenciesResponse> review_emergencies(
@@ -328,6 +335,20 @@ class KeyServer {
   Result<void> decide_erase(const v1::EraseCall& call, uint64_t now, Pending& pending);
   // What was decided to be erased is erased, durable in both places.
   Result<void> erase(std::span<const Pending> pendings, std::span<const DurableLeaf> leaves);
+  // The records of a block that go with what is older than that: none, if its youngest is not.
+  // Those that would, but are under a hold, are added to `held`.
+  std::vector<RecordIndex> destroyed_in(uint32_t block, uint64_t before_ms, uint64_t* held) const;
+  struct Destructible {
+    uint64_t records = 0;
+    uint64_t held = 0;
+  };
+  Destructible destructible(CollectionId collection, uint64_t before_ms, uint32_t from) const;
+  Result<v1::LogItem> scheduled(uint64_t request, CollectionId collection,
+                                uint64_t before_ms) const;
+  Result<void> schedule_retention(uint64_t now);
+  Result<void> stage_destruction(uint64_t now);
+  // Behind the commit of what was staged.
+  Result<void> finish_destruction(std::span<const DurableLeaf> leaves);
   void answer_erase(const DurableLeaf& leaf, v1::EraseReply& reply) const;
   void list_erasures(const v1::ErasuresCall& call, v1::ErasuresReply& reply) const;
   bool alive(RecordIndex idx) const;
@@ -422,6 +443,9 @@ class KeyServer {
   size_t reply_bytes_ = 0;  // Reserved in this batch.
   size_t erasing_ = 0;      // Records, in this batch.
   uint64_t epoch_began_ms_ = 0;
+  uint64_t retention_looked_ms_ = 0;
+  std::vector<RecordIndex> destroyed_;      // Staged by this tick.
+  size_t destroyed_position_ = 0;           // Of the entry, in its group.
   size_t erasures_applied_ = 0;             // Of the ledger's, to the state.
   size_t erasures_covered_ = 0;             // Of the ledger's, by the epoch's base.
   const TicketRecord* admitted_ = nullptr;  // Of the call being decided.

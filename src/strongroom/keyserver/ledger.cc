@@ -218,6 +218,10 @@ Result<void> Ledger::apply_approval(std::span<const v1::LogItem> items, uint64_t
       if (!apply_export(item, leaf, t_ms)) return foreign(leaf);
       continue;
     }
+    if (item.has_destruction()) {
+      if (!schedule_destruction(item.destruction(), leaf)) return foreign(leaf);
+      continue;
+    }
     SR_TRY(apply_change(item, leaf, t_ms));
   }
   return {};
@@ -360,8 +364,58 @@ Result<void> Ledger::apply_grant(std::span<const v1::LogItem> items, uint64_t le
   return {};
 }
 
+bool Ledger::schedule_destruction(const v1::DestructionItem& item, uint64_t leaf) {
+  Destruction added;
+  added.collection = CollectionId{item.collection()};
+  added.before_ms = item.before_ms();
+  added.due_ms = item.due_ms();
+  added.request = item.request();
+  if (item.step() != v1::DestructionItem::SCHEDULED || collection(added.collection) == nullptr) {
+    return false;
+  }
+  if (item.request() != 0) {
+    const policy::RequestState* const state = approvals_.find(item.request());
+    if (state == nullptr || !state->request.has_destruction() ||
+        state->request.destruction().collection() != item.collection() ||
+        state->request.destruction().before_ms() != item.before_ms()) {
+      return false;
+    }
+    added.author = state->request.author();
+  }
+  return destructions_.schedule(leaf, std::move(added));
+}
+
+Result<void> Ledger::apply_destruction(std::span<const v1::LogItem> items, uint64_t leaf,
+                                       uint64_t t_ms) {
+  const v1::DestructionItem& step = items[0].destruction();
+  const auto records = items.subspan(1);
+  if (step.step() == v1::DestructionItem::SCHEDULED) {
+    if (step.request() != 0 || !records.empty()) return foreign(leaf);
+    if (!schedule_destruction(step, leaf)) return foreign(leaf);
+    return {};
+  }
+  const Destruction* const known = destructions_.find(step.id());
+  if (known == nullptr || (step.step() != v1::DestructionItem::ERASED && !records.empty())) {
+    return foreign(leaf);
+  }
+  for (const v1::LogItem& item : records) {
+    const RecordIndex idx{item.erasure().idx()};
+    if (!item.has_erasure() || item.erasure().collection() != known->collection.value ||
+        granted(idx) != known->collection || idx.block() != step.block() || holds_.held(idx) ||
+        blocks_[idx.block()].last_ms >= known->before_ms) {
+      return foreign(leaf);
+    }
+  }
+  if (!destructions_.apply(step, items[0].author(), records.size(), t_ms)) return foreign(leaf);
+  for (const v1::LogItem& item : records) {
+    erasures_.add(RecordIndex{item.erasure().idx()}, leaf, t_ms);
+  }
+  return {};
+}
+
 Result<void> Ledger::apply_erasure(std::span<const v1::LogItem> items, uint64_t leaf,
                                    uint64_t t_ms) {
+  if (items[0].has_destruction()) return apply_destruction(items, leaf, t_ms);
   if (items.size() < 2 || !items[0].has_ticket()) return foreign(leaf);
   const v1::TicketItem& ticket = items[0].ticket();
   for (const v1::LogItem& item : items.subspan(1)) {
@@ -389,7 +443,7 @@ Result<void> Ledger::apply_grant_item(const v1::GrantItem& item, uint64_t leaf, 
   }
   if (item.new_block()) {
     if (first.block() != blocks_.size() || first.offset() != 0) return foreign(leaf);
-    blocks_.push_back({CollectionId{item.collection()}, 0, leaf, t_ms});
+    blocks_.push_back({CollectionId{item.collection()}, 0, leaf, t_ms, t_ms});
     collection->second.open_block = first.block();
   }
   if (first.value > RecordIndex::kMax || first.block() >= blocks_.size()) return foreign(leaf);
@@ -399,6 +453,7 @@ Result<void> Ledger::apply_grant_item(const v1::GrantItem& item, uint64_t leaf, 
     return foreign(leaf);
   }
   block.granted += item.count();
+  block.last_ms = t_ms;
   if (block.granted == RecordIndex::kPerBlock) collection->second.open_block.reset();
   next_u_ = item.u() + 1;
   return {};

@@ -14,6 +14,7 @@
 
 #include "strongroom/keyserver/alarm_book.h"
 #include "strongroom/keyserver/backups.h"
+#include "strongroom/keyserver/destructions.h"
 #include "strongroom/keyserver/erasures.h"
 #include "strongroom/keyserver/exports.h"
 #include "strongroom/keyserver/history.h"
@@ -37,10 +38,11 @@ struct BlockInfo {
   uint32_t granted = 0;  // Offsets below this were granted.
   uint64_t leaf = 0;     // That allocated it.
   uint64_t t_ms = 0;
-  bool lost = false;  // Behind the backup that the vault was restored from: nobody has its seed.
+  uint64_t last_ms = 0;  // Of its last grant of a new record.
+  bool lost = false;     // Behind the backup that the vault was restored from: nobody has its seed.
   template <class A>
   void archive(A& a) {
-    a(collection, granted, leaf, t_ms, lost);
+    a(collection, granted, leaf, t_ms, last_ms, lost);
   }
 };
 
@@ -108,6 +110,7 @@ class Ledger {
   const History& history() const { return history_; }
   const Erasures& erasures() const { return erasures_; }
   const Holds& holds() const { return holds_; }
+  const Destructions& destructions() const { return destructions_; }
   const Exports& exports() const { return exports_; }
   const Backups& backups() const { return backups_; }
   const ReleaseChains& releases() const { return releases_; }
@@ -143,7 +146,7 @@ class Ledger {
   void archive(A& a) {
     a(vault_, collections_, engine_, approvals_, history_, tickets_, erasures_, releases_, alarms_);
     a(blocks_, lanes_, merge_, merged_lanes_, next_lane_, next_u_, generation_, revision_);
-    a(policy_leaf_, keys_, exports_, holds_, backups_);
+    a(policy_leaf_, keys_, exports_, holds_, backups_, destructions_);
     if constexpr (A::kReading) {
       if (!restore()) a.fail();
     }
@@ -164,6 +167,9 @@ class Ledger {
   Result<void> apply_token(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_grant(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_erasure(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
+  // Asked for by a request, or by none: scheduled.
+  bool schedule_destruction(const v1::DestructionItem& item, uint64_t leaf);
+  Result<void> apply_destruction(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_backup(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_restored(const v1::RestoredItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_grant_item(const v1::GrantItem& item, uint64_t leaf, uint64_t t_ms);
@@ -178,6 +184,7 @@ class Ledger {
   TicketBook tickets_;
   Erasures erasures_;
   Holds holds_;
+  Destructions destructions_;
   Backups backups_;
   ReleaseChains releases_;
   KeyBook keys_;

@@ -25,6 +25,10 @@ inline constexpr uint32_t kApprovalsNeededMax = 16;
 inline constexpr uint32_t kApprovalHoursDefault = 72;
 inline constexpr uint32_t kApprovalHoursMax = 24 * 30;
 
+// In which the erasure of all old records of a collection can be cancelled.
+inline constexpr uint32_t kDestructionDelayDefaultS = 7 * 24 * 3600;
+inline constexpr uint32_t kDestructionDelayMaxS = 90 * 24 * 3600;
+
 enum class Decision : uint8_t { kApprove = 1, kDeny = 2 };
 
 // "strongroom approval v1\0" | decision u8 | request: what an approver signs.

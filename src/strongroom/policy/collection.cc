@@ -220,6 +220,10 @@ Result<void> check_collection(const v1::Collection& collection, Problem* problem
   if (collection.ByteSizeLong() > kDefinitionBytesMax) {
     return fail(problem, "A collection's definition must stay under 1 MiB.", "");
   }
+  if (collection.retention_days() > kRetentionDaysMax) {
+    return fail(problem, "Records are kept for at most 36,500 days; 0 is for ever.",
+                "retention_days");
+  }
   if (static_cast<size_t>(collection.fields_size()) > kFieldsMax) {
     return fail(problem, "A collection may have at most 1000 fields.", "fields");
   }

@@ -20,6 +20,7 @@ struct Problem {
 
 inline constexpr uint32_t kMaskedGroup = 0;
 inline constexpr uint32_t kGroupMax = 31;
+inline constexpr uint32_t kRetentionDaysMax = 36'500;
 inline constexpr size_t kFieldsMax = 1000;
 inline constexpr uint32_t kFieldBytesMax = uint32_t{1} << 20;
 inline constexpr uint32_t kGroupBytesFloorMax = 4096;

@@ -172,6 +172,10 @@ Lines flatten(const v1::Policy& policy) {
   const v1::Approvals& approvals = policy.approvals();
   lines["approvals.needed"] =
       number(approvals.needed() != 0 ? approvals.needed() : kApprovalsNeededDefault, Sense::kLeast);
+  lines["approvals.destruction_delay_s"] =
+      number(approvals.destruction_delay_s() != 0 ? approvals.destruction_delay_s()
+                                                  : kDestructionDelayDefaultS,
+             Sense::kLeast);
   lines["approvals.expire_hours"] =
       number(approvals.expire_hours() != 0 ? approvals.expire_hours() : kApprovalHoursDefault,
              Sense::kMost);
@@ -288,7 +292,7 @@ bool is_judged(std::string_view message, int field) {
       {"CollectionLimit", {1, 2}},
       {"Limit", {1, 2, 3, 4}},
       {"Windows", {1, 2, 3}},
-      {"Approvals", {1, 2}},
+      {"Approvals", {1, 2, 3}},
       {"Watch", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}},
       {"WatchRule", {1, 2, 3}},
       {"Witnesses", {1, 2, 3, 4}},

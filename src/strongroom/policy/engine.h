@@ -116,6 +116,7 @@ class Engine {
   // Enabled principals whose role holds APPROVE; under `policy`, where given. By name.
   std::vector<std::string> approvers(const CompiledPolicy* policy = nullptr) const;
   uint32_t approvals_needed() const { return compiled_.approvals_needed; }
+  uint64_t destruction_delay_ms() const { return compiled_.destruction_delay_ms; }
   uint64_t approval_ms_max() const { return compiled_.approval_ms_max; }
 
   // What is cut off. A change holds for clear() at once, whatever was decided before.

@@ -214,6 +214,13 @@ Result<CompiledPolicy> compile_policy(const v1::Policy& policy,
     return fail(problem, "At most 16 approvals may be needed, and a request live for 720 hours.",
                 "approvals");
   }
+  if (approvals.destruction_delay_s() > kDestructionDelayMaxS) {
+    return fail(problem, "The erasure of old records can be delayed by at most 90 days.",
+                "approvals.destruction_delay_s");
+  }
+  if (approvals.destruction_delay_s() != 0) {
+    out.destruction_delay_ms = uint64_t{approvals.destruction_delay_s()} * 1000;
+  }
   if (approvals.needed() != 0) out.approvals_needed = approvals.needed();
   if (approvals.expire_hours() != 0) {
     out.approval_ms_max = uint64_t{approvals.expire_hours()} * 3'600'000;

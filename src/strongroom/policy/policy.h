@@ -73,6 +73,7 @@ struct CompiledPolicy {
   CompiledLimits limits;
   uint64_t repeat_free_ms = 0;
   uint32_t approvals_needed = kApprovalsNeededDefault;
+  uint64_t destruction_delay_ms = uint64_t{kDestructionDelayDefaultS} * 1000;
   uint64_t approval_ms_max = uint64_t{kApprovalHoursDefault} * 3'600'000;
 };
 

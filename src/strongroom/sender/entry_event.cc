@@ -95,6 +95,11 @@ std::string item_event(const v1::LogEntryView& entry, const v1::LogItem& item, s
     case v1::LogItem::kHold:
       return change(item.hold().lift() ? "legal hold lifted" : "legal hold",
                     item.hold().reference(), kMedium);
+    case v1::LogItem::kDestruction:
+      // The records themselves are told once, when it has begun to go by them.
+      if (item.destruction().step() == v1::DestructionItem::ERASED) return {};
+      return change("erasure of old records",
+                    v1::DestructionItem::Step_Name(item.destruction().step()), kHigh);
     case v1::LogItem::kApproval:
       return change("request", std::to_string(item.approval().request()), kMedium);
     case v1::LogItem::kReview:
