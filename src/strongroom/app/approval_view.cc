@@ -8,9 +8,9 @@
 
 namespace strongroom::app {
 
-std::string waits_for_approval(uint64_t id) {
+std::string waits_for_approval(uint64_t id, const char* so_far) {
   const std::string n = std::to_string(id);
-  return "this widens access, so nothing is changed yet: it is request " + n +
+  return std::string(so_far) + ": it is request " + n +
          ", for several to sign with `strongroom approve " + n + "`\n";
 }
 

@@ -10,7 +10,8 @@
 namespace strongroom::app {
 
 // What to say of a change that was asked for and not yet done.
-std::string waits_for_approval(uint64_t id);
+std::string waits_for_approval(
+    uint64_t id, const char* so_far = "this widens access, so nothing is changed yet");
 
 // A request as it is signed, and how it stands.
 struct ReadRequest {

@@ -38,7 +38,7 @@ Result<void> request(const Global& global, const Options& options) {
     std::cout << format_count(response.records())
               << (response.records() == 1 ? " record" : " records")
               << " would be erased for ever.\n"
-              << waits_for_approval(response.request());
+              << waits_for_approval(response.request(), "nothing is erased yet");
   }
   return {};
 }

@@ -226,6 +226,7 @@ Result<void> Ledger::apply_restored(const v1::RestoredItem& item, uint64_t leaf,
     return foreign;
   }
   for (size_t block = item.blocks(); block < blocks_.size(); ++block) blocks_[block].lost = true;
+  destructions_.restored(t_ms);
   for (auto& [id, info] : collections_) {
     info.open_block.reset();
     info.live_lanes.clear();

@@ -10,6 +10,7 @@ namespace {
 
 constexpr uint64_t kDayMs = uint64_t{24} * 3'600'000;
 constexpr uint64_t kRetentionEveryMs = 60'000;  // Looked at.
+constexpr uint64_t kNoticeMs = 3'600'000;       // That the server has run through, knowing of it.
 
 }  // namespace
 
@@ -170,7 +171,12 @@ Result<void> KeyServer::stage_destruction(uint64_t now) {
   // As for any erasure: a log that was put back may lack what cancelled it.
   if (!check_witnessed(now)) return {};
   for (const auto& [id, known] : ledger_.destructions().all()) {
-    if (known.end != Destruction::End::kPending || known.due_ms > now) continue;
+    if (known.end != Destruction::End::kPending) continue;
+    // Neither right after a start, when nobody could have cancelled it, nor at once because
+    // somebody set the clock ahead.
+    const uint64_t us = clock_.monotonic_us();
+    const uint64_t seen_us = destructions_seen_us_.try_emplace(id, us).first->second;
+    if (known.due_ms > now || us - seen_us < std::min(known.delay_ms, kNoticeMs) * 1000) continue;
     std::vector<v1::LogItem> items(1);
     v1::DestructionItem& step = *items[0].mutable_destruction();
     step.set_id(id);

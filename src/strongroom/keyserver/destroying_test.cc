@@ -63,6 +63,7 @@ class DestroyingTest : public testing::Test {
     ASSERT_TRUE(asked) << asked.error().text;
     ASSERT_TRUE(vault_.sign("approver1", asked->request()));
     ASSERT_TRUE(vault_.sign("approver2", asked->request()));
+    tick(1);
   }
   DestructionView last() {
     const auto listed = vault_.server().list_destructions("officer", {});
@@ -133,13 +134,51 @@ TEST_F(DestroyingTest, ARestartAfterEachBlockGoesOn) {
   EXPECT_EQ(last().state(), DestructionView::SCHEDULED);
   vault_.clock().advance_ms(kWeekMs + 1);
   ASSERT_TRUE(vault_.open());
-  EXPECT_TRUE(opens(0)) << "a start erases nothing";
+  tick(1);
+  uint64_t before = 0;
   for (const uint64_t erased : {kBlock, 2 * kBlock, 2 * kBlock}) {
-    tick(1);
+    sleep(kHourMs - 1);
+    EXPECT_EQ(last().erased(), before) << "nobody could have cancelled it for an hour yet";
+    sleep(1);
+    EXPECT_EQ(last().erased(), erased);
     ASSERT_TRUE(vault_.open());
     EXPECT_EQ(last().erased(), erased);
+    tick(1);
+    before = erased;
   }
   EXPECT_EQ(last().state(), DestructionView::DONE);
+}
+
+TEST_F(DestroyingTest, AClockSetAheadGivesAnHourToNotice) {
+  schedule(before_ms_);
+  vault_.clock().set_wall_ms(vault_.clock().wall_ms() + 10 * kWeekMs);
+  tick(5);
+  EXPECT_TRUE(opens(0));
+  sleep(kHourMs);
+  EXPECT_FALSE(opens(0)) << "more the key server cannot know";
+}
+
+TEST(DestructionsTest, AfterARestoreTheDelayBeginsAnew) {
+  Destructions all;
+  Destruction added;
+  added.due_ms = 1000;
+  added.delay_ms = 600;
+  ASSERT_TRUE(all.schedule(1, added));
+  ASSERT_FALSE(all.schedule(1, added));
+  all.restored(900);
+  v1::DestructionItem step;
+  step.set_id(1);
+  step.set_step(v1::DestructionItem::ERASED);
+  EXPECT_FALSE(all.apply(step, "", 1, 1499));
+  EXPECT_FALSE(all.apply(step, "", 0, 1500)) << "of nothing";
+  EXPECT_TRUE(all.apply(step, "", 1, 1500));
+  EXPECT_FALSE(all.apply(step, "", 1, 1500)) << "the same block again";
+  step.set_step(v1::DestructionItem::DONE);
+  EXPECT_TRUE(all.apply(step, "", 0, 1500));
+  EXPECT_FALSE(all.apply(step, "", 0, 1500));
+  EXPECT_EQ(all.pending(), 0u);
+  all.restored(5000);
+  EXPECT_EQ(all.find(1)->due_ms, 1500u) << "what has ended stays as it was";
 }
 
 TEST_F(DestroyingTest, OneStopsItAtAnyTime) {
@@ -220,6 +259,7 @@ TEST_F(DestroyingTest, RetentionSchedulesByItselfAndCanBePutOff) {
   sleep(kWeekMs);
   EXPECT_EQ(last().state(), DestructionView::SCHEDULED);
   ASSERT_TRUE(vault_.open());
+  tick(1);
   EXPECT_EQ(last().state(), DestructionView::SCHEDULED);
   EXPECT_TRUE(opens(0));
   sleep(kWeekMs + 1);

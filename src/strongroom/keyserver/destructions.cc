@@ -55,6 +55,12 @@ bool Destructions::apply(const v1::DestructionItem& item, const std::string& aut
   return true;
 }
 
+void Destructions::restored(uint64_t t_ms) {
+  for (auto& [id, known] : all_) {
+    if (known.end == End::kPending) known.due_ms = std::max(known.due_ms, t_ms + known.delay_ms);
+  }
+}
+
 void Destructions::forget() {
   while (all_.size() - pending_ > kDestructionsKept) {
     all_.erase(std::ranges::find_if(

@@ -19,6 +19,7 @@ struct Destruction {
   CollectionId collection;
   uint64_t before_ms = 0;  // Blocks whose last record was granted before.
   uint64_t due_ms = 0;
+  uint64_t delay_ms = 0;    // From the entry that scheduled it.
   uint64_t request = 0;     // 0: by the collection's retention.
   std::string author;       // Of the request.
   uint32_t next_block = 0;  // Those below are done.
@@ -29,7 +30,8 @@ struct Destruction {
   std::string cancelled_by;
   template <class A>
   void archive(A& a) {
-    a(collection, before_ms, due_ms, request, author, next_block, erased, held, end, end_ms);
+    a(collection, before_ms, due_ms, delay_ms, request, author, next_block, erased, held, end,
+      end_ms);
     a(cancelled_by);
   }
 };
@@ -47,6 +49,9 @@ class Destructions {
   bool schedule(uint64_t id, Destruction added);
   bool apply(const v1::DestructionItem& item, const std::string& author, uint64_t records,
              uint64_t t_ms);
+
+  // The log's end may be lost, and with it who cancelled what: the delays begin anew.
+  void restored(uint64_t t_ms);
 
   template <class A>
   void archive(A& a) {

@@ -444,11 +444,12 @@ class KeyServer {
   size_t erasing_ = 0;      // Records, in this batch.
   uint64_t epoch_began_ms_ = 0;
   uint64_t retention_looked_ms_ = 0;
-  std::vector<RecordIndex> destroyed_;      // Staged by this tick.
-  size_t destroyed_position_ = 0;           // Of the entry, in its group.
-  size_t erasures_applied_ = 0;             // Of the ledger's, to the state.
-  size_t erasures_covered_ = 0;             // Of the ledger's, by the epoch's base.
-  const TicketRecord* admitted_ = nullptr;  // Of the call being decided.
+  std::map<uint64_t, uint64_t> destructions_seen_us_;  // Since when this process knows of each.
+  std::vector<RecordIndex> destroyed_;                 // Staged by this tick.
+  size_t destroyed_position_ = 0;                      // Of the entry, in its group.
+  size_t erasures_applied_ = 0;                        // Of the ledger's, to the state.
+  size_t erasures_covered_ = 0;                        // Of the ledger's, by the epoch's base.
+  const TicketRecord* admitted_ = nullptr;             // Of the call being decided.
   struct Refused {
     std::string principal, gateway, purpose;
     uint32_t collection = 0;

@@ -219,7 +219,7 @@ Result<void> Ledger::apply_approval(std::span<const v1::LogItem> items, uint64_t
       continue;
     }
     if (item.has_destruction()) {
-      if (!schedule_destruction(item.destruction(), leaf)) return foreign(leaf);
+      if (!schedule_destruction(item.destruction(), leaf, t_ms)) return foreign(leaf);
       continue;
     }
     SR_TRY(apply_change(item, leaf, t_ms));
@@ -364,11 +364,12 @@ Result<void> Ledger::apply_grant(std::span<const v1::LogItem> items, uint64_t le
   return {};
 }
 
-bool Ledger::schedule_destruction(const v1::DestructionItem& item, uint64_t leaf) {
+bool Ledger::schedule_destruction(const v1::DestructionItem& item, uint64_t leaf, uint64_t t_ms) {
   Destruction added;
   added.collection = CollectionId{item.collection()};
   added.before_ms = item.before_ms();
   added.due_ms = item.due_ms();
+  added.delay_ms = item.due_ms() - std::min(item.due_ms(), t_ms);
   added.request = item.request();
   if (item.step() != v1::DestructionItem::SCHEDULED || collection(added.collection) == nullptr) {
     return false;
@@ -391,7 +392,7 @@ Result<void> Ledger::apply_destruction(std::span<const v1::LogItem> items, uint6
   const auto records = items.subspan(1);
   if (step.step() == v1::DestructionItem::SCHEDULED) {
     if (step.request() != 0 || !records.empty()) return foreign(leaf);
-    if (!schedule_destruction(step, leaf)) return foreign(leaf);
+    if (!schedule_destruction(step, leaf, t_ms)) return foreign(leaf);
     return {};
   }
   const Destruction* const known = destructions_.find(step.id());

@@ -168,7 +168,7 @@ class Ledger {
   Result<void> apply_grant(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_erasure(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   // Asked for by a request, or by none: scheduled.
-  bool schedule_destruction(const v1::DestructionItem& item, uint64_t leaf);
+  bool schedule_destruction(const v1::DestructionItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_destruction(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_backup(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_restored(const v1::RestoredItem& item, uint64_t leaf, uint64_t t_ms);
