@@ -14,29 +14,30 @@ constexpr uint64_t kNoticeMs = 3'600'000;       // That the server has run throu
 
 }  // namespace
 
-std::vector<RecordIndex> KeyServer::destroyed_in(uint32_t block, uint64_t before_ms,
-                                                 uint64_t* held) const {
+std::vector<RecordIndex> KeyServer::destroyed_in(uint32_t block, uint64_t before_ms) const {
   const BlockInfo& info = ledger_.blocks()[block];
   std::vector<RecordIndex> out;
   if (info.last_ms >= before_ms || ledger_.erasures().count_in(block) >= info.granted) return out;
   for (uint32_t offset = 0; offset < info.granted; ++offset) {
     const RecordIndex idx = RecordIndex::of(block, offset);
-    if (ledger_.erasures().contains(idx)) continue;
-    if (!ledger_.holds().held(idx)) {
-      out.push_back(idx);
-    } else if (held != nullptr) {
-      ++*held;
-    }
+    if (!ledger_.erasures().contains(idx) && !ledger_.holds().held(idx)) out.push_back(idx);
   }
   return out;
 }
 
+// By the block: a registry has too many records to look at each while calls wait. What is held was
+// not erased.
 KeyServer::Destructible KeyServer::destructible(CollectionId collection, uint64_t before_ms,
                                                 uint32_t from) const {
+  const auto held_in = ledger_.holds().records_by_block();
   Destructible out;
   for (uint32_t block = from; block < ledger_.blocks().size(); ++block) {
-    if (ledger_.blocks()[block].collection != collection) continue;
-    out.records += destroyed_in(block, before_ms, &out.held).size();
+    const BlockInfo& info = ledger_.blocks()[block];
+    if (info.collection != collection || info.last_ms >= before_ms) continue;
+    const auto held = held_in.find(block);
+    const uint64_t kept = held == held_in.end() ? 0 : held->second;
+    out.held += kept;
+    out.records += info.granted - ledger_.erasures().count_in(block) - kept;
   }
   return out;
 }
@@ -182,7 +183,7 @@ Result<void> KeyServer::stage_destruction(uint64_t now) {
     step.set_id(id);
     for (uint32_t block = known.next_block; block < ledger_.blocks().size(); ++block) {
       if (ledger_.blocks()[block].collection != known.collection) continue;
-      destroyed_ = destroyed_in(block, known.before_ms, nullptr);
+      destroyed_ = destroyed_in(block, known.before_ms);
       if (destroyed_.empty()) continue;
       step.set_step(v1::DestructionItem::ERASED);
       step.set_block(block);

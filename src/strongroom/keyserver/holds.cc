@@ -39,4 +39,10 @@ const Hold* Holds::find(std::string_view reference) const {
   return it == holds_.end() ? nullptr : &it->second;
 }
 
+std::unordered_map<uint32_t, uint64_t> Holds::records_by_block() const {
+  std::unordered_map<uint32_t, uint64_t> out;
+  for (const auto& [idx, holds] : counts_) ++out[idx.block()];
+  return out;
+}
+
 }  // namespace strongroom::keyserver

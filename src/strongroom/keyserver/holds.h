@@ -41,6 +41,7 @@ class Holds {
   const Hold* find(std::string_view reference) const;
   bool held(RecordIndex idx) const { return counts_.contains(idx); }
   size_t records() const { return counts_.size(); }
+  std::unordered_map<uint32_t, uint64_t> records_by_block() const;
   const std::map<std::string, Hold, std::less<>>& all() const { return holds_; }
 
   template <class A>

@@ -336,8 +336,7 @@ class KeyServer {
   // What was decided to be erased is erased, durable in both places.
   Result<void> erase(std::span<const Pending> pendings, std::span<const DurableLeaf> leaves);
   // The records of a block that go with what is older than that: none, if its youngest is not.
-  // Those that would, but are under a hold, are added to `held`.
-  std::vector<RecordIndex> destroyed_in(uint32_t block, uint64_t before_ms, uint64_t* held) const;
+  std::vector<RecordIndex> destroyed_in(uint32_t block, uint64_t before_ms) const;
   struct Destructible {
     uint64_t records = 0;
     uint64_t held = 0;
