@@ -189,6 +189,9 @@ class Alarms(unittest.TestCase):
         listener.settimeout(WAIT_S)
         self.assertIn(b" strongroom - alarm - auditor opened 1 canary", listener.recv(4096))
         self.assertEqual(receiver.refused, 2, "refused twice, and sent again")
+        for process in ("sender_pid", "courier_pid"):
+            with open(f"/proc/{vault.ports[process]}/status", encoding="ascii") as file:
+                self.assertIn("Seccomp:\t2\n", file.read(), process)
         with open(events, encoding="utf-8") as file:
             self.assertEqual([json.loads(line) for line in file], [event])
         vault.restart()

@@ -186,6 +186,9 @@ int run_courier(const Global& global, const ProcessOptions& options) {
   auto link = rpc::KeyServiceLink::connect(loop, VaultDir(options.dir).socket());
   if (!link) return fail(global, link.error(), "courier");
   loop.on_signals({SIGTERM, SIGINT}, [&loop] { loop.stop(); });
+  if (const auto inside = env::enter_sandbox({{}, env::paths_for_connecting(), true}); !inside) {
+    return fail(global, inside.error(), "courier");
+  }
   // Until the process ends, which it may anywhere.
   env::WorkerThread worker("courier");
   worker.post([&] {

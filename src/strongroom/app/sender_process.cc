@@ -64,9 +64,8 @@ Result<void> SenderProcess::start(const v1::SinksFile& file, std::string* about)
   env::lower_priority();
   auto& files = env::real_files();
   SR_ASSIGN(const auto vault, keyserver::load_vault_file(files, dir_.keyserver()));
-  SR_ASSIGN(auto sinks,
-            sender::make_sinks(
-                file, {dir_.root, {vault.vault(), kVersion}, files, env::real_clock()}, about));
+  const sender::SinkContext context{dir_.root, {vault.vault(), kVersion}, files, env::real_clock()};
+  SR_ASSIGN(auto sinks, sender::make_sinks(file, context, about));
   about->clear();
   SR_ASSIGN(link_, rpc::KeyServiceLink::connect(loop_, dir_.socket()));
   source_ = std::make_unique<LinkedSource>(*link_, std::move(credential_));
@@ -78,8 +77,13 @@ Result<void> SenderProcess::start(const v1::SinksFile& file, std::string* about)
                 << "; they are kept, and sent when they can be: " << error->text << "\n";
     }
   };
-  SR_ASSIGN(sender_, sender::Sender::open(*source_, std::move(sinks), files, dir_.sender(), tell));
+  SR_TRY(files.make_dirs(dir_.sender(), 0700));
+  SR_ASSIGN(sender_, sender::Sender::open(*source_, std::move(sinks), files, dir_.sent(), tell));
   loop_.on_signals({SIGTERM, SIGINT}, [this] { loop_.stop(); });
+  // What others send back is parsed in here, beside the vault's folder.
+  SR_ASSIGN(auto writable, sender::paths_written(file, context));
+  writable.push_back(dir_.sender());
+  SR_TRY(env::enter_sandbox({std::move(writable), env::paths_for_connecting(), true}));
   worker_ = std::make_unique<env::WorkerThread>("alarms");
   worker_->post([this] { work(); });
   return {};

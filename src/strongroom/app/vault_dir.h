@@ -25,7 +25,8 @@ struct VaultDir {
   std::string sinks() const {
     return root + "/sinks.yaml";
   }  // Where alarms are sent; may be absent.
-  std::string sender() const { return root + "/sender.json"; }  // How far each sink has come.
+  std::string sender() const { return root + "/sender"; }
+  std::string sent() const { return sender() + "/sent.json"; }  // How far each sink has come.
   std::string run() const { return root + "/run"; }  // Sockets and certificates of this run.
   std::string socket() const { return run() + "/keyserver.sock"; }
   // The gateway's, for the compactor.

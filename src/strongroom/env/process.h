@@ -22,13 +22,17 @@ void lower_priority();
 uint64_t resident_bytes();
 
 struct Sandbox {
-  std::vector<std::string> writable;  // Folders; everything else is unreachable.
+  std::vector<std::string> writable;  // Folders or files; everything else is unreachable.
   std::vector<std::string> readable;  // Folders or files.
+  bool connects = false;              // To others; to listen stays forbidden.
 };
+// What looking up a host's name and checking its certificate reads, as far as it is there.
+std::vector<std::string> paths_for_connecting();
 // Landlock, then seccomp: from here on no new program or process, no new socket but those accepted
-// on what is already listening, no executable memory, no tracing, no files but these. Cannot be
-// undone. Call it before any thread is started: Landlock binds the calling thread and those it
-// starts. Have libraries load what they load on demand (providers, locales, name services) before.
+// on what is already listening (and those that connect, where it says so), no executable memory, no
+// tracing, no files but these. Cannot be undone. Call it before any thread is started: Landlock
+// binds the calling thread and those it starts. Have libraries load what they load on demand
+// (providers, locales, name services) before.
 //
 // Most of what is forbidden fails with EPERM; what only an intruder would try (execve, ptrace,
 // reading another process, loading modules, mounting ...) ends the process with SIGSYS.

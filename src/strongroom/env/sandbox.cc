@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -55,6 +56,7 @@ constexpr uint64_t kScopeAbstractUnixSocket = 1 << 0;  // ABI 6
 constexpr uint64_t kScopeSignal = 1 << 1;              // ABI 6
 
 constexpr uint64_t kFileRead = LANDLOCK_ACCESS_FS_READ_FILE;
+constexpr uint64_t kFileWrite = kFileRead | LANDLOCK_ACCESS_FS_WRITE_FILE | kTruncate;
 constexpr uint64_t kFolderRead = kFileRead | LANDLOCK_ACCESS_FS_READ_DIR;
 constexpr uint64_t kFolderWrite = kFolderRead | LANDLOCK_ACCESS_FS_WRITE_FILE |
                                   LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR |
@@ -72,12 +74,12 @@ uint64_t handled_fs(long abi) {
 Result<void> allow_path(int ruleset, const std::string& path, bool writable, uint64_t handled) {
   const Fd fd(open(path.c_str(), O_PATH | O_CLOEXEC));
   struct stat info;
-  if (fd.get() < 0 || fstat(fd.get(), &info) != 0 || (writable && !S_ISDIR(info.st_mode))) {
+  if (fd.get() < 0 || fstat(fd.get(), &info) != 0) {
     return make_error(ErrorCode::kInvalidArgument,
                       "A folder the sandbox should leave open does not exist: create it first.");
   }
-  const uint64_t wanted =
-      writable ? kFolderWrite : (S_ISDIR(info.st_mode) ? kFolderRead : kFileRead);
+  const uint64_t wanted = S_ISDIR(info.st_mode) ? (writable ? kFolderWrite : kFolderRead)
+                                                : (writable ? kFileWrite : kFileRead);
   const landlock_path_beneath_attr rule{wanted & handled, fd.get()};
   if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0) {
     return make_error(ErrorCode::kFailedPrecondition,
@@ -99,7 +101,7 @@ Result<void> enter_landlock(const Sandbox& sandbox) {
   attr.handled_access_fs = handled_fs(abi);
   size_t size = offsetof(RulesetAttr, handled_access_net);
   if (abi >= 4) {
-    attr.handled_access_net = kNetBindTcp | kNetConnectTcp;
+    attr.handled_access_net = kNetBindTcp | (sandbox.connects ? 0 : kNetConnectTcp);
     size = offsetof(RulesetAttr, scoped);
   }
   if (abi >= 6) {
@@ -252,7 +254,11 @@ class Filter {
   bool ok_;
 };
 
-Result<void> enter_seccomp() {
+// Of a process that connects: by which it does, and looks up names.
+constexpr int kConnecting[] = {SCMP_SYS(connect), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg)};
+constexpr int kConnectingFamilies[] = {AF_UNIX, AF_INET, AF_INET6};
+
+Result<void> enter_seccomp(bool connects) {
   Filter filter;
   filter.attribute(SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
   filter.attribute(SCMP_FLTATR_CTL_TSYNC, 1);
@@ -261,6 +267,13 @@ Result<void> enter_seccomp() {
   for (int call : kHostile) filter.rule(SCMP_ACT_KILL_PROCESS, call);
   for (const auto& a : kAllowedArguments) {
     filter.rule(SCMP_ACT_ALLOW, a.call, {{a.index, SCMP_CMP_EQ, a.value, 0}});
+  }
+  if (connects) {
+    for (int call : kConnecting) filter.rule(SCMP_ACT_ALLOW, call);
+    for (int family : kConnectingFamilies) {
+      filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(socket),
+                  {{0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(family), 0}});
+    }
   }
   constexpr scmp_datum_t kExec = PROT_EXEC;
   filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(mmap), {{2, SCMP_CMP_MASKED_EQ, kExec, 0}});
@@ -313,7 +326,16 @@ Result<void> enter_sandbox(const Sandbox& sandbox) {
   }
   resident_bytes();  // Opens what it reads while that can be opened.
   SR_TRY(enter_landlock(sandbox));
-  return enter_seccomp();
+  return enter_seccomp(sandbox.connects);
+}
+
+std::vector<std::string> paths_for_connecting() {
+  std::vector<std::string> out;
+  for (const char* path : {"/etc", "/run/systemd/resolve", "/usr/lib/ssl", "/usr/share"}) {
+    std::error_code error;
+    if (std::filesystem::exists(path, error)) out.emplace_back(path);
+  }
+  return out;
 }
 
 }  // namespace strongroom::env

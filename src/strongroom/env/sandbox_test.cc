@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/landlock.h>
+#include <netdb.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -181,6 +182,43 @@ TEST_F(SandboxTest, ServesSocketsThatWereListeningAndOpensNone) {
               FAILS(EPERM, connect(unconnected, tcp_address, size));
               FAILS(EPERM, bind(unconnected, tcp_address, size));
               FAILS(EPERM, listen(unconnected, 1));
+              return 0;
+            }),
+            0);
+}
+
+TEST_F(SandboxTest, WhatConnectsReachesOthersAndNoFilesBesides) {
+  EXPECT_EQ(in_child([&] {
+              sockaddr_in tcp{};
+              tcp.sin_family = AF_INET;
+              tcp.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+              socklen_t size = sizeof tcp;
+              auto* address = reinterpret_cast<sockaddr*>(&tcp);
+              const int listener = socket(AF_INET, SOCK_STREAM, 0);
+              HOLDS(bind(listener, address, size) == 0 && listen(listener, 4) == 0);
+              HOLDS(getsockname(listener, address, &size) == 0);
+              HOLDS(enter_sandbox({{data_, outside_ + "/f"}, paths_for_connecting(), true}));
+
+              const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+              HOLDS(client >= 0);
+              HOLDS(connect(client, address, size) == 0 || errno == EINPROGRESS);
+              HOLDS(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC) >= 0);
+              addrinfo* found = nullptr;
+              HOLDS(getaddrinfo("localhost", "443", nullptr, &found) == 0 && found != nullptr);
+              freeaddrinfo(found);
+              HOLDS(socket(AF_UNIX, SOCK_DGRAM, 0) >= 0);
+              // Nobody is served, nothing of the kernel's is asked, no packet is made by hand.
+              const int other = socket(AF_INET6, SOCK_STREAM, 0);
+              FAILS(EPERM, bind(other, address, size));
+              FAILS(EPERM, listen(other, 1));
+              FAILS(EPERM, socket(AF_NETLINK, SOCK_RAW, 0));
+              FAILS(EPERM, socket(AF_PACKET, SOCK_RAW, 0));
+              auto file = real_files().open_append(outside_ + "/f", 3, 0);
+              HOLDS(file && (*file)->append(as_bytes("d")) && (*file)->sync());
+              HOLDS(!real_files().open_append(outside_ + "/g", 0, 0));
+              HOLDS(!real_files().list(outside_) && !real_files().list(config_));
+              HOLDS(real_files().write_atomic(data_ + "/g", as_bytes("y")));
+              FAILS(EPERM, syscall(SYS_fork));
               return 0;
             }),
             0);

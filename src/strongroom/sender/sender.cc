@@ -20,10 +20,11 @@ Result<std::unique_ptr<Sender>> Sender::open(AlarmSource& source,
   if (exists) {
     SR_ASSIGN(const std::string text, files.read(out->path_, kCursorsBytesMax));
     if (!google::protobuf::util::JsonStringToMessage(text, &cursors).ok()) {
-      return make_error(ErrorCode::kDataLoss,
-                        "sender.json in the vault's folder is damaged; remove it, and every alarm "
-                        "that is kept is "
-                        "sent again");
+      return make_error(
+          ErrorCode::kDataLoss,
+          "sender/sent.json in the vault's folder is damaged; remove it, and every alarm "
+          "that is kept is "
+          "sent again");
     }
   }
   for (auto& sink : sinks) {

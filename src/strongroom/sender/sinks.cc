@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 
 #include "strongroom/crypto/hash.h"
 #include "strongroom/rpc/connect_client.h"
@@ -171,6 +172,24 @@ bool is_name(std::string_view name) {
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> paths_written(const v1::SinksFile& file,
+                                               const SinkContext& context) {
+  std::vector<std::string> out;
+  for (const v1::Sink& sink : file.sinks()) {
+    if (!sink.has_ocsf()) continue;
+    const std::filesystem::path path(seen_from(context.dir, sink.ocsf().file()));
+    const std::filesystem::path folder = path.parent_path();
+    std::error_code error;
+    if (!std::filesystem::equivalent(folder, context.dir, error)) {
+      if (std::filesystem::is_directory(folder, error)) out.push_back(folder);
+      continue;
+    }
+    if (!context.files.file_size(path)) SR_TRY(context.files.open_append(path, 0, 0));
+    out.push_back(path);
+  }
+  return out;
+}
 
 std::string webhook_signature(Bytes secret, uint64_t t_s, std::string_view body) {
   const std::string t = std::to_string(t_s);

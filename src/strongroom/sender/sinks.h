@@ -34,6 +34,11 @@ Result<std::vector<std::unique_ptr<AlarmSink>>> make_sinks(const v1::SinksFile& 
                                                            const SinkContext& context,
                                                            std::string* name);
 
+// What they write, there from now on: the folder of a file, in which it may be rotated; but of one
+// in the vault's own folder that file alone.
+Result<std::vector<std::string>> paths_written(const v1::SinksFile& file,
+                                               const SinkContext& context);
+
 // The header strongroom-signature: "t=UNIX_SECONDS,v1=HEX", HEX = HMAC-SHA-256(secret, "T." |
 // body).
 std::string webhook_signature(Bytes secret, uint64_t t_s, std::string_view body);
