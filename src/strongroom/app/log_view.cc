@@ -78,7 +78,7 @@ const char* backup_step(v1::BackupItem::Step step) {
 }
 
 std::string destruction_step(const v1::DestructionItem& item) {
-  const std::string of = "erasure of old records " + std::to_string(item.id());
+  std::string of = "erasure of old records " + std::to_string(item.id());
   switch (item.step()) {
     case v1::DestructionItem::SCHEDULED:
       return "all records of collection " + std::to_string(item.collection()) + " from before " +
