@@ -1,6 +1,7 @@
 #include "strongroom/keyserver/destructions.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace strongroom::keyserver {
 
@@ -21,7 +22,8 @@ bool Destructions::retention_underway(CollectionId collection, uint64_t since_ms
 }
 
 bool Destructions::schedule(uint64_t id, Destruction added) {
-  if (!all_.try_emplace(id, std::move(added)).second) return false;
+  if (all_.contains(id)) return false;
+  all_.insert_or_assign(id, std::move(added));
   ++pending_;
   return true;
 }
