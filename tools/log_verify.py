@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """Verifies a copy of a release log as an outsider can: without a secret, and without strongroom.
 
-log_verify.py FOLDER VERIFIER_KEY [--origin ORIGIN] [--witness KEY]... [--json]
-log_verify.py FILE.tlog-proof VERIFIER_KEY [--origin ORIGIN] [--witness KEY]... [--json]
-log_verify.py REPORT.json VERIFIER_KEY [--origin ORIGIN] [--witness KEY]... [--json]
+log_verify.py FOLDER VERIFIER_KEY [--origin ORIGIN] [--key-changes FILE] [--witness KEY]... [--json]
+log_verify.py FILE.tlog-proof VERIFIER_KEY [--origin ORIGIN] [--key-changes FILE] [--witness KEY]... [--json]
+log_verify.py REPORT.json VERIFIER_KEY [--origin ORIGIN] [--key-changes FILE] [--witness KEY]... [--json]
 
-FOLDER holds `checkpoint` and `tile/`. VERIFIER_KEY is what `strongroom log checkpoint` prints as such:
+FOLDER holds `checkpoint` and `tile/`, and `key-changes` if the log's key was changed; else that file can be named. VERIFIER_KEY is what `strongroom log checkpoint` prints as such:
 ORIGIN+hash+base64. Every entry bundle is read, the tree is computed from the entries alone, and compared with
 every tile and with the signed checkpoint. A proof is what `strongroom log prove` writes: that one entry, which it
 brings in its extra line, is in the log. A report is what `strongroom subject report` writes: each line of it is held
@@ -26,12 +26,15 @@ import sys
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 WIDTH = 256
 ENTRY_SIZE = 49
 TYPES = {1: "start", 2: "release", 3: "token", 4: "grant", 5: "policy", 6: "approval", 7: "freeze", 8: "erasure",
          9: "counters", 10: "watch", 11: "report", 13: "keys", 14: "backup"}
 NOTE_MAX = 128 * 1024
+KEY_CHANGES_MAX = 64 * 1024
+RAW = (Encoding.Raw, PublicFormat.Raw)
 
 
 class Refused(Exception):
@@ -101,6 +104,66 @@ def verify_note(note, name, key_hash, key):
     if not verified:
         raise Refused("the checkpoint is not signed by this key")
     return body
+
+
+class LogKeys:
+    """docs/spec/log.md, Keys: who must have signed a checkpoint, by its size."""
+
+    def __init__(self, verifier_key, origin, changes=b""):
+        self.name, self.origin = verifier_key[0], origin
+        self.keys = [verifier_key[2]]
+        self.until = []
+        family = "/".join(origin.split("/")[:2])
+        try:
+            lines = changes.decode().split("\n")
+        except UnicodeDecodeError:
+            raise Refused("the changes of the key are not UTF-8") from None
+        if len(changes) > KEY_CHANGES_MAX or lines.pop() != "" or len(lines) % 9 != 0:
+            raise Refused("the changes of the key are cut off, or none")
+        before = ""
+        for at in range(0, len(lines), 9):
+            note = "".join(line + "\n" for line in lines[at:at + 9])
+            first, of, size, digest, old_text, new_text, blank = lines[at:at + 7]
+            if first != "strongroom log key change v1" or of != family or blank != "":
+                raise Refused("the changes of the key are of another log, or none")
+            if not size.isascii() or not size.isdigit() or str(int(size)) != size or not 0 < int(size) < 2**63:
+                raise Refused("a change of the key has no size")
+            if strict_base64(digest) != hashlib.sha256(before.encode()).digest():
+                raise Refused("a change of the key does not follow the one before")
+            try:
+                old, new = parse_verifier_key(old_text), parse_verifier_key(new_text)
+            except ValueError as wrong:
+                raise Refused(f"a change of the key: {wrong}") from None
+            if old[0] != family or new[0] != family:
+                raise Refused("a change of the key names another log")
+            if not at:
+                self.keys = [old[2]]
+            raw = [key.public_bytes(*RAW) for key in self.keys]
+            if old[2].public_bytes(*RAW) != raw[-1] or new[2].public_bytes(*RAW) in raw:
+                raise Refused("a change of the key does not lead on from the one before")
+            if self.until and int(size) <= self.until[-1]:
+                raise Refused("the changes of the key are in no order")
+            signers = [(name, key_hash) for name, key_hash, _ in parse_note(note.encode())[1]]
+            if signers != [old[:2], new[:2]]:
+                raise Refused("a change of the key is not signed by both keys")
+            verify_note(note.encode(), *old)
+            verify_note(note.encode(), *new)
+            self.keys.append(new[2])
+            self.until.append(int(size))
+            before += note
+        pinned = verifier_key[2].public_bytes(*RAW)
+        if pinned not in [key.public_bytes(*RAW) for key in self.keys]:
+            raise Refused("the changes of the key do not lead to the key given")
+
+    def verify(self, note):
+        """(size, root) of a checkpoint that the key of its size has signed."""
+        body, _ = parse_note(note)
+        size, root = parse_checkpoint(body, self.origin)
+        key = self.keys[sum(1 for until in self.until if until < size)]
+        material = b"\1" + key.public_bytes(*RAW)
+        key_hash = hashlib.sha256(self.name.encode() + b"\n" + material).digest()[:4]
+        verify_note(note, self.name, key_hash, key)
+        return size, root
 
 
 def verify_cosignatures(note, witnesses):
@@ -196,13 +259,12 @@ def parse_entry(entry, leaf, after):
     return kind, t_ms
 
 
-def verify(folder, verifier_key, origin, witnesses=()):
-    name, key_hash, key = verifier_key
+def verify(folder, keys, witnesses=()):
     try:
         note = folder.read("checkpoint")
     except FileNotFoundError:
         raise Refused("there is no checkpoint") from None
-    size, root = parse_checkpoint(verify_note(note, name, key_hash, key), origin)
+    size, root = keys.verify(note)
 
     counts, first, last = {}, None, 0
     level_hashes = []
@@ -247,7 +309,7 @@ def verify(folder, verifier_key, origin, witnesses=()):
     computed = hashlib.sha256(b"").digest() if total is None else total
     if computed != root:
         raise Refused("the entries' root is not the checkpoint's")
-    return {"origin": origin, "size": size, "root": base64.b64encode(root).decode(), "first_t_ms": first or 0,
+    return {"origin": keys.origin, "size": size, "root": base64.b64encode(root).decode(), "first_t_ms": first or 0,
             "last_t_ms": last, "entries": counts, "witnesses": verify_cosignatures(note, witnesses)}
 
 
@@ -269,9 +331,8 @@ def verify_inclusion(leaf, index, size, path):
     return root if sn == 0 else None
 
 
-def verify_proof(text, verifier_key, origin, witnesses):
+def verify_proof(text, keys, witnesses):
     """c2sp.org/tlog-proof, with the entry in the extra line."""
-    name, key_hash, key = verifier_key
     head, blank, note = text.partition(b"\n\n")
     lines = head.decode("ascii", "replace").split("\n")
     if not blank or len(lines) < 3 or lines[0] != "c2sp.org/tlog-proof@v1" or not lines[1].startswith("extra "):
@@ -283,11 +344,11 @@ def verify_proof(text, verifier_key, origin, witnesses):
     path = [strict_base64(line) for line in lines[3:]]
     if len(entry) != ENTRY_SIZE or len(path) > 63 or any(len(step) != 32 for step in path):
         raise Refused("the proof's entry or path is none")
-    size, root = parse_checkpoint(verify_note(note, name, key_hash, key), origin)
+    size, root = keys.verify(note)
     kind, t_ms = parse_entry(entry, int(index), 0)
     if verify_inclusion(leaf_hash(entry), int(index), size, path) != root:
         raise Refused("the proof does not lead from the entry to the checkpoint")
-    return {"origin": origin, "leaf": int(index), "type": TYPES.get(kind, str(kind)), "t_ms": t_ms, "size": size,
+    return {"origin": keys.origin, "leaf": int(index), "type": TYPES.get(kind, str(kind)), "t_ms": t_ms, "size": size,
             "witnesses": verify_cosignatures(note, witnesses)}
 
 
@@ -378,16 +439,15 @@ def verify_line(line, record, size, root):
     return leaf
 
 
-def verify_report(data, verifier_key, origin, witnesses):
+def verify_report(data, keys, witnesses):
     """docs/spec/subject_report.md."""
-    name, key_hash, key = verifier_key
     try:
         report = json.loads(data)
         if report["version"] != 1 or not report["records"]:
             raise Refused("this is no subject report of version 1")
         note = report["checkpoint"].encode()
-        size, root = parse_checkpoint(verify_note(note, name, key_hash, key), origin)
-        if report["origin"] != origin:
+        size, root = keys.verify(note)
+        if report["origin"] != keys.origin:
             raise Refused("the report is of another log")
         own, lines, hidden, older = None, 0, 0, 0
         for record in report["records"]:
@@ -411,7 +471,7 @@ def verify_report(data, verifier_key, origin, witnesses):
             lines, hidden, older = lines + counts[0], hidden + counts[1], older + counts[2]
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise Refused("this is no subject report") from None
-    return {"origin": origin, "lines": lines, "hidden": hidden, "older": older, "size": size,
+    return {"origin": keys.origin, "lines": lines, "hidden": hidden, "older": older, "size": size,
             "witnesses": verify_cosignatures(note, witnesses)}
 
 
@@ -421,6 +481,7 @@ def main():
     parser.add_argument("verifier_key")
     parser.add_argument("--witness", action="append", default=[], help="a witness's key: it must have cosigned")
     parser.add_argument("--origin", help="the checkpoint's first line, where it is not the key's name")
+    parser.add_argument("--key-changes", help="where the log's key was changed; in a folder it is `key-changes`")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     try:
@@ -430,12 +491,15 @@ def main():
         parser.error(str(error))
     try:
         origin = arguments.origin or key[0]
+        beside = pathlib.Path(arguments.folder) / "key-changes"
+        changes = pathlib.Path(arguments.key_changes) if arguments.key_changes else beside
+        keys = LogKeys(key, origin, changes.read_bytes() if arguments.key_changes or changes.is_file() else b"")
         if pathlib.Path(arguments.folder).is_file():
             data = pathlib.Path(arguments.folder).read_bytes()
             check = verify_report if data.lstrip()[:1] == b"{" else verify_proof
-            report = check(data, key, origin, witnesses)
+            report = check(data, keys, witnesses)
         else:
-            report = verify(Folder(arguments.folder), key, origin, witnesses)
+            report = verify(Folder(arguments.folder), keys, witnesses)
     except Refused as refused:
         print(f"log_verify: {refused}", file=sys.stderr)
         return 1

@@ -66,8 +66,8 @@ class Subject(unittest.TestCase):
         path = self.vault.write(name, data)
         ours = self.vault.run("subject", "check", path, "--log", self.key, who=None).status == 0
         try:
-            log_verify.verify_report(data.encode(), log_verify.parse_verifier_key(self.key),
-                                     self.key.split("+")[0], ())
+            keys = log_verify.LogKeys(log_verify.parse_verifier_key(self.key), self.key.split("+")[0])
+            log_verify.verify_report(data.encode(), keys, ())
             theirs = True
         except log_verify.Refused:
             theirs = False

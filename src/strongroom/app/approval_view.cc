@@ -50,6 +50,8 @@ std::string summary_of(const v1::ApprovalRequest& request) {
       return "ERASE FOR EVER the " + format_count(request.destruction().records()) +
              " records of collection number " + std::to_string(request.destruction().collection()) +
              " from before " + format_time(request.destruction().before_ms());
+    case v1::ApprovalRequest::kLogKey:
+      return "a fresh key to sign the log with";
     case v1::ApprovalRequest::CHANGE_NOT_SET:
       break;
   }
@@ -118,6 +120,9 @@ std::vector<std::string> lines_of(const v1::ApprovalRequest& request, const v1::
     case v1::ApprovalRequest::kDestruction:
       out.push_back(
           "  once approved it waits for the policy's delay; until then one can cancel it");
+      break;
+    case v1::ApprovalRequest::kLogKey:
+      out.push_back("  the old key signs beside it until `log key finish` ends it");
       break;
     case v1::ApprovalRequest::kThaw:
     case v1::ApprovalRequest::kLiftHold:

@@ -18,6 +18,8 @@ ByteArray<16> vault_bytes(const Credential& credential) {
   return vault;
 }
 
+constexpr char kLogKeysPath[] = "/strongroom.v1.AdminService/LogKeys";
+
 // What a reply must be signed for.
 struct Sent {
   std::string authorization;
@@ -55,8 +57,15 @@ v1::SignedTicket sign_ticket(const Credential& credential, const TicketTerms& te
   return out;
 }
 
+tlog::NoteKey log_key_of(const Credential& credential) {
+  crypto::PublicKey key{};
+  std::copy(credential.connection.log_key.begin(), credential.connection.log_key.end(),
+            key.begin());
+  return {credential.connection.log_origin, tlog::NoteKeyType::kEd25519, key};
+}
+
 AdminClient::AdminClient(const Credential& credential, std::unique_ptr<rpc::ConnectClient> client)
-    : credential_(credential), client_(std::move(client)) {}
+    : credential_(credential), client_(std::move(client)), keys_(log_key_of(credential)) {}
 
 Result<std::unique_ptr<AdminClient>> AdminClient::connect(const Credential& credential) {
   SR_ASSIGN(auto endpoint, endpoint_of(credential.connection.keyserver_at, credential.connection));
@@ -88,13 +97,20 @@ rpc::CallOptions AdminClient::options(const std::string& path, Unsigned if_unsig
       }
       if (const auto believed = if_unsigned ? if_unsigned(reply) : std::nullopt) return *believed;
     }
-    crypto::PublicKey key{};
-    std::copy(credential_.connection.log_key.begin(), credential_.connection.log_key.end(),
-              key.begin());
-    if (!keyserver::verify_reply(key, {false, path, sent->authorization, sent->body_sha256},
-                                 {reply.status, code, reply.header("strongroom-number"),
-                                  reply.header("strongroom-retry-after-ms"), reply.body},
-                                 signature)) {
+    const auto is_signed = [&] {
+      return keyserver::verify_reply(keys_.newest(),
+                                     {false, path, sent->authorization, sent->body_sha256},
+                                     {reply.status, code, reply.header("strongroom-number"),
+                                      reply.header("strongroom-retry-after-ms"), reply.body},
+                                     signature);
+    };
+    // Of the keys the reply itself tells; of any other it does once they are known.
+    if (path == kLogKeysPath) {
+      follow_keys(reply);
+    } else if (!is_signed()) {
+      static_cast<void>(log_keys());
+    }
+    if (!is_signed()) {
       return make_error(ErrorCode::kUnauthenticated,
                         "the key server's answer is not signed by this vault's key; it was not "
                         "believed. Somebody may be "
@@ -103,6 +119,20 @@ rpc::CallOptions AdminClient::options(const std::string& path, Unsigned if_unsig
     return {};
   };
   return out;
+}
+
+Result<tlog::LogKeys> AdminClient::log_keys(v1::LogKeysResponse* response) {
+  SR_ASSIGN(auto told, (call<v1::LogKeysRequest, v1::LogKeysResponse>("LogKeys", {})));
+  SR_ASSIGN(auto keys, tlog::LogKeys::follow(log_key_of(credential_), told.changes()));
+  if (response != nullptr) *response = std::move(told);
+  return keys;
+}
+
+void AdminClient::follow_keys(const rpc::HttpReply& reply) {
+  v1::LogKeysResponse told;
+  if (reply.status != 200 || !rpc::decode_message(false, reply.body, told)) return;
+  auto keys = tlog::LogKeys::follow(log_key_of(credential_), told.changes());
+  if (keys) keys_ = *std::move(keys);
 }
 
 Result<v1::Collection> AdminClient::collection(const std::string& name) {

@@ -9,6 +9,7 @@
 
 #include "strongroom/app/credential.h"
 #include "strongroom/rpc/connect_client.h"
+#include "strongroom/tlog/log_keys.h"
 #include "strongroom/v1/admin.pb.h"
 #include "strongroom/v1/ticket.pb.h"
 #include "strongroom/v1/vault.pb.h"
@@ -29,8 +30,12 @@ v1::SignedTicket sign_ticket(const Credential& credential, const TicketTerms& te
                              uint64_t now_ms);
 std::string fresh_id();  // 16 random bytes.
 
+// That of the log, and of the key server's replies, as it is pinned.
+tlog::NoteKey log_key_of(const Credential& credential);
+
 // The key server's own listener. Every request is signed; every reply's signature is checked
-// against the vault's key, over all of the call and of the reply that counts.
+// against the newest of the vault's keys, over all of the call and of the reply that counts. Where
+// that is not the one in the credential, the client follows the changes from there.
 class AdminClient {
  public:
   static Result<std::unique_ptr<AdminClient>> connect(const Credential& credential);
@@ -52,6 +57,8 @@ class AdminClient {
     return reply.status == 200 && rpc::decode_message(false, reply.body, message) &&
            message.sealed();
   }
+  // All the keys of the log there were; `response`, where given: what else was said of them.
+  Result<tlog::LogKeys> log_keys(v1::LogKeysResponse* response = nullptr);
   // The collection of that name, as the key server has it.
   Result<v1::Collection> collection(const std::string& name);
 
@@ -59,8 +66,12 @@ class AdminClient {
   AdminClient(const Credential& credential, std::unique_ptr<rpc::ConnectClient> client);
   rpc::CallOptions options(const std::string& path, Unsigned if_unsigned);
 
+  // By the keys that this very reply brings, if it brings any.
+  void follow_keys(const rpc::HttpReply& reply);
+
   const Credential& credential_;
   std::unique_ptr<rpc::ConnectClient> client_;
+  tlog::LogKeys keys_;
 };
 
 // The gateway's door.

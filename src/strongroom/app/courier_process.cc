@@ -86,6 +86,7 @@ class Carried {
       tell("it has cosigned a longer log than this one: the key server's folder was put back");
     } else {
       word.set_lines(outcome->lines);
+      word.set_by_newest_key(outcome->by_newest_key);
       tell("");
     }
     return word;

@@ -24,11 +24,9 @@ Result<Message> read_json(const std::string& path, const char* malformed) {
   return message;
 }
 
+// Mode 0600, whatever was there before.
 template <class Message>
-Result<void> write_json(const std::string& path, const Message& message) {
-  SR_ASSIGN(const bool exists, env::real_files().exists(path));
-  if (exists)
-    return make_error(ErrorCode::kAlreadyExists, "the file exists already; it was not touched");
+Result<void> replace_json(const std::string& path, const Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = true;
   options.preserve_proto_field_names = true;
@@ -39,6 +37,14 @@ Result<void> write_json(const std::string& path, const Message& message) {
   auto written = env::real_files().write_atomic(path, as_bytes(json), 0600);
   explicit_bzero(json.data(), json.size());
   return written;
+}
+
+template <class Message>
+Result<void> write_json(const std::string& path, const Message& message) {
+  SR_ASSIGN(const bool exists, env::real_files().exists(path));
+  if (exists)
+    return make_error(ErrorCode::kAlreadyExists, "the file exists already; it was not touched");
+  return replace_json(path, message);
 }
 
 std::string sibling(const std::string& path, const std::string& name) {
@@ -114,6 +120,14 @@ Result<void> save_credential(const std::string& path, const std::string& princip
     file.set_key_file(key_file);
   }
   auto written = write_json(path, file);
+  explicit_bzero(file.mutable_private_key()->data(), file.private_key().size());
+  return written;
+}
+
+Result<void> pin_log_key(const std::string& path, const crypto::PublicKey& key) {
+  SR_ASSIGN(auto file, read_json<v1::CredentialFile>(path, "not a credential file"));
+  file.set_log_key(std::string(as_text(key)));
+  auto written = replace_json(path, file);
   explicit_bzero(file.mutable_private_key()->data(), file.private_key().size());
   return written;
 }

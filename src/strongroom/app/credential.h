@@ -37,6 +37,9 @@ Result<void> save_credential(const std::string& path, const std::string& princip
                              const Connection& connection, const crypto::SigningKey* key,
                              const std::string& key_file);
 
+// From now on this one is trusted, and what follows from it.
+Result<void> pin_log_key(const std::string& path, const crypto::PublicKey& key);
+
 // Key files of `key new`: FILE holds the seed (0600), FILE.pub the public key.
 Result<void> save_key(const std::string& path, const crypto::SigningKey& key);
 Result<crypto::SigningKey> load_key(const std::string& path);

@@ -66,7 +66,7 @@ class Thief {
     tlog::LogOptions options;
     options.dir = folder + "/log";
     options.origin = "strongroom.local/thief";
-    SR_ASSIGN(auto log, tlog::ReleaseLog::open(options, files, *keys, keys->log_key(),
+    SR_ASSIGN(auto log, tlog::ReleaseLog::open(options, files, *keys, keys->log_signers(),
                                                [](const tlog::Entry&) { return Result<void>(); }));
     const std::string item = "mine";
     SR_TRY(log->stage(tlog::EntryType::kStart, {&item, 1}, env::real_clock().wall_ms()));

@@ -86,7 +86,8 @@ Result<Erased> erase(const Credential& credential, AdminClient& admin, VaultClie
   SR_ASSIGN(out.response, (vault.call<v1::EraseRequest, v1::EraseResponse>("Erase", request)));
   // The gateway alone said so. That it is true the key server proves.
   SR_ASSIGN(out.proof, fetch_proof(admin, out.response.leaf()));
-  SR_TRY(verify_erasure_proof(credential, out.proof, schema.id(), out.records));
+  SR_ASSIGN(const tlog::LogKeys keys, admin.log_keys());
+  SR_TRY(verify_erasure_proof(keys, out.proof, schema.id(), out.records));
   return out;
 }
 

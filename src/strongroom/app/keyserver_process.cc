@@ -279,6 +279,9 @@ void KeyServerProcess::register_calls() {
   admin("ListEmergencies", &KeyServer::list_emergencies);
   admin("ReviewEmergencies", &KeyServer::review_emergencies);
   admin("ReportSubject", &KeyServer::report_subject);
+  admin("LogKeys", &KeyServer::log_keys);
+  admin("ChangeLogKey", &KeyServer::change_log_key);
+  admin("FinishLogKey", &KeyServer::finish_log_key);
   admin("LogCheckpoint", &KeyServer::log_checkpoint);
   admin("LogTile", &KeyServer::log_tile);
   admin("LogEntries", &KeyServer::log_entries);

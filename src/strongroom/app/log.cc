@@ -77,10 +77,8 @@ Result<void> checkpoint(const Global& global) {
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(const auto response, (admin->call<v1::LogCheckpointRequest, v1::LogCheckpointResponse>(
                                      "LogCheckpoint", {})));
-  crypto::PublicKey key;
-  std::copy(credential.connection.log_key.begin(), credential.connection.log_key.end(),
-            key.begin());
-  const std::string verifier = tlog::verifier_key(credential.connection.log_origin, key);
+  SR_ASSIGN(const tlog::LogKeys keys, admin->log_keys());
+  const std::string verifier = keys.newest_key().text();
   if (global.json) {
     std::cout << "{\"note\":" << json_string(response.note())
               << ",\"verifier_key\":" << json_string(verifier) << "}\n";
@@ -93,9 +91,6 @@ Result<void> checkpoint(const Global& global) {
 
 Result<void> verify(const Global& global, const std::string& folder) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
-  crypto::PublicKey key;
-  std::copy(credential.connection.log_key.begin(), credential.connection.log_key.end(),
-            key.begin());
   std::unique_ptr<AdminClient> admin;
   tlog::TileReader read;
   if (folder.empty()) {
@@ -108,9 +103,8 @@ Result<void> verify(const Global& global, const std::string& folder) {
     };
   }
   Progress progress("entries", 0);
-  const auto report =
-      tlog::verify_log(read, credential.connection.log_origin, key,
-                       [&](uint64_t done, uint64_t) { progress.update(done, done); });
+  const auto report = tlog::verify_log(
+      read, log_key_of(credential), [&](uint64_t done, uint64_t) { progress.update(done, done); });
   progress.clear();
   if (!report) return report.error();
   if (global.json) {
@@ -154,6 +148,7 @@ void add_log(CLI::App& app, Global& global, int& status) {
     if (const auto done = checkpoint(global); !done) status = fail(global, done.error());
   });
   add_log_proofs(*command, global, status);
+  add_log_key(*command, global, status);
   add_log_export(*command, global, status);
   auto folder = std::make_shared<std::string>();
   auto* verify_command = command->add_subcommand(

@@ -32,16 +32,16 @@ Result<void> prove(const Global& global, uint64_t leaf, const std::string& outpu
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   const tlog::TileReader read = log_tiles(*admin);
-  const tlog::NoteKey key = log_key_of(credential);
   tlog::LogProof proof;
   proof.leaf = leaf;
   SR_ASSIGN(auto notes, (admin->call<v1::LogCheckpointRequest, v1::LogCheckpointResponse>(
                             "LogCheckpoint", {})));
   proof.note = notes.note();
-  SR_ASSIGN(auto checkpoint, tlog::verify_checkpoint(proof.note, key.name, key.key));
+  SR_ASSIGN(const tlog::LogKeys keys, admin->log_keys());
+  SR_ASSIGN(auto checkpoint, tlog::verify_checkpoint(proof.note, keys));
   // Better one that witnesses have cosigned, if it has the entry.
   if (!notes.cosigned().empty()) {
-    SR_ASSIGN(auto cosigned, tlog::verify_checkpoint(notes.cosigned(), key.name, key.key));
+    SR_ASSIGN(auto cosigned, tlog::verify_checkpoint(notes.cosigned(), keys));
     if (leaf < cosigned.size) {
       proof.note = notes.cosigned();
       checkpoint = std::move(cosigned);
@@ -56,7 +56,7 @@ Result<void> prove(const Global& global, uint64_t leaf, const std::string& outpu
   SR_ASSIGN(proof.extra, read_entry(read, leaf, checkpoint.size));
   SR_ASSIGN(proof.path, tlog::prove_inclusion(read, leaf, checkpoint.size));
   // What goes out is what somebody else will check.
-  SR_TRY(tlog::verify_proof(proof, tlog::leaf_hash(as_bytes(proof.extra)), key, {}));
+  SR_TRY(tlog::verify_proof(proof, tlog::leaf_hash(as_bytes(proof.extra)), keys, {}));
   const std::string text = tlog::format_proof(proof);
   if (output.empty()) {
     if (global.json) {
@@ -91,15 +91,9 @@ Result<std::vector<v1::ErasureItem>> erased_records(Bytes opening, const tlog::E
   return out;
 }
 
-Result<void> check(const Global& global, const std::string& file, const std::string& log_text,
+Result<void> check(const Global& global, const std::string& file, const OfflineLog& offline,
                    const std::vector<std::string>& witness_texts) {
-  tlog::NoteKey log;
-  if (log_text.empty()) {
-    SR_ASSIGN(const auto credential, load_credential(global.credential));
-    log = log_key_of(credential);
-  } else {
-    SR_ASSIGN(log, tlog::parse_note_key(log_text));
-  }
+  SR_ASSIGN(const tlog::LogKeys log, log_keys_of(global, offline));
   std::vector<tlog::NoteKey> witnesses;
   for (const std::string& text : witness_texts) {
     SR_ASSIGN(auto witness, tlog::parse_note_key(text));
@@ -155,15 +149,34 @@ Result<void> check(const Global& global, const std::string& file, const std::str
 
 }  // namespace
 
-tlog::NoteKey log_key_of(const Credential& credential) {
-  crypto::PublicKey key{};
-  std::copy(credential.connection.log_key.begin(), credential.connection.log_key.end(),
-            key.begin());
-  return tlog::log_key(credential.connection.log_origin, key);
+void add_offline_log(CLI::App& command, OfflineLog& log) {
+  command.add_option("--log", log.key,
+                     "The log's verifier key; else that of your credential's vault");
+  command.add_option("--key-changes", log.changes,
+                     "Where the log's key was changed: the file that `log key show -o` writes");
+}
+
+Result<tlog::LogKeys> log_keys_of(const Global& global, const OfflineLog& log) {
+  tlog::NoteKey pinned;
+  if (log.key.empty()) {
+    SR_ASSIGN(const auto credential, load_credential(global.credential));
+    pinned = log_key_of(credential);
+  } else {
+    SR_ASSIGN(pinned, tlog::parse_note_key(log.key));
+  }
+  if (log.changes.empty()) return tlog::LogKeys(std::move(pinned));
+  SR_ASSIGN(const std::string changes,
+            env::real_files().read(log.changes, tlog::kKeyChangesBytesMax));
+  return tlog::LogKeys::follow(pinned, changes);
 }
 
 tlog::TileReader log_tiles(AdminClient& admin) {
   return [&admin](std::string_view path) -> Result<std::string> {
+    if (path == tlog::kKeyChangesFile) {
+      v1::LogKeysResponse keys;
+      SR_TRY(admin.log_keys(&keys));
+      return std::move(*keys.mutable_changes());
+    }
     if (path == "checkpoint") {
       SR_ASSIGN(auto note, (admin.call<v1::LogCheckpointRequest, v1::LogCheckpointResponse>(
                                "LogCheckpoint", {})));
@@ -176,7 +189,7 @@ tlog::TileReader log_tiles(AdminClient& admin) {
   };
 }
 
-Result<void> verify_erasure_proof(const Credential& credential, const std::string& text,
+Result<void> verify_erasure_proof(const tlog::LogKeys& log, const std::string& text,
                                   uint32_t collection, std::span<const RecordIndex> records) {
   SR_ASSIGN(const auto proof, tlog::parse_proof(text));
   const Bytes extra = as_bytes(proof.extra);
@@ -186,7 +199,7 @@ Result<void> verify_erasure_proof(const Credential& credential, const std::strin
                                 "the key server's proof is not about the records that were to be "
                                 "erased; tell the security officer");
   if (!entry) return other;
-  SR_TRY(tlog::verify_proof(proof, tlog::leaf_hash(entry_bytes), log_key_of(credential), {}));
+  SR_TRY(tlog::verify_proof(proof, tlog::leaf_hash(entry_bytes), log, {}));
   SR_ASSIGN(const auto erased, erased_records(extra.subspan(entry_bytes.size()), *entry));
   const bool same = std::equal(erased.begin(), erased.end(), records.begin(), records.end(),
                                [&](const v1::ErasureItem& item, RecordIndex idx) {
@@ -208,21 +221,20 @@ void add_log_proofs(CLI::App& log, Global& global, int& status) {
     if (const auto done = prove(global, *leaf, *output); !done) status = fail(global, done.error());
   });
   auto file = std::make_shared<std::string>();
-  auto log_text = std::make_shared<std::string>();
+  auto offline = std::make_shared<OfflineLog>();
   auto witnesses = std::make_shared<std::vector<std::string>>();
   auto* check_command =
       log.add_subcommand("check", "Check such a proof, offline; needs no vault and no network");
   check_command->add_option("FILE", *file, "The proof")->required();
-  check_command->add_option("--log", *log_text,
-                            "The log's verifier key; else that of your credential's vault");
+  add_offline_log(*check_command, *offline);
   check_command
       ->add_option("--witness", *witnesses, "A witness's verifier key that must have cosigned")
       ->take_all();
   check_command->footer(
       "Example:\n  strongroom log check release.tlog-proof --log "
       "strongroom.local/5e1f...+a1b2c3d4+AQ...");
-  check_command->callback([&global, &status, file, log_text, witnesses] {
-    if (const auto done = check(global, *file, *log_text, *witnesses); !done)
+  check_command->callback([&global, &status, file, offline, witnesses] {
+    if (const auto done = check(global, *file, *offline, *witnesses); !done)
       status = fail(global, done.error(), *file);
   });
 }

@@ -93,6 +93,17 @@ std::string destruction_step(const v1::DestructionItem& item) {
   }
 }
 
+const char* log_key_step(v1::LogKeyItem::Step step) {
+  switch (step) {
+    case v1::LogKeyItem::ASKED:
+      return "a fresh key for the log asked for";
+    case v1::LogKeyItem::CHANGED:
+      return "from here on the log is signed with a fresh key, and with the old one";
+    default:
+      return "the old key of the log is destroyed";
+  }
+}
+
 }  // namespace
 
 std::string describe_entry(const v1::LogEntryView& entry) {
@@ -151,6 +162,9 @@ std::string describe_entry(const v1::LogEntryView& entry) {
                                            : plural(static_cast<uint64_t>(item.hold().idx_size()),
                                                     "record", "records") +
                                                  " held for " + item.hold().reference());
+        break;
+      case v1::LogItem::kLogKey:
+        parts.emplace_back(log_key_step(item.log_key().step()));
         break;
       case v1::LogItem::kDestruction:
         parts.push_back(destruction_step(item.destruction()));

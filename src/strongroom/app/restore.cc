@@ -152,11 +152,13 @@ Result<void> Restore::take_newest_log() {
     from += "/keyserver/log";
   }
   SR_ASSIGN(const std::string old_note, files.read(log + "/checkpoint", kCheckpointBytesMax));
-  const auto log_key = keyserver::log_public_key(vault_);
-  SR_ASSIGN(const auto old, tlog::verify_checkpoint(old_note, vault_.origin(), log_key));
+  SR_ASSIGN(const auto old_keys, keyserver::log_keys_of(files, log, vault_));
+  SR_ASSIGN(const auto old, tlog::verify_checkpoint(old_note, old_keys));
   SR_ASSIGN(const auto names, files.list(from));
   for (const std::string& name : names) {
-    if (name != "checkpoint" && !tlog::parse_segment_name(name)) continue;
+    if (name != "checkpoint" && name != tlog::kKeyChangesFile && !tlog::parse_segment_name(name)) {
+      continue;
+    }
     SR_ASSIGN(const auto source, SourceFile::open(from + "/" + name));
     SR_TRY(backup::copy_file(source, source.size(), log + "/" + name, {}));
   }
@@ -239,8 +241,8 @@ Result<void> Restore::give_back(const SealingKey& root) {
 
 void Restore::report() const {
   const bool newest = !options_.log.empty();
-  const std::string verifier =
-      tlog::verifier_key(vault_.origin(), keyserver::log_public_key(vault_));
+  const auto keys = keyserver::log_keys_of(env::real_files(), dir_.keyserver() + "/log", vault_);
+  const std::string verifier = keys ? keys->newest_key().text() : std::string();
   if (global_.json) {
     std::cout << "{\"vault\":" << json_string(vault_.vault())
               << ",\"id\":" << json_string(store_.id()) << ",\"taken_ms\":" << store_.taken_ms()

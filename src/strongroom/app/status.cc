@@ -76,6 +76,10 @@ std::string change_text(const v1::RootView::Change& change) {
 std::string log_text(const v1::StatusResponse& status) {
   std::string out = format_count(status.log_size()) + " entries, checkpoint at " +
                     format_count(status.checkpoint_size());
+  if (status.log_key_changing_ms() != 0) {
+    out += "; signed with two keys since " + format_time(status.log_key_changing_ms()) +
+           ", `log key finish` ends the older";
+  }
   if (status.counters_leaf() != 0) {
     out += "; a start reads from " + format_count(status.counters_leaf());
   }

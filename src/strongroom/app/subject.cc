@@ -20,7 +20,7 @@ struct Options : QueryOptions {
   std::vector<std::string> ids;
   std::vector<std::string> outputs;
   std::string file;
-  std::string log_text;
+  OfflineLog log;
   std::vector<std::string> witnesses;
 };
 
@@ -90,7 +90,8 @@ Result<void> report(const Global& global, const Options& options, std::string& a
                                      "ReportSubject", request)));
   const v1::SubjectReport& report = response.report();
   // What goes out is what somebody else will check.
-  SR_TRY(keyserver::check_subject_report(report, log_key_of(credential), {}));
+  SR_ASSIGN(const tlog::LogKeys keys, admin->log_keys());
+  SR_TRY(keyserver::check_subject_report(report, keys, {}));
   for (const std::string& file : options.outputs) {
     about = file;
     SR_TRY(save(report, file));
@@ -105,13 +106,7 @@ Result<void> report(const Global& global, const Options& options, std::string& a
 }
 
 Result<void> check(const Global& global, const Options& options) {
-  tlog::NoteKey log;
-  if (options.log_text.empty()) {
-    SR_ASSIGN(const auto credential, load_credential(global.credential));
-    log = log_key_of(credential);
-  } else {
-    SR_ASSIGN(log, tlog::parse_note_key(options.log_text));
-  }
+  SR_ASSIGN(const tlog::LogKeys log, log_keys_of(global, options.log));
   std::vector<tlog::NoteKey> witnesses;
   for (const std::string& text : options.witnesses) {
     SR_ASSIGN(auto witness, tlog::parse_note_key(text));
@@ -179,8 +174,7 @@ void add_subject_check(CLI::App& subject, Global& global, int& status) {
   auto* command = subject.add_subcommand(
       "check", "Check such a report, offline; needs no vault and no network");
   command->add_option("FILE", options->file, "The report, .html or .json")->required();
-  command->add_option("--log", options->log_text,
-                      "The log's verifier key; else that of your credential's vault");
+  add_offline_log(*command, options->log);
   command
       ->add_option("--witness", options->witnesses,
                    "A witness's verifier key that must have cosigned")

@@ -81,13 +81,19 @@ Result<bool> Verify::part(const std::string& dir) {
 Result<void> Verify::log(const std::string& log_dir, const v1::VaultFile& vault) {
   auto& files = env::real_files();
   const char* const mend = "restore keyserver/log from its latest copy; do not delete anything";
-  const auto key = keyserver::log_public_key(vault);
   auto note = files.read(log_dir + "/checkpoint", kCheckpointBytesMax);
   if (!note) {
     bad(log_dir + "/checkpoint", std::string("is missing: ") + mend);
     return {};
   }
-  const auto checkpoint = tlog::verify_checkpoint(*note, vault.origin(), key);
+  const auto keys = keyserver::log_keys_of(files, log_dir, vault);
+  if (!keys && keys.error().code != ErrorCode::kDataLoss) return keys.error();
+  if (!keys) {
+    bad(log_dir + "/" + tlog::kKeyChangesFile,
+        "is damaged: the key server writes it anew at its next start");
+    return {};
+  }
+  const auto checkpoint = tlog::verify_checkpoint(*note, *keys);
   if (!checkpoint) {
     bad(log_dir + "/checkpoint", std::string("is not signed by this vault: ") + mend);
     return {};

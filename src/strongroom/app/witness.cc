@@ -33,6 +33,7 @@ struct Options {
   std::string name;
   std::string listen = kWitnessListen;
   std::vector<std::string> logs;
+  std::vector<std::string> key_changes;
 };
 
 std::string host_of(const std::string& listen) {
@@ -115,6 +116,10 @@ Result<void> run(const Global& global, const Options& options) {
     SR_ASSIGN(const auto log, tlog::parse_note_key(text));
     SR_TRY(witness->add_log(log));
   }
+  for (const std::string& file : options.key_changes) {
+    SR_ASSIGN(const std::string changes, files.read(file, tlog::kKeyChangesBytesMax));
+    SR_TRY(witness->follow_keys(changes));
+  }
 
   rpc::EventLoop loop;
   SR_ASSIGN(auto door, door_of(options));
@@ -164,6 +169,10 @@ void add_witness(CLI::App& app, Global& global, int& status) {
   command
       ->add_option("--log", options->logs,
                    "A log to watch from now on: its verifier key, as `log checkpoint` prints it")
+      ->take_all();
+  command
+      ->add_option("--key-changes", options->key_changes,
+                   "Where the key of a log was changed: the file that `log key show -o` writes")
       ->take_all();
   command->footer(
       "It belongs on another machine, of somebody whom those who keep the vault cannot order "

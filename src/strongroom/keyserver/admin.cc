@@ -156,6 +156,8 @@ Result<v1::StatusResponse> KeyServer::status(const std::string& who,
     status.set_size(witnessing_.size_of(witness.name));
   }
   out.set_witnessed_size(witnessing_.witnessed_size());
+  const LogKeyBook& log_keys = ledger_.keys().log_keys();
+  if (log_keys.changing()) out.set_log_key_changing_ms(log_keys.changes().back().t_ms);
   out.set_epoch(state_->epoch());
   tell_horizon(out);
   tell_backups(out);

@@ -191,6 +191,10 @@ Result<v1::LogItem> KeyServer::change_of(const v1::ApprovalRequest& request) con
     case v1::ApprovalRequest::kDestruction:
       return scheduled(request.id(), CollectionId{request.destruction().collection()},
                        request.destruction().before_ms());
+    case v1::ApprovalRequest::kLogKey:
+      if (request.base() != ledger_.keys().log_keys().leaf()) return changed_since();
+      item.mutable_log_key()->set_step(v1::LogKeyItem::ASKED);
+      return item;
     case v1::ApprovalRequest::CHANGE_NOT_SET:
       break;
   }

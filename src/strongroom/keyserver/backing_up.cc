@@ -18,8 +18,8 @@ constexpr uint64_t kVersionsSkippedBits = 40;
 // Lanes that the lost end of a log may have opened: their numbers are not used again.
 constexpr uint32_t kLanesSkipped = 4096;
 // Copied as they are, beside log and state. What is not there is not needed.
-constexpr const char* kKeyFiles[] = {"vault.json", "ca.pem", "ca-key.escrow", "term-key.escrow",
-                                     "dev-root.key"};
+constexpr const char* kKeyFiles[] = {"vault.json",      "ca.pem",       "ca-key.escrow",
+                                     "term-key.escrow", "dev-root.key", "log/key-changes"};
 
 }  // namespace
 
@@ -183,7 +183,11 @@ Result<void> KeyServer::restore(const KeyServerOptions& options, const SealingKe
     return make_error(ErrorCode::kFailedPrecondition,
                       "This vault was restored so often that no record versions are left.");
   }
-  if (!from.newest_log) {
+  // Nor can it go on if the key that it was signed with last is not in the backup.
+  const auto& changes = server->ledger_.keys().log_keys().changes();
+  const bool newer_key = !changes.empty() && changes.back().leaf >= from.log_size;
+  const bool same_log = from.newest_log && !newer_key;
+  if (!same_log) {
     // The end of the log may be lost, and witnesses have seen it: this is another log from here on.
     uint8_t name[4];
     crypto::random_bytes(name);
@@ -195,12 +199,13 @@ Result<void> KeyServer::restore(const KeyServerOptions& options, const SealingKe
   item.set_author("restore");
   SR_TRY(server->stage(tlog::EntryType::kBackup, {&item, 1}, server->now_ms()));
   SR_TRY(server->log_->commit());
-  if (from.newest_log) {
+  if (same_log) {
     SR_TRY(save_vault_file(files, options.dir, server->vault_));
     return server->log_->write_checkpoint();
   }
-  const std::string note = tlog::sign_checkpoint(
-      {restored.origin(), server->log_->size(), server->log_->root()}, server->state_->log_key());
+  const std::string note =
+      tlog::sign_checkpoint({restored.origin(), server->log_->size(), server->log_->root()},
+                            server->state_->log_signers());
   SR_TRY(files.write_atomic(options.dir + "/log/checkpoint", as_bytes(note)));
   server->vault_.set_origin(restored.origin());
   return save_vault_file(files, options.dir, server->vault_);
@@ -227,6 +232,7 @@ Result<void> Ledger::apply_restored(const v1::RestoredItem& item, uint64_t leaf,
   }
   for (size_t block = item.blocks(); block < blocks_.size(); ++block) blocks_[block].lost = true;
   destructions_.restored(t_ms);
+  keys_.restored(item.log_size());
   for (auto& [id, info] : collections_) {
     info.open_block.reset();
     info.live_lanes.clear();

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <set>
 
 #include "strongroom/keyserver/test_vault.h"
@@ -392,6 +393,93 @@ TEST_F(BackupTest, WithoutTheRootKeyACopyOpensNothing) {
       KeyServer::restore(options, other, copy.from, env::real_files(), vault_.clock());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kPermissionDenied);
+}
+
+// --- A log whose key was changed ---
+
+class LogKeyBackupTest : public BackupTest {
+ protected:
+  void tick() {
+    vault_.clock().advance_ms(1000);
+    ASSERT_TRUE(vault_.server().tick());
+  }
+  void change() {
+    const auto asked = vault_.server().change_log_key("officer", {});
+    ASSERT_TRUE(asked);
+    vault_.approve(asked->request());
+    tick();
+  }
+  void finish() {
+    ASSERT_TRUE(vault_.server().finish_log_key("officer", {}));
+    tick();
+  }
+  // The key that the restored vault signs with, if its log verifies from the first key on.
+  std::optional<crypto::PublicKey> signer_of(const Restored& restored) {
+    const auto& file = restored.server->vault_file();
+    const auto pinned = tlog::log_key(file.origin(), log_public_key(file));
+    const std::string dir =
+        vault_.dir() + "/restored-" + std::to_string(restores_) + "/keyserver/log/";
+    const auto report = tlog::verify_log(
+        [&](std::string_view path) {
+          return env::real_files().read(dir + std::string(path), 1 << 20);
+        },
+        pinned, nullptr);
+    if (!report) ADD_FAILURE() << report.error().text;
+    const auto told = restored.server->log_keys("clerk", {});
+    const auto keys = tlog::LogKeys::follow(pinned, told->changes());
+    if (!keys || told->changing() || !report) return std::nullopt;
+    return keys->newest();
+  }
+  std::string origin() { return vault_.server().vault_file().origin(); }
+  crypto::PublicKey first_key() { return log_public_key(vault_.server().vault_file()); }
+  crypto::PublicKey newest_key() {
+    const auto told = vault_.server().log_keys("clerk", {});
+    return tlog::LogKeys::follow(tlog::log_key(origin(), first_key()), told->changes())->newest();
+  }
+};
+
+TEST_F(LogKeyBackupTest, ABackupFromBeforeGoesOnUnderAnotherNameWithItsOwnKey) {
+  const Copy copy = take();
+  change();
+  ASSERT_TRUE(erase(3).has_erase());
+  finish();
+  const Restored restored = must_restore(copy, true);
+  EXPECT_NE(restored.server->vault_file().origin(), origin());
+  EXPECT_EQ(signer_of(restored), first_key());
+  EXPECT_EQ(restored.call(open_call({1, 3})).release().keys(), key_of(1))
+      << "what was erased since stays erased";
+}
+
+TEST_F(LogKeyBackupTest, ABackupFromBetweenGoesOnAsThatLog) {
+  change();
+  const Copy copy = take();
+  finish();
+  const Restored restored = must_restore(copy, true);
+  EXPECT_EQ(restored.server->vault_file().origin(), origin());
+  EXPECT_EQ(signer_of(restored), newest_key());
+}
+
+TEST_F(LogKeyBackupTest, ABackupFromBehindItLeadsFromTheFirstKeyToTheNewest) {
+  change();
+  finish();
+  const Copy copy = take();
+  for (const bool newest_log : {false, true}) {
+    const Restored restored = must_restore(copy, newest_log);
+    EXPECT_EQ(restored.server->vault_file().origin() == origin(), newest_log);
+    EXPECT_EQ(signer_of(restored), newest_key());
+  }
+}
+
+TEST_F(LogKeyBackupTest, OfTwoChangesTheOneTheBackupHasStays) {
+  change();
+  finish();
+  const auto second = newest_key();
+  const Copy copy = take();
+  change();
+  finish();
+  const Restored restored = must_restore(copy, true);
+  EXPECT_NE(restored.server->vault_file().origin(), origin());
+  EXPECT_EQ(signer_of(restored), second);
 }
 
 }  // namespace

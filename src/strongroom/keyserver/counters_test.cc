@@ -143,7 +143,7 @@ class Folding {
     options.dir = log_dir();
     options.origin = file->origin();
     size_ = [&] {
-      const auto log = tlog::ReleaseLog::open(options, files, keys_, (*state)->log_key(),
+      const auto log = tlog::ReleaseLog::open(options, files, keys_, (*state)->log_signers(),
                                               [](const tlog::Entry&) { return Result<void>(); });
       SR_CHECK(log.has_value(), "a log");
       return (*log)->size();

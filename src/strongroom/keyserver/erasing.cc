@@ -131,8 +131,8 @@ Result<v1::ProveErasureResponse> KeyServer::prove_erasure(
   std::string note = witnessing_.cosigned_note();
   uint64_t size = 0;
   if (!note.empty()) {
-    SR_ASSIGN(const auto cosigned,
-              tlog::verify_checkpoint(note, vault_.origin(), state_->log_key().public_key()));
+    SR_ASSIGN(const auto keys, own_log_keys());
+    SR_ASSIGN(const auto cosigned, tlog::verify_checkpoint(note, keys));
     size = cosigned.size;
   }
   if (request.leaf() >= size) {

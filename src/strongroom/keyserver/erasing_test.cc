@@ -136,8 +136,8 @@ TEST_F(ErasingTest, TheProofShowsTheRecordsAndNotWhoAsked) {
     EXPECT_EQ(proof->extra.find("eraser"), std::string::npos);
     const Bytes extra = as_bytes(proof->extra);
     const auto head = tlog::parse_entry(extra.first(tlog::kEntrySize));
-    const tlog::NoteKey key = tlog::log_key(vault_.server().vault_file().origin(),
-                                            log_public_key(vault_.server().vault_file()));
+    const tlog::LogKeys key(tlog::log_key(vault_.server().vault_file().origin(),
+                                          log_public_key(vault_.server().vault_file())));
     EXPECT_TRUE(
         tlog::verify_proof(*proof, tlog::leaf_hash(extra.first(tlog::kEntrySize)), key, {}));
     const auto shown = tlog::check_opening(extra.subspan(tlog::kEntrySize), *head);

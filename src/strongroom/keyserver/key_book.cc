@@ -48,6 +48,7 @@ void KeyBook::tell(v1::StatusResponse& out) const {
 
 bool KeyBook::apply(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms) {
   if (item.has_root()) return apply_root(item.root(), item.author(), leaf, t_ms);
+  if (item.has_log_key()) return log_keys_.apply(item.log_key(), leaf, t_ms);
   if (!item.has_seal()) return false;
   last_seal_.emplace();
   last_seal_->set_author(item.author());

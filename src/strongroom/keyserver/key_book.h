@@ -1,5 +1,5 @@
-// What the log says of the vault's keys: when it was sealed on command, whose shares open it, and a
-// change of that under way.  Spec: docs/spec/root.md
+// What the log says of the vault's keys: when it was sealed on command, whose shares open it, a
+// change of that under way, and which keys it is signed with.  Spec: docs/spec/root.md
 #pragma once
 
 #include <optional>
@@ -7,6 +7,7 @@
 #include <string>
 
 #include "strongroom/base/result.h"
+#include "strongroom/keyserver/log_key_book.h"
 #include "strongroom/v1/admin.pb.h"
 #include "strongroom/v1/log.pb.h"
 
@@ -46,6 +47,7 @@ class KeyBook {
   uint64_t root_leaf() const { return root_leaf_; }
   // As of that change: what vault.json has for the root key; empty: as above.
   const std::string& root_check() const { return root_check_; }
+  const LogKeyBook& log_keys() const { return log_keys_; }
   // On command, and not started since.
   bool sealed() const { return sealed_; }
   // Fills in who opens the vault, as far as the log knows.
@@ -53,12 +55,14 @@ class KeyBook {
 
   // False: it cannot be.
   bool apply(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
+  // Keys are as of before this entry of the log.
+  void restored(uint64_t size) { log_keys_.restored(size); }
   // A start: shares that were taken and not confirmed by all were in memory alone.
   void started();
 
   template <class A>
   void archive(A& a) {
-    a(last_seal_, sealed_, change_, root_, root_leaf_, root_ms_, root_check_);
+    a(last_seal_, sealed_, change_, root_, root_leaf_, root_ms_, root_check_, log_keys_);
   }
 
  private:
@@ -72,6 +76,7 @@ class KeyBook {
   uint64_t root_leaf_ = 0;
   uint64_t root_ms_ = 0;
   std::string root_check_;
+  LogKeyBook log_keys_;
 };
 
 }  // namespace strongroom::keyserver

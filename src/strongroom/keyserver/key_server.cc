@@ -148,11 +148,6 @@ Result<std::unique_ptr<KeyServer>> KeyServer::prepare(const KeyServerOptions& op
   }
   SR_ASSIGN(auto state,
             KeyState::open(places_of(options), files, root, epoch_hardware(options, vault)));
-  if (state->log_key().public_key() != keyserver::log_public_key(vault)) {
-    return make_error(ErrorCode::kDataLoss,
-                      "keyserver/vault.json and the key state are of different vaults. Restore "
-                      "both from one backup.");
-  }
   SR_TRY(settle_root(files, options.dir, vault, root));
   return std::unique_ptr<KeyServer>(
       new KeyServer(options, std::move(vault), std::move(state), root, files, clock));
@@ -194,6 +189,7 @@ Result<void> KeyServer::open_log(bool must_exist, const std::function<void(uint6
   options.dir = log_dir(options_);
   options.origin = vault_.origin();
   options.must_exist = must_exist;  // A log that was deleted is not a new one.
+  if (before) options.signed_by = last_signer();
   counters_ = std::make_unique<Counters>(
       CountersOptions{options_.dir + "/counters",
                       options.dir,
@@ -214,7 +210,7 @@ Result<void> KeyServer::open_log(bool must_exist, const std::function<void(uint6
       forget_ledger();
     }
   }
-  SR_ASSIGN(log_, tlog::ReleaseLog::open(options, files_, *state_, state_->log_key(),
+  SR_ASSIGN(log_, tlog::ReleaseLog::open(options, files_, *state_, state_->log_signers(),
                                          [&](const tlog::Entry& entry) {
                                            if (before) before(entry.leaf.value);
                                            return ledger_.replay(entry);
@@ -234,8 +230,8 @@ Result<bool> KeyServer::open_log_from(uint64_t leaf, const tlog::LogOptions& opt
     }
     return ledger_.replay(entry);
   };
-  SR_ASSIGN(log_,
-            tlog::ReleaseLog::open(options, files_, *state_, state_->log_key(), replay, &point));
+  SR_ASSIGN(log_, tlog::ReleaseLog::open(options, files_, *state_, state_->log_signers(), replay,
+                                         &point));
   if (named) counters_->relied_on(leaf, point.at, file, ledger_.tickets().request_keys());
   return named;
 }
@@ -257,6 +253,7 @@ Result<std::optional<v1::CountersItem>> KeyServer::step_counters() {
 // Holds the key state against the ledger, and makes up for a crash between the two: what one batch
 // logged last and the state lacks was never used, since keys leave only behind both.
 Result<void> KeyServer::reconcile() {
+  SR_TRY(reconcile_log_keys());
   if (state_->applied() > log_->size()) return rolled_back();
   const auto& blocks = ledger_.blocks();
   const auto& lanes = ledger_.lanes();
@@ -377,6 +374,7 @@ Result<void> KeyServer::start(const Founding* founding) {
     epoch_began_ms_ = now;
   }
   admin_auth_ = std::make_unique<AdminAuth>(vault_id_, ledger_.engine(), started_ms_);
+  SR_TRY(write_key_changes());
   return log_->write_checkpoint();
 }
 
@@ -401,6 +399,7 @@ Result<void> KeyServer::tick() {
   ledger_.tickets().evict(now);
   log_->look_for_space();
   SR_TRY(stage_refused(now));
+  SR_TRY(stage_log_key(now));
   // On a full disk old records stay for now.
   if (const auto staged = stage_destruction(now); !staged && failed_) return staged;
   auto written_down = step_counters();
@@ -429,7 +428,8 @@ Result<void> KeyServer::tick() {
       return begun;
     }
   }
-  const auto written = log_->write_checkpoint();
+  auto written = write_key_changes();
+  if (written) written = log_->write_checkpoint();
   // Made up for when there is space: its entries are durable.
   if (!written && written.error().code == ErrorCode::kNoSpace) return {};
   return written;

@@ -182,6 +182,17 @@ class KeyServer {
   //   kPermissionDenied, kBudgetExhausted  The policy would not let the caller do it.
   Result<v1::RequestExportResponse> request_export(const std::string& who,
                                                    const v1::RequestExportRequest& request);
+  //   kFailedPrecondition  One is under way.
+  Result<v1::ChangeLogKeyResponse> change_log_key(const std::string& who,
+                                                  const v1::ChangeLogKeyRequest& request);
+  // The old key is destroyed, in both places.
+  //   kFailedPrecondition  None is under way, or too few witnesses would cosign behind it.
+  //   kUnavailable         Nothing is signed with the new key yet.
+  Result<v1::FinishLogKeyResponse> finish_log_key(const std::string& who,
+                                                  const v1::FinishLogKeyRequest& request);
+  // For all: without it nobody who was given an older key can check a reply.
+  Result<v1::LogKeysResponse> log_keys(const std::string& who,
+                                       const v1::LogKeysRequest& request) const;
   Result<v1::ListRequestsResponse> list_requests(const std::string& who,
                                                  const v1::ListRequestsRequest& request);
   //   kConflict  It was the last signature needed, but what it would replace has changed.
@@ -277,6 +288,16 @@ class KeyServer {
   // Seals everything anew under new_root_, which the log has as CHANGING.
   Result<void> install_root();
   v1::LogItem changing_item() const;
+  // A change of the log's key that was approved is carried out.
+  Result<void> stage_log_key(uint64_t now);
+  std::string ended_key_changes() const;
+  std::string key_change_under_way() const;  // Empty: none is.
+  std::string key_changes() const;
+  Result<void> write_key_changes();
+  Result<tlog::LogKeys> own_log_keys() const;
+  Result<void> reconcile_log_keys();
+  // Whoever signed the log that lies there, as far as it follows from the key of `init`.
+  std::optional<crypto::PublicKey> last_signer() const;
   bool epoch_is_due() const;
   void tell_horizon(v1::StatusResponse& out) const;
   // Logs the start, and what a new vault starts with.
@@ -426,6 +447,7 @@ class KeyServer {
   std::unique_ptr<KeyState> state_;
   SealingKey escrow_key_;
   std::optional<NewRoot> new_root_;
+  std::optional<std::string> written_key_changes_;
   Ledger ledger_;
   std::unique_ptr<tlog::ReleaseLog> log_;
   std::unique_ptr<Counters> counters_;

@@ -210,7 +210,7 @@ Result<void> Ledger::apply_approval(std::span<const v1::LogItem> items, uint64_t
   }
   if (!fits) return foreign(leaf);
   for (const v1::LogItem& item : items.subspan(1)) {
-    if (item.has_root()) {
+    if (item.has_root() || item.has_log_key()) {
       if (!keys_.apply(item, leaf, t_ms)) return foreign(leaf);
       continue;
     }

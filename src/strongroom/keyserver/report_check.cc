@@ -160,11 +160,11 @@ std::string format_subject_report(const v1::SubjectReport& report) {
 }
 
 Result<CheckedReport> check_subject_report(const v1::SubjectReport& report,
-                                           const tlog::NoteKey& log,
+                                           const tlog::LogKeys& log,
                                            std::span<const tlog::NoteKey> witnesses) {
   if (report.records().empty()) return not_a_report();
   CheckedReport out;
-  SR_ASSIGN(out.checkpoint, tlog::verify_checkpoint(report.checkpoint(), log.name, log.key));
+  SR_ASSIGN(out.checkpoint, tlog::verify_checkpoint(report.checkpoint(), log));
   if (report.origin() != out.checkpoint.origin) {
     return make_error(ErrorCode::kInvalidArgument, "This report is of another log.");
   }

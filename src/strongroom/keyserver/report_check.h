@@ -29,7 +29,7 @@ struct CheckedReport {
 //   kDataLoss         Something in it is not what the log commits to; `number` is the entry.
 //   kInvalidArgument  Of another log.
 Result<CheckedReport> check_subject_report(const v1::SubjectReport& report,
-                                           const tlog::NoteKey& log,
+                                           const tlog::LogKeys& log,
                                            std::span<const tlog::NoteKey> witnesses);
 
 }  // namespace strongroom::keyserver

@@ -56,10 +56,7 @@ size_t frames_of(const std::optional<StateFile>& file) {
 }  // namespace
 
 KeyState::KeyState(Places places, env::Files& files, const SealingKey& root, Hardware* hardware)
-    : places_(std::move(places)),
-      files_(files),
-      hardware_(hardware),
-      log_key_(crypto::SigningKey::generate()) {
+    : places_(std::move(places)), files_(files), hardware_(hardware) {
   add_root(root);
 }
 
@@ -84,7 +81,7 @@ Result<std::unique_ptr<KeyState>> KeyState::create(Places places, env::Files& fi
     }
   }
   std::unique_ptr<KeyState> state(new KeyState(std::move(places), files, root, hardware));
-  state->contents_.log_seed.emplace(state->log_key_.seed(SecretAccess{}));
+  state->add_log_key();
   SR_TRY(state->next_epoch(0));
   return state;
 }
@@ -148,8 +145,10 @@ Result<bool> KeyState::load_epoch(uint64_t epoch) {
   for (const SecretBuffer& frame : copies[best]->frames) {
     SR_TRY(read_records(frame.read(SecretAccess{}), contents_));
   }
-  if (!contents_.log_seed) return lost();
-  log_key_ = crypto::SigningKey::from_seed(contents_.log_seed->read(SecretAccess{}));
+  if (contents_.log_seeds.empty()) return lost();
+  for (const LogSeed& seed : contents_.log_seeds) {
+    log_keys_.push_back(crypto::SigningKey::from_seed(seed.read(SecretAccess{})));
+  }
   return true;
 }
 
@@ -205,6 +204,24 @@ void KeyState::add_unique(CollectionId collection) {
 void KeyState::add_canaries(CanaryPlanting planting) {
   write_canaries(staged_, planting);
   contents_.canaries.add(std::move(planting));
+}
+
+const crypto::SigningKey& KeyState::add_log_key() {
+  SR_CHECK(log_keys_.size() < kLogSeedsMax, "the log's key changes while it changes");
+  const auto& key = log_keys_.emplace_back(crypto::SigningKey::generate());
+  write_log_seed(staged_, contents_.log_seeds.emplace_back(key.seed(SecretAccess{})));
+  return key;
+}
+
+void KeyState::drop_log_key(const crypto::PublicKey& key) {
+  for (size_t i = 0; i < log_keys_.size(); ++i) {
+    if (log_keys_[i].public_key() != key) continue;
+    SR_CHECK(log_keys_.size() > 1, "the log keeps a key");
+    log_keys_.erase(log_keys_.begin() + static_cast<ptrdiff_t>(i));
+    contents_.log_seeds.erase(contents_.log_seeds.begin() + static_cast<ptrdiff_t>(i));
+    write_log_seed_gone(staged_, key);
+    return;
+  }
 }
 
 void KeyState::erase(const DurableLeaf&, RecordIndex idx) {

@@ -47,7 +47,9 @@ class KeyState : public tlog::BodyKeys {
 
   const keytree::KeyTree& tree() const { return contents_.tree; }
   const std::map<uint32_t, CollectionId>& blocks() const { return contents_.blocks; }
-  const crypto::SigningKey& log_key() const { return log_key_; }
+  // The newest, and all that sign checkpoints: it last.
+  const crypto::SigningKey& log_key() const { return log_keys_.back(); }
+  const tlog::LogSigners& log_signers() const { return log_keys_; }
   const LaneRoot* lane_root(LaneId lane) const;  // nullptr: never made, or destroyed.
   const LaneRoot* unique_root(CollectionId collection) const;
   const std::unordered_map<LaneId, LaneRoot>& lane_roots() const { return contents_.lanes; }
@@ -69,6 +71,10 @@ class KeyState : public tlog::BodyKeys {
   void drop_lane(LaneId lane);  // Idempotent.
   void add_unique(CollectionId collection);
   void add_canaries(CanaryPlanting planting);
+  // A fresh one beside that which there is; nothing may be signed with it before commit().
+  const crypto::SigningKey& add_log_key();
+  // Its last copy goes with the epoch. Idempotent.
+  void drop_log_key(const crypto::PublicKey& key);
   // The nodes that open the record go, under the entry that says so. Their last copy, in this
   // epoch's files, goes with the epoch. Idempotent.
   void erase(const DurableLeaf& leaf, RecordIndex idx);
@@ -106,7 +112,7 @@ class KeyState : public tlog::BodyKeys {
   env::Files& files_;
   Hardware* hardware_;
   std::vector<SealingKey> wraps_;  // Each seals the epoch keys. The last one's root is the newest.
-  crypto::SigningKey log_key_;
+  tlog::LogSigners log_keys_;
   StateContents contents_;
   SealingKey epoch_key_;
   uint64_t epoch_ = 0;  // The highest seen.

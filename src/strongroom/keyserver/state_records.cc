@@ -16,6 +16,7 @@ enum RecordType : uint8_t {
   kCanaries = 8,
   kErased = 9,
   kBlockErased = 10,
+  kLogSeedGone = 11,
 };
 constexpr size_t kNodesMax = RecordIndex::kPerBlock / 2;
 constexpr size_t kSmallestBuffer = 256;
@@ -152,6 +153,11 @@ void write_log_seed(SecretWriter& out, const LogSeed& seed) {
   out.add(seed.read(SecretAccess{}));
 }
 
+void write_log_seed_gone(SecretWriter& out, const crypto::PublicKey& key) {
+  out.be<uint8_t>(kLogSeedGone);
+  out.add(key);
+}
+
 void write_canaries(SecretWriter& out, const CanaryPlanting& planting) {
   out.be<uint8_t>(kCanaries);
   out.be<uint32_t>(planting.collection.value);
@@ -184,8 +190,8 @@ std::vector<SecretWriter> write_contents(const StateContents& contents, size_t b
     parts.back().add(record.bytes());
     record.wipe();
   };
-  if (contents.log_seed) {
-    write_log_seed(record, *contents.log_seed);
+  for (const LogSeed& seed : contents.log_seeds) {
+    write_log_seed(record, seed);
     put();
   }
   write_applied(record, contents.applied);
@@ -245,8 +251,18 @@ Result<void> read_records(Bytes plaintext, StateContents& contents) {
       }
       case kLogSeedRecord: {
         const Bytes seed = in.take(32);
-        if (!in.ok()) return damaged();
-        contents.log_seed.emplace(seed.first<32>());
+        if (!in.ok() || contents.log_seeds.size() >= kLogSeedsMax) return damaged();
+        contents.log_seeds.emplace_back(seed.first<32>());
+        break;
+      }
+      case kLogSeedGone: {
+        const Bytes key = in.take(32);
+        const auto gone = std::ranges::find_if(contents.log_seeds, [&](const LogSeed& seed) {
+          const auto held = crypto::SigningKey::from_seed(seed.read(SecretAccess{}));
+          return std::ranges::equal(held.public_key(), key);
+        });
+        if (!in.ok() || gone == contents.log_seeds.end()) return damaged();
+        contents.log_seeds.erase(gone);
         break;
       }
       case kApplied:

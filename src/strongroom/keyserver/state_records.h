@@ -6,17 +6,19 @@
 //     u32be | root 32 5 body key     month u32be | key 32 6 log seed     seed 32 7 applied leaf
 //     u64be 8 canaries     collection u32be | salt 32 | n u16be | n x idx u64be
 //     9 erased       idx u64be 10 block erased  block u32be | collection u32be
+//     11 log seed gone  public key 32. Of seeds there are one, or two while the log's key changes:
+//     the newest last.
 #pragma once
 
 #include <functional>
 #include <map>
-#include <optional>
 #include <string>
 #include <unordered_map>
 
 #include "strongroom/base/ids.h"
 #include "strongroom/base/result.h"
 #include "strongroom/base/secret.h"
+#include "strongroom/crypto/sign.h"
 #include "strongroom/keyserver/canaries.h"
 #include "strongroom/keytree/keytree.h"
 
@@ -46,6 +48,8 @@ class SecretWriter {
 
 using LogSeed = Secret<32, struct LogSeedTag>;
 
+inline constexpr size_t kLogSeedsMax = 2;
+
 struct StateContents {
   keytree::KeyTree tree;
   std::map<uint32_t, CollectionId> blocks;  // Those whose records are all erased, too.
@@ -53,7 +57,7 @@ struct StateContents {
   std::map<CollectionId, LaneRoot> uniques;
   std::map<uint32_t, SealingKey> months;
   Canaries canaries;
-  std::optional<LogSeed> log_seed;
+  std::vector<LogSeed> log_seeds;  // The newest last.
   uint64_t applied = 0;
 };
 
@@ -64,6 +68,7 @@ void write_lane_gone(SecretWriter& out, LaneId lane);
 void write_unique(SecretWriter& out, CollectionId collection, const LaneRoot& root);
 void write_month(SecretWriter& out, uint32_t month, const SealingKey& key);
 void write_log_seed(SecretWriter& out, const LogSeed& seed);
+void write_log_seed_gone(SecretWriter& out, const crypto::PublicKey& key);
 void write_canaries(SecretWriter& out, const CanaryPlanting& planting);
 void write_erased(SecretWriter& out, RecordIndex idx);
 void write_block_erased(SecretWriter& out, uint32_t block, CollectionId collection);

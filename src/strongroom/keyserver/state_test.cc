@@ -22,7 +22,7 @@ StateContents golden_contents() {
     return bytes;
   };
   StateContents contents;
-  contents.log_seed.emplace(secret(0x01));
+  contents.log_seeds.emplace_back(secret(0x01));
   contents.applied = 77;
   contents.months.emplace(24'000, SealingKey(secret(0x21)));
   SR_CHECK(contents.tree.add_block(3, CollectionId{1}, BlockSeed(secret(0x41))).has_value(), "new");

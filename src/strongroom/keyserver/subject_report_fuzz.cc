@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto again = parse_subject_report(format_subject_report(*report));
   SR_CHECK(again && again->SerializeAsString() == report->SerializeAsString(),
            "read otherwise than written");
-  static const tlog::NoteKey kLog = tlog::log_key("strongroom.local/fuzz", {});
+  static const tlog::LogKeys kLog(tlog::log_key("strongroom.local/fuzz", {}));
   SR_CHECK(!check_subject_report(*report, kLog, {}), "a report nobody made");
   return 0;
 }

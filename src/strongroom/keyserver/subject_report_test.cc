@@ -85,7 +85,7 @@ class SubjectReportTest : public testing::Test {
     return tlog::log_key(file.origin(), key);
   }
   Result<CheckedReport> check(const v1::SubjectReport& report) {
-    return check_subject_report(report, log_key(), {});
+    return check_subject_report(report, tlog::LogKeys(log_key()), {});
   }
 
   // As whoever is given it gets it.
@@ -347,7 +347,7 @@ TEST(SubjectReportGoldenTest, AReportOfVersionOneIsReadAndVerifies) {
   ASSERT_TRUE(report);
   const auto key = tlog::parse_note_key(text->substr(line + 1, text->size() - line - 2));
   ASSERT_TRUE(key);
-  const auto checked = check_subject_report(*report, *key, {});
+  const auto checked = check_subject_report(*report, tlog::LogKeys(*key), {});
   ASSERT_TRUE(checked) << checked.error().text;
   EXPECT_EQ(checked->lines, 2u);
   EXPECT_EQ(checked->hidden, 1u);

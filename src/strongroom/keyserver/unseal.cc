@@ -52,6 +52,14 @@ ByteArray<16> vault_id(const v1::VaultFile& vault) {
   return id;
 }
 
+Result<tlog::LogKeys> log_keys_of(env::Files& files, const std::string& log_dir,
+                                  const v1::VaultFile& vault) {
+  const auto read = [&](std::string_view path) {
+    return files.read(log_dir + "/" + std::string(path), tlog::kKeyChangesBytesMax);
+  };
+  return tlog::read_log_keys(read, tlog::log_key(vault.origin(), log_public_key(vault)));
+}
+
 crypto::PublicKey log_public_key(const v1::VaultFile& vault) {
   crypto::PublicKey key{};
   SR_CHECK(from_hex(vault.log_public_key(), key), "a vault file that was not checked");

@@ -10,6 +10,7 @@
 #include "strongroom/crypto/shamir.h"
 #include "strongroom/crypto/sign.h"
 #include "strongroom/env/files.h"
+#include "strongroom/tlog/checkpoint.h"
 #include "strongroom/v1/vaultfile.pb.h"
 
 namespace strongroom::keyserver {
@@ -24,6 +25,10 @@ bool is_root_of(const v1::VaultFile& vault, const SealingKey& root);
 // The fields of a vault.json that load_vault_file accepted.
 ByteArray<16> vault_id(const v1::VaultFile& vault);
 crypto::PublicKey log_public_key(const v1::VaultFile& vault);
+// That key, and those which follow it as `log_dir` says.
+//   kDataLoss  Of another log, damaged or forged.
+Result<tlog::LogKeys> log_keys_of(env::Files& files, const std::string& log_dir,
+                                  const v1::VaultFile& vault);
 
 // What a sealed vault answers to everything else.
 inline constexpr Error kSealed{

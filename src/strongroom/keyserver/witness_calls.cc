@@ -46,7 +46,7 @@ Result<void> KeyServer::decide_witness(const v1::WitnessCall& call, uint64_t now
     }
     if (word.ahead() > log_->size()) witnessing_.ahead();
     if (word.lines().empty()) continue;
-    const auto taken = witnessing_.take(word.size(), word.lines());
+    const auto taken = witnessing_.take(word.size(), word.lines(), word.by_newest_key());
     if (!taken) wrong = taken.error();
   }
   if (log_->size() != log_->checkpoint_size() && now - checkpoint_ms_ >= kCheckpointEveryMs) {

@@ -1,7 +1,6 @@
 #include "strongroom/keyserver/witnessing.h"
 
 #include <algorithm>
-#include <set>
 
 namespace strongroom::keyserver {
 namespace {
@@ -79,7 +78,7 @@ void Witnessing::handed_out(std::string_view note, uint64_t size, uint64_t t_ms)
   if (size == witnessed_) witnessed_ms_ = t_ms;
 }
 
-Result<bool> Witnessing::take(uint64_t size, std::string_view lines) {
+Result<bool> Witnessing::take(uint64_t size, std::string_view lines, bool by_newest_key) {
   const auto at = std::find_if(handed_out_.begin(), handed_out_.end(),
                                [&](const HandedOut& out) { return out.size == size; });
   if (at == handed_out_.end()) return false;
@@ -95,6 +94,7 @@ Result<bool> Witnessing::take(uint64_t size, std::string_view lines) {
     for (const tlog::NoteSignature& line : *signatures) {
       if (line.is_by(key)) at->lines[key.name] = signature_line(key, as_bytes(line.signature));
     }
+    if (by_newest_key && size > key_leaf_) following_.insert(key.name);
     uint64_t& seen = sizes_[key.name];
     news |= size > seen;
     seen = std::max(seen, size);
@@ -113,6 +113,14 @@ void Witnessing::recount() {
   for (const HandedOut& out : handed_out_) {
     if (out.size == witnessed_) witnessed_ms_ = out.t_ms;
   }
+}
+
+std::vector<std::string> Witnessing::following() const {
+  std::vector<std::string> out;
+  for (const tlog::NoteKey& key : keys_) {
+    if (following_.contains(key.name)) out.push_back(key.name);
+  }
+  return out;
 }
 
 uint64_t Witnessing::size_of(const std::string& witness) const {

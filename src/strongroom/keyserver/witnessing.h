@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,9 +33,17 @@ class Witnessing {
   // A checkpoint of ours that is carried to witnesses from now on, and when that is.
   void handed_out(std::string_view note, uint64_t size, uint64_t t_ms);
   // Signature lines from a witness over one of the last checkpoints handed out. Returns whether it
-  // brought anything new.
+  // brought anything new. `by_newest_key`: it took the checkpoint with the log's newest key alone.
   //   kDataLoss  A line under a witness's name does not verify.
-  Result<bool> take(uint64_t size, std::string_view lines);
+  Result<bool> take(uint64_t size, std::string_view lines, bool by_newest_key = false);
+  // The log has a new key, and witnesses have to be told of it.
+  void key_changed(uint64_t leaf) {
+    following_.clear();
+    key_leaf_ = leaf;
+  }
+  // Those of the policy's that take the newest key; and whether these are as many as it asks for.
+  std::vector<std::string> following() const;
+  bool follows_newest_key() const { return following().size() >= quorum_; }
   // A witness is said to have seen a longer log than ours is: then ours was put back, and nothing
   // leaves any more in this run. Whoever says so without reason can stop us, as by saying nothing.
   void ahead() { behind_ = true; }
@@ -68,6 +77,8 @@ class Witnessing {
   uint64_t start_size_ = 0;
   std::deque<HandedOut> handed_out_;  // The last few, oldest first.
   std::map<std::string, uint64_t> sizes_;
+  std::set<std::string> following_;
+  uint64_t key_leaf_ = 0;  // Checkpoints that have this entry are of the newest key.
   uint64_t witnessed_ = 0;
   uint64_t witnessed_ms_ = 0;  // When a checkpoint of that size was last made.
   bool behind_ = false;

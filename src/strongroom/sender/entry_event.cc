@@ -109,6 +109,8 @@ std::string item_event(const v1::LogEntryView& entry, const v1::LogItem& item, s
       return change("seal", "the vault", kHigh);
     case v1::LogItem::kRoot:
       return change("root key", v1::RootItem::Step_Name(item.root().step()), kHigh);
+    case v1::LogItem::kLogKey:
+      return change("key of the log", v1::LogKeyItem::Step_Name(item.log_key().step()), kHigh);
     case v1::LogItem::kRefused: {
       Event event(entry, origin, kOtherActivity, kMedium, kFailure, end);
       event.by(item.refused().principal());

@@ -63,10 +63,14 @@ std::string checkpoint_text(const Checkpoint& checkpoint) {
   return text;
 }
 
-std::string sign_checkpoint(const Checkpoint& checkpoint, const crypto::SigningKey& key) {
+std::string sign_checkpoint(const Checkpoint& checkpoint,
+                            std::span<const crypto::SigningKey> keys) {
   const std::string text = checkpoint_text(checkpoint);
-  return text + "\n" +
-         signature_line(log_key(checkpoint.origin, key.public_key()), key.sign(as_bytes(text)));
+  std::string note = text + "\n";
+  for (const crypto::SigningKey& key : keys) {
+    note += signature_line(log_key(checkpoint.origin, key.public_key()), key.sign(as_bytes(text)));
+  }
+  return note;
 }
 
 Result<Checkpoint> verify_checkpoint(std::string_view note, std::string_view origin,
@@ -90,6 +94,13 @@ Result<Checkpoint> verify_checkpoint(std::string_view note, std::string_view ori
   }
   if (!is_signed) return not_signed();
   return std::move(*checkpoint);
+}
+
+Result<Checkpoint> verify_checkpoint(std::string_view note, const LogKeys& keys) {
+  const auto parsed = parse_note(note);
+  const auto claimed = parsed ? parse_checkpoint_text(parsed->text) : std::nullopt;
+  if (!claimed) return not_a_checkpoint();
+  return verify_checkpoint(note, keys.origin(), keys.at(claimed->size));
 }
 
 std::string verifier_key(std::string_view origin, const crypto::PublicKey& key) {

@@ -58,7 +58,7 @@ class LogFolder {
   // Replayed entries go to `replayed`, which is cleared first.
   Result<std::unique_ptr<ReleaseLog>> open(env::Files& files = env::real_files()) {
     replayed.clear();
-    return ReleaseLog::open(options, files, keys, signer, [this](const Entry& entry) {
+    return ReleaseLog::open(options, files, keys, signers, [this](const Entry& entry) {
       replayed.push_back(entry);
       return Result<void>();
     });
@@ -89,13 +89,20 @@ class LogFolder {
       return env::real_files().read(path(std::string(tile)), 1 << 20);
     };
   }
-  Result<VerifyReport> verify() const {
-    return verify_log(reader(), options.origin, signer.public_key(), nullptr);
-  }
+  Result<VerifyReport> verify() const { return verify_log(reader(), key(), nullptr); }
 
   LogOptions options;
   FixedKeys keys;
-  crypto::SigningKey signer = crypto::SigningKey::from_seed(ByteArray<32>{7});
+  static crypto::SigningKey signer_of(uint8_t n) {
+    return crypto::SigningKey::from_seed(ByteArray<32>{n});
+  }
+  NoteKey key() const { return log_key(options.origin, signer.public_key()); }
+  const crypto::SigningKey signer = signer_of(7);
+  LogSigners signers = [] {
+    LogSigners out;
+    out.push_back(signer_of(7));
+    return out;
+  }();
   std::vector<Entry> replayed;
 
  private:

@@ -23,6 +23,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                again->note == proof->note,
            "read otherwise than written");
   static const NoteKey kLog = log_key("strongroom.local/fuzz", {});
-  SR_CHECK(!verify_proof(*proof, Hash{}, kLog, {}), "a proof nobody made");
+  SR_CHECK(!verify_proof(*proof, Hash{}, LogKeys(kLog), {}), "a proof nobody made");
   return 0;
 }

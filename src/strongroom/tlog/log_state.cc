@@ -28,14 +28,14 @@ class Recovery {
   Recovery(const LogOptions& options, env::Files& files, BodyKeys& keys, TileFolder& folder)
       : options_(options), files_(files), keys_(keys), folder_(folder) {}
 
-  Result<RecoveredLog> run(const crypto::PublicKey& signer,
+  Result<RecoveredLog> run(const LogSigners& signers,
                            const std::function<Result<void>(const Entry&)>& replay,
                            const LogPoint* from) {
     SR_ASSIGN(const bool there, files_.exists(options_.dir));
     if (there) {
       SR_ASSIGN(segments_, count_segments(files_, options_.dir));
     }
-    SR_TRY(read_checkpoint(signer));
+    SR_TRY(read_checkpoint(signers));
     Position begin;
     if (from != nullptr) {
       SR_TRY(check_before(*from));
@@ -56,13 +56,27 @@ class Recovery {
   }
 
  private:
-  Result<void> read_checkpoint(const crypto::PublicKey& signer) {
+  // One of its signers does: the last checkpoint may be from before a change of the key.
+  Result<Checkpoint> verify(const LogSigners& signers) const {
+    std::vector<crypto::PublicKey> others;
+    if (options_.signed_by) others.push_back(*options_.signed_by);
+    for (const crypto::SigningKey& signer : signers) others.push_back(signer.public_key());
+    const crypto::PublicKey newest = others.back();
+    others.pop_back();
+    for (const crypto::PublicKey& other : others) {
+      auto checkpoint = verify_checkpoint(out_.note, options_.origin, other);
+      if (checkpoint) return checkpoint;
+    }
+    return verify_checkpoint(out_.note, options_.origin, newest);
+  }
+
+  Result<void> read_checkpoint(const LogSigners& signers) {
     auto note = files_.read(options_.dir + "/" + kCheckpointFile, kCheckpointFileMax);
     if (!note && note.error().code == ErrorCode::kNotFound) return {};
     if (!note && note.error().code != ErrorCode::kInvalidArgument) return note.error();
     // A file too large to be one goes the way of any other that is none.
     out_.note = note ? std::move(note).value() : "too large";
-    auto checkpoint = verify_checkpoint(out_.note, options_.origin, signer);
+    auto checkpoint = verify(signers);
     if (!checkpoint && checkpoint.error().code == ErrorCode::kInvalidArgument) {
       return make_error(ErrorCode::kDataLoss,
                         "The release log's checkpoint is of another log: files of two vaults were "
@@ -203,10 +217,10 @@ Result<void> read_log(env::Files& files, const std::string& dir, BodyKeys& keys,
 }
 
 Result<RecoveredLog> recover_log(const LogOptions& options, env::Files& files, BodyKeys& keys,
-                                 const crypto::PublicKey& signer, TileFolder& folder,
+                                 const LogSigners& signers, TileFolder& folder,
                                  const std::function<Result<void>(const Entry&)>& replay,
                                  const LogPoint* from) {
-  return Recovery(options, files, keys, folder).run(signer, replay, from);
+  return Recovery(options, files, keys, folder).run(signers, replay, from);
 }
 
 }  // namespace strongroom::tlog

@@ -75,7 +75,7 @@ inline constexpr char kCheckpointFile[] = "checkpoint";
 
 // ReleaseLog::open() up to the first append. Errors as there.
 Result<RecoveredLog> recover_log(const LogOptions& options, env::Files& files, BodyKeys& keys,
-                                 const crypto::PublicKey& signer, TileFolder& folder,
+                                 const LogSigners& signers, TileFolder& folder,
                                  const std::function<Result<void>(const Entry&)>& replay,
                                  const LogPoint* from);
 

@@ -197,7 +197,7 @@ TEST(LogTamperTest, KeysOfAnotherVaultDoNotOpenIt) {
    private:
     SealingKey key_;
   } other;
-  const auto opened = ReleaseLog::open(folder.options, env::real_files(), other, folder.signer,
+  const auto opened = ReleaseLog::open(folder.options, env::real_files(), other, folder.signers,
                                        [](const Entry&) { return Result<void>(); });
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::kDataLoss);

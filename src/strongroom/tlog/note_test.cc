@@ -78,7 +78,7 @@ class LogProofTest : public testing::Test {
  protected:
   LogProofTest() {
     for (uint64_t i = 0; i < 13; ++i) leaves.push_back(leaf_hash(as_bytes(std::to_string(i))));
-    const Checkpoint checkpoint{log.name, leaves.size(), merkle_root(leaves)};
+    const Checkpoint checkpoint{log.origin(), leaves.size(), merkle_root(leaves)};
     proof.leaf = 5;
     proof.path = *inclusion_proof(5, leaves.size(), [&](int level, uint64_t n) -> Result<Hash> {
       return merkle_root(std::span(leaves).subspan(n << level, size_t{1} << level));
@@ -87,7 +87,7 @@ class LogProofTest : public testing::Test {
     proof.note += cosign(signer_of(0), checkpoint_text(checkpoint), kTime);
   }
   const crypto::SigningKey key = crypto::SigningKey::from_seed(ByteArray<32>{9});
-  const NoteKey log = log_key("strongroom.local/7e57", key.public_key());
+  const LogKeys log{log_key("strongroom.local/7e57", key.public_key())};
   std::vector<Hash> leaves;
   LogProof proof;
 };
@@ -110,8 +110,7 @@ TEST_F(LogProofTest, NothingElseIsProven) {
   LogProof moved = proof;
   moved.leaf = 6;
   EXPECT_FALSE(verify_proof(moved, leaves[5], log, {}));
-  NoteKey other = log;
-  other.name = "strongroom.local/other";
+  const LogKeys other(log_key("strongroom.local/other", key.public_key()));
   EXPECT_EQ(verify_proof(proof, leaves[5], other, {}).error().code, ErrorCode::kInvalidArgument);
 }
 

@@ -57,10 +57,10 @@ Result<LogProof> parse_proof(std::string_view text) {
   return out;
 }
 
-Result<ProvenBy> verify_proof(const LogProof& proof, const Hash& leaf, const NoteKey& log,
+Result<ProvenBy> verify_proof(const LogProof& proof, const Hash& leaf, const LogKeys& log,
                               std::span<const NoteKey> witnesses) {
   ProvenBy out;
-  SR_ASSIGN(out.checkpoint, verify_checkpoint(proof.note, log.name, log.key));
+  SR_ASSIGN(out.checkpoint, verify_checkpoint(proof.note, log));
   const auto note = parse_note(proof.note);
   if (!note) return not_a_proof();
   for (const NoteKey& witness : witnesses) {

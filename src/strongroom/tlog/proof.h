@@ -32,7 +32,7 @@ struct ProvenBy {
 //   not
 //                     signed by the log, or a cosignature is forged.
 //   kInvalidArgument  Of another log.
-Result<ProvenBy> verify_proof(const LogProof& proof, const Hash& leaf, const NoteKey& log,
+Result<ProvenBy> verify_proof(const LogProof& proof, const Hash& leaf, const LogKeys& log,
                               std::span<const NoteKey> witnesses);
 
 }  // namespace strongroom::tlog

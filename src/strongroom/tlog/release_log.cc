@@ -33,17 +33,17 @@ struct Staged {
 
 struct ReleaseLog::Impl {
   Impl(const LogOptions& log_options, env::Files& log_files, BodyKeys& body_keys,
-       const crypto::SigningKey& log_signer)
+       const LogSigners& log_signers)
       : options(log_options),
         files(log_files),
         keys(body_keys),
-        signer(log_signer),
+        signers(log_signers),
         folder(log_files, log_options.dir) {}
 
   const LogOptions options;
   env::Files& files;
   BodyKeys& keys;
-  const crypto::SigningKey& signer;
+  const LogSigners& signers;
   TileFolder folder;
 
   LogState state;
@@ -102,15 +102,15 @@ ReleaseLog::ReleaseLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ReleaseLog::~ReleaseLog() = default;
 
 Result<std::unique_ptr<ReleaseLog>> ReleaseLog::open(
-    const LogOptions& options, env::Files& files, BodyKeys& keys, const crypto::SigningKey& signer,
+    const LogOptions& options, env::Files& files, BodyKeys& keys, const LogSigners& signers,
     const std::function<Result<void>(const Entry&)>& replay, const LogPoint* from) {
   if (!is_origin(options.origin)) {
     return make_error(ErrorCode::kInvalidArgument,
                       "The log's origin may hold no spaces and no plus sign: correct it.");
   }
-  auto impl = std::make_unique<Impl>(options, files, keys, signer);
+  auto impl = std::make_unique<Impl>(options, files, keys, signers);
   SR_ASSIGN(RecoveredLog log,
-            recover_log(options, files, keys, signer.public_key(), impl->folder, replay, from));
+            recover_log(options, files, keys, signers, impl->folder, replay, from));
   SR_TRY(files.make_dirs(options.dir));
   impl->state = std::move(log.state);
   impl->checkpoint = std::move(log.checkpoint);
@@ -222,7 +222,7 @@ Result<void> ReleaseLog::write_checkpoint() {
   const auto old_partials = partial_tiles(log.checkpoint.size);
   SR_TRY(log.write_tiles(old_partials));
   Checkpoint next{log.options.origin, size(), root()};
-  std::string note = sign_checkpoint(next, log.signer);
+  std::string note = sign_checkpoint(next, log.signers);
   SR_TRY(log.files.write_atomic(log.options.dir + "/" + kCheckpointFile, as_bytes(note)));
   log.checkpoint = std::move(next);
   log.note = std::move(note);
@@ -277,6 +277,9 @@ Result<std::string> ReleaseLog::tile(std::string_view path) const {
   if (path == kCheckpointFile) {
     if (impl_->note.empty()) return not_found;
     return impl_->note;
+  }
+  if (path == kKeyChangesFile) {
+    return impl_->files.read(impl_->options.dir + "/" + kKeyChangesFile, kKeyChangesBytesMax);
   }
   const auto id = parse_tile_path(path);
   if (!id) {

@@ -83,13 +83,19 @@ struct LogOptions {
   std::string origin;  // "strongroom.local/<vault hex>"
   uint64_t segment_bytes = uint64_t{64} << 20;
   uint64_t preallocate_bytes = uint64_t{4} << 20;
-  bool must_exist =
-      false;  // An absent or empty log is kDataLoss, not a new one: for all starts but `init`.
+  // An absent or empty log is kDataLoss, not a new one: for all starts but `init`.
+  bool must_exist = false;
+  // Whose signature under the last checkpoint does too, though it signs no more here.
+  std::optional<crypto::PublicKey> signed_by{};
 };
+
+// Each signs every checkpoint; the newest last. One, or two while the log's key changes.
+using LogSigners = std::vector<crypto::SigningKey>;
 
 struct LogPoint;
 
-// Not thread-safe: one event loop. `files`, `keys` and `signer` are borrowed and outlive it.
+// Not thread-safe: one event loop. `files`, `keys` and `signers` are borrowed and outlive it;
+// whoever has them may change the signers between two calls.
 class ReleaseLog {
  public:
   // Reads the whole log, checks every entry against its body and the tree against the last signed
@@ -107,9 +113,8 @@ class ReleaseLog {
   //   kFailedPrecondition  Written by a newer version.
   //   kInvalidArgument     The origin cannot name a key; see checkpoint.h.
   static Result<std::unique_ptr<ReleaseLog>> open(
-      const LogOptions& options, env::Files& files, BodyKeys& keys,
-      const crypto::SigningKey& signer, const std::function<Result<void>(const Entry&)>& replay,
-      const LogPoint* from = nullptr);
+      const LogOptions& options, env::Files& files, BodyKeys& keys, const LogSigners& signers,
+      const std::function<Result<void>(const Entry&)>& replay, const LogPoint* from = nullptr);
   ~ReleaseLog();
 
   // Takes an entry into the group to be committed; no I/O but for a new month's key. `t_ms` never
@@ -146,8 +151,8 @@ class ReleaseLog {
   Result<std::vector<Entry>> read(uint64_t first, uint32_t count) const;
   // What is durable, to the last commit(): all a copy needs, beside a checkpoint.
   Result<std::vector<SegmentFile>> segments() const;
-  // A static file of the tiled log by its tlog-tiles path ("checkpoint" too), or kNotFound /
-  // kInvalidArgument for a path that is none.
+  // A static file of the tiled log by its tlog-tiles path ("checkpoint" and "key-changes" too), or
+  // kNotFound / kInvalidArgument for a path that is none.
   Result<std::string> tile(std::string_view path) const;
 
  private:
@@ -163,10 +168,10 @@ struct VerifyReport {
   uint64_t first_t_ms = 0, last_t_ms = 0;
 };
 // Recomputes the tree from the entry bundles alone, at the size of the checkpoint, and compares it
-// with every tile and the checkpoint. Knows no secret.
+// with every tile and the checkpoint. Knows no secret. `pinned` is any of the log's keys: the
+// changes of it are read too.
 //   kDataLoss  `number` is the first leaf (or the tile's first leaf) that does not fit.
-Result<VerifyReport> verify_log(const TileReader& read, std::string_view origin,
-                                const crypto::PublicKey& key,
+Result<VerifyReport> verify_log(const TileReader& read, const NoteKey& pinned,
                                 const std::function<void(uint64_t done, uint64_t size)>& progress);
 
 }  // namespace strongroom::tlog

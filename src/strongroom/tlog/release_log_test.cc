@@ -285,7 +285,7 @@ TEST(ReleaseLogTest, ReplayErrorsComeThrough) {
     fill(*log, 3);
     ASSERT_TRUE(log->write_checkpoint());
   }
-  const auto log = ReleaseLog::open(folder.options, env::real_files(), folder.keys, folder.signer,
+  const auto log = ReleaseLog::open(folder.options, env::real_files(), folder.keys, folder.signers,
                                     [](const Entry& entry) -> Result<void> {
                                       if (entry.leaf.value == 1) {
                                         return make_error(ErrorCode::kConflict, "no");

@@ -38,7 +38,7 @@ class BenchLog {
   ~BenchLog() { std::filesystem::remove_all(options_.dir); }
 
   std::unique_ptr<ReleaseLog> open() {
-    auto log = ReleaseLog::open(options_, env::real_files(), keys_, signer_,
+    auto log = ReleaseLog::open(options_, env::real_files(), keys_, signers_,
                                 [](const Entry&) { return Result<void>(); });
     SR_CHECK(log.has_value(), "the log does not open");
     return std::move(log).value();
@@ -56,7 +56,7 @@ class BenchLog {
     const auto read = [this](std::string_view path) {
       return env::real_files().read(options_.dir + "/" + std::string(path), 1 << 20);
     };
-    auto report = verify_log(read, options_.origin, signer_.public_key(), nullptr);
+    auto report = verify_log(read, log_key(options_.origin, signers_[0].public_key()), nullptr);
     SR_CHECK(report.has_value(), "the log does not verify");
     return *report;
   }
@@ -65,7 +65,11 @@ class BenchLog {
  private:
   LogOptions options_;
   MemoryKeys keys_;
-  const crypto::SigningKey signer_ = crypto::SigningKey::generate();
+  const LogSigners signers_ = [] {
+    LogSigners out;
+    out.push_back(crypto::SigningKey::generate());
+    return out;
+  }();
   const std::vector<std::string> items_{std::string(60, 'a'), std::string(60, 'b')};
 };
 

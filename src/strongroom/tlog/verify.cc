@@ -79,12 +79,13 @@ class Verifier {
 
 }  // namespace
 
-Result<VerifyReport> verify_log(const TileReader& read, std::string_view origin,
-                                const crypto::PublicKey& key,
+Result<VerifyReport> verify_log(const TileReader& read, const NoteKey& pinned,
                                 const std::function<void(uint64_t done, uint64_t size)>& progress) {
   VerifyReport report;
   SR_ASSIGN(const std::string note, read("checkpoint"));
-  SR_ASSIGN(report.checkpoint, verify_checkpoint(note, origin, key));
+  // Behind the checkpoint: a change that is under way is in both, or in neither.
+  SR_ASSIGN(const LogKeys keys, read_log_keys(read, pinned));
+  SR_ASSIGN(report.checkpoint, verify_checkpoint(note, keys));
   const uint64_t size = report.checkpoint.size;
   Verifier verifier(read, &report);
   for (uint64_t n = 0; n < size / kTileWidth; ++n) {

@@ -32,8 +32,8 @@ class VerifyTest : public testing::Test {
 
 TEST_F(VerifyTest, ReportCountsTheEntries) {
   uint64_t done = 0;
-  const auto report = verify_log(folder.reader(), folder.options.origin, folder.signer.public_key(),
-                                 [&](uint64_t now, uint64_t) { done = now; });
+  const auto report =
+      verify_log(folder.reader(), folder.key(), [&](uint64_t now, uint64_t) { done = now; });
   ASSERT_TRUE(report) << report.error().text;
   EXPECT_EQ(report->entries, 600u);
   EXPECT_EQ(report->by_type[1], 1u);
@@ -102,26 +102,26 @@ TEST_F(VerifyTest, APartialTileThatWentFullServesAsItsPrefix) {
     if (path == "checkpoint") return old_checkpoint;
     return folder.reader()(path);
   };
-  const auto report = verify_log(read, folder.options.origin, folder.signer.public_key(), nullptr);
+  const auto report = verify_log(read, folder.key(), nullptr);
   ASSERT_TRUE(report) << report.error().text;
   EXPECT_EQ(report->entries, 600u);
 }
 
 TEST_F(VerifyTest, OtherKeysOriginsAndReadErrorsComeThrough) {
   const auto other = crypto::SigningKey::from_seed(ByteArray<32>{9});
-  EXPECT_EQ(
-      verify_log(folder.reader(), folder.options.origin, other.public_key(), nullptr).error().code,
-      ErrorCode::kDataLoss);
-  EXPECT_EQ(
-      verify_log(folder.reader(), "elsewhere", folder.signer.public_key(), nullptr).error().code,
-      ErrorCode::kInvalidArgument);
+  EXPECT_EQ(verify_log(folder.reader(), log_key(folder.options.origin, other.public_key()), nullptr)
+                .error()
+                .code,
+            ErrorCode::kDataLoss);
+  EXPECT_EQ(verify_log(folder.reader(), log_key("elsewhere", folder.signer.public_key()), nullptr)
+                .error()
+                .code,
+            ErrorCode::kInvalidArgument);
   const auto broken = [&](std::string_view path) -> Result<std::string> {
     if (path == "tile/0/001") return make_error(ErrorCode::kUnavailable, "away");
     return folder.reader()(path);
   };
-  EXPECT_EQ(
-      verify_log(broken, folder.options.origin, folder.signer.public_key(), nullptr).error().code,
-      ErrorCode::kUnavailable);
+  EXPECT_EQ(verify_log(broken, folder.key(), nullptr).error().code, ErrorCode::kUnavailable);
 }
 
 // The second reader: written in Python from docs/spec/log.md, it shares nothing with this code.

@@ -8,7 +8,7 @@ namespace strongroom::tlog {
 namespace {
 
 constexpr std::string_view kOld = "old ";
-constexpr size_t kKeyFileMax = 1024;
+constexpr size_t kKeyFileMax = 2048;
 
 std::string hash_of(std::string_view origin) {
   return to_hex(crypto::sha256(as_bytes(origin)));
@@ -81,13 +81,18 @@ Result<std::unique_ptr<Witness>> Witness::open(const std::string& dir, WitnessSi
 
 Result<void> Witness::load(const std::string& hash) {
   SR_ASSIGN(const std::string text, files_.read(folder(hash) + "/key", kKeyFileMax));
-  const auto key = parse_note_key(text);
+  // Behind it that before, which may have signed the checkpoint here.
+  const size_t end = text.find('\n');
+  const auto key = parse_note_key(text.substr(0, end));
   if (!key || hash_of(key->name) != hash) return damaged();
+  const auto before = end == text.npos ? key : parse_note_key(text.substr(end + 1));
+  if (!before || before->name != key->name) return damaged();
   Log log{*key};
   auto note = files_.read(folder(hash) + "/checkpoint", kNoteBytesMax);
   if (!note && note.error().code != ErrorCode::kNotFound) return damaged();
   if (note) {
-    const auto checkpoint = verify_checkpoint(*note, key->name, key->key);
+    auto checkpoint = verify_checkpoint(*note, key->name, key->key);
+    if (!checkpoint) checkpoint = verify_checkpoint(*note, key->name, before->key);
     const auto parsed = parse_note(*note);
     if (!checkpoint || !parsed) return damaged();
     const auto ours = verify_cosignature(parsed->text, parsed->signatures, signer_.note_key());
@@ -119,6 +124,26 @@ Result<void> Witness::add_log(const NoteKey& log) {
   SR_TRY(files_.sync_dir(dir_ + "/logs"));
   logs_.emplace(hash, Log{log});
   return {};
+}
+
+Result<size_t> Witness::follow_keys(std::string_view changes) {
+  bool known = false;
+  size_t moved = 0;
+  for (auto& [hash, log] : logs_) {
+    if (!are_changes_of(changes, log.key.name)) continue;
+    known = true;
+    SR_ASSIGN(const LogKeys keys, LogKeys::follow(log.key, changes));
+    if (keys.newest() == log.key.key) continue;
+    const std::string text = keys.newest_key().text() + "\n" + log.key.text();
+    SR_TRY(files_.write_atomic(folder(hash) + "/key", as_bytes(text)));
+    log.key = keys.newest_key();
+    ++moved;
+  }
+  if (!known) {
+    return make_error(ErrorCode::kNotFound,
+                      "These changes of a key are of no log that this witness knows.");
+  }
+  return moved;
 }
 
 std::vector<NoteKey> Witness::logs() const {

@@ -1,7 +1,9 @@
 // C2SP tlog-witness: remembers the newest checkpoint of each log it was told of, and cosigns the
 // next one only if that contains it. Two stories told by one log cannot both be cosigned.
 //
-//   DIR/logs/<sha256 of the origin, hex>/key         the log's verifier key
+//   DIR/logs/<sha256 of the origin, hex>/key         the log's verifier key; on a second line,
+//   where
+//                                                    it was changed, the one before
 //   DIR/logs/<sha256 of the origin, hex>/checkpoint  the newest one cosigned, with our line
 //
 // Source: c2sp.org/tlog-witness.
@@ -49,6 +51,11 @@ class Witness {
   // Remembered for good. An origin has one key.
   //   kAlreadyExists  The origin is known under another key.
   Result<void> add_log(const NoteKey& log);
+  // The newest key of each log known that these changes are of; how many are known under another
+  // key now than before.
+  //   kDataLoss  They do not lead on from the key that a log is known under.
+  //   kNotFound  They are of none of the logs.
+  Result<size_t> follow_keys(std::string_view changes);
   std::vector<NoteKey> logs() const;
   uint64_t size_of(
       const std::string& origin) const;  // Of the newest cosigned; 0: none, or unknown.

@@ -32,10 +32,30 @@ Error refused(int status) {
                     status);
 }
 
+// Without all signature lines but the last, which is by the log's newest key.
+std::string by_newest_key(std::string_view note) {
+  const size_t blank = note.rfind("\n\n");
+  const size_t last = note.size() < 2 ? note.npos : note.rfind('\n', note.size() - 2);
+  if (blank == note.npos || last == note.npos || last <= blank) return std::string(note);
+  return std::string(note.substr(0, blank + 2)) + std::string(note.substr(last + 1));
+}
+
 }  // namespace
 
 Result<WitnessClient::Outcome> WitnessClient::offer(std::string_view note, uint64_t size,
                                                     const TileReader& read) {
+  const std::string newest = by_newest_key(note);
+  auto outcome = offer_note(newest, size, read);
+  if (outcome) {
+    outcome->by_newest_key = true;
+  } else if (outcome.error().code == ErrorCode::kInvalidArgument && newest != note) {
+    return offer_note(note, size, read);
+  }
+  return outcome;
+}
+
+Result<WitnessClient::Outcome> WitnessClient::offer_note(std::string_view note, uint64_t size,
+                                                         const TileReader& read) {
   const auto parsed = parse_note(note);
   if (!parsed) return make_error(ErrorCode::kInvalidArgument, "This is no checkpoint.");
   for (int i = 0; i < kTries; ++i) {

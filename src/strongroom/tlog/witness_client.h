@@ -23,8 +23,11 @@ class WitnessClient {
   struct Outcome {
     std::string lines;              // Signature lines; empty where `ahead` is set.
     std::optional<uint64_t> ahead;  // The witness has cosigned this larger size.
+    bool by_newest_key = false;     // It took the log's newest key alone.
   };
-  // Learns from the witness what it has seen, and proves from there.
+  // Learns from the witness what it has seen, and proves from there. A checkpoint that two keys of
+  // the log have signed is offered with the newer's line alone first, which shows who knows that
+  // key.
   //   kInvalidArgument   It was not told of this log, or takes its key for another.
   //   kConflict          What it has seen is no part of this log.
   //   kDataLoss          It answers with no cosignature of its own.
@@ -34,6 +37,7 @@ class WitnessClient {
   const NoteKey& witness() const { return witness_; }
 
  private:
+  Result<Outcome> offer_note(std::string_view note, uint64_t size, const TileReader& read);
   const NoteKey witness_;
   const PostToWitness post_;
   uint64_t cosigned_ = 0;
