@@ -13,6 +13,8 @@ namespace strongroom::backup {
 namespace {
 
 constexpr size_t kChunk = size_t{1} << 20;
+// So much is given to the disk at once, which is then busy while the next is read and hashed.
+constexpr uint64_t kWriteBehind = uint64_t{8} << 20;
 
 Error last_error() {
   switch (errno) {
@@ -55,6 +57,7 @@ Result<void> write_all(int fd, Bytes bytes) {
 Result<crypto::Digest> pass(const SourceFile& from, uint64_t bytes, int to, const BytesDone& done) {
   crypto::Sha256 hash;
   std::vector<uint8_t> buffer(kChunk);
+  uint64_t begun = 0;  // Up to here the disk has it, or is about to.
   for (uint64_t at = 0; at < bytes;) {
     const size_t want = static_cast<size_t>(std::min<uint64_t>(kChunk, bytes - at));
     const ssize_t n = pread(from.fd(), buffer.data(), want, static_cast<off_t>(at));
@@ -67,6 +70,12 @@ Result<crypto::Digest> pass(const SourceFile& from, uint64_t bytes, int to, cons
     hash.update(chunk);
     if (to >= 0) SR_TRY(write_all(to, chunk));
     at += static_cast<uint64_t>(n);
+    // Only begun, and only here: the fsync at the end waits, and tells what went wrong.
+    if (to >= 0 && at - begun >= kWriteBehind) {
+      sync_file_range(to, static_cast<off_t>(begun), static_cast<off_t>(at - begun),
+                      SYNC_FILE_RANGE_WRITE);
+      begun = at;
+    }
     if (done) done(static_cast<uint64_t>(n));
   }
   return hash.finish();
