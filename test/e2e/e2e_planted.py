@@ -204,11 +204,21 @@ class Planted(unittest.TestCase):
             # Nor under another key server, with credentials that are good there.
             other = self.vault.path("other")
             self.vault.must("init", other, "--dev", who=None)
+            term_key = self.vault.path("other-gateway")
+            shutil.copytree(os.path.join(other, "gateway"), term_key)
             for name in ("store", "gateway"):
                 shutil.rmtree(os.path.join(other, name))
                 shutil.copytree(os.path.join(copy, name), os.path.join(other, name))
             self.vault.dir, own = other, self.vault.dir
             try:
+                self.vault.serve()
+                # The term key is not that vault's, which the gateway says and does nothing; with the right one it finds nothing.
+                outcome = self.vault.run("find", "person", f"phone={PEOPLE[0]['phone']}", "--purpose", "service")
+                self.assertEqual((outcome.status, outcome.stdout), (1, ""))
+                self.assertIn("term.key", outcome.stderr)
+                self.vault.stop()
+                shutil.rmtree(os.path.join(other, "gateway"))
+                shutil.copytree(term_key, os.path.join(other, "gateway"))
                 self.vault.serve()
                 for field in ("name", "phone", "national_id"):
                     self.assertEqual(self.vault.find("person", f"{field}={PEOPLE[0][field]}")["records"], [])

@@ -85,6 +85,7 @@ class FaultyStore : public store::Store {
   Result<void> flush() override {
     return run([&] { return synced(store::Durability::kSynced, base_.flush()); });
   }
+  uint64_t position() override { return base_.position(); }
   Result<store::StoreStats> stats() override { return base_.stats(); }
 
  private:

@@ -164,6 +164,7 @@ Result<void> Backup::finish() {
   request_.set_bytes(backup::bytes_of(store_->manifest()));
   SR_TRY(step(v1::BackupRequest::TAKEN));
   SR_TRY(store_->sweep());
+  SR_TRY(store_->done());
   SR_TRY(keys_->sweep());
   for (const std::string& id : keys_->before()) {
     if (id == keys_->manifest().id()) continue;
@@ -172,7 +173,7 @@ Result<void> Backup::finish() {
     // It was told before, or is of a log whose end was lost.
     if (!told && told.error().code != ErrorCode::kNotFound) return told.error();
   }
-  return {};
+  return keys_->done();
 }
 
 Result<void> Backup::run() {

@@ -266,13 +266,13 @@ Result<Outcome> Drill::run() {
   SR_TRY(through_vault("the vault as it runs"));
   vault_.stop();
   SR_TRY(copy(folder_ + "/old-store", dir.store()));
-  SR_TRY(vault_.serve());
+  SR_TRY(vault_.serve(true));
   SR_TRY(through_vault("old store put back under the vault"));
   vault_.stop();
   SR_TRY(copy(folder_ + "/old-store", dir.store()));
   SR_TRY(copy(image("before") + "/keyserver/state", dir.keyserver() + "/state"));
   SR_TRY(copy(image("before") + "/keyserver-mirror/state", dir.mirror() + "/state"));
-  SR_TRY(vault_.serve());
+  SR_TRY(vault_.serve(true));
   SR_TRY(through_vault("old store and old key state put back under its log"));
   vault_.stop();
 

@@ -205,8 +205,10 @@ Result<void> DrillVault::found(const std::string& tpm) {
   return run(std::move(arguments), nullptr);
 }
 
-Result<void> DrillVault::serve() {
-  SR_TRY(server_.start({"serve", path_, "--listen", "127.0.0.1:0", "--json"}));
+Result<void> DrillVault::serve(bool put_back) {
+  std::vector<std::string> arguments{"serve", path_, "--listen", "127.0.0.1:0", "--json"};
+  if (put_back) arguments.emplace_back("--accept-lost-writes");
+  SR_TRY(server_.start(arguments));
   SR_ASSIGN(const std::string ready, server_.line());
   static_cast<void>(ready);
   return {};

@@ -67,7 +67,8 @@ class DrillVault {
   std::string credential(const char* who) const { return path_ + "/credentials/" + who + ".json"; }
   // `tpm`: one that its key state is bound to.
   Result<void> found(const std::string& tpm = {});
-  Result<void> serve();
+  // `put_back`: over a store that was.
+  Result<void> serve(bool put_back = false);
   void stop() { server_.end(); }
   // Imports the people as `parts` says; they are changed as their records are.
   Result<void> fill(drill::Population& people, const DrillParts& parts, const std::string& folder);

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iostream>
 #include <memory>
+#include <thread>
 
 #include "strongroom/app/processes.h"
 #include "strongroom/crypto/random.h"
@@ -36,12 +38,16 @@ class LinkedKeyService : public gateway::KeyService {
   rpc::KeyServiceLink& link_;
 };
 
+constexpr std::chrono::milliseconds kMarkEvery{1000};
+constexpr std::chrono::milliseconds kGuardWait{5000}, kGuardLook{10};
+
 class GatewayProcess {
  public:
   explicit GatewayProcess(const ProcessOptions& options)
       : ready_fd_(options.ready_fd),
         listen_(options.listen),
         dir_(options.dir),
+        accept_lost_writes_(options.accept_lost_writes),
         deadline_ms_(options.merge.query_deadline_ms) {
     gateway_options_.query_deadline_us = deadline_ms_ * 1000;
     // A quarter is for what grows with requests under way and for RocksDB's files being written.
@@ -67,6 +73,7 @@ class GatewayProcess {
   void add(const char* method, void (gateway::Gateway::*call)(Req, gateway::Gateway::Done<Resp>));
   void sync_until_there();
   Result<void> serve_compactor();
+  v1::ReplyBatch compact(v1::CallBatch&& batch);
 
   int ready_fd_;
   std::string listen_;
@@ -77,15 +84,18 @@ class GatewayProcess {
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<rpc::KeyServiceLink> link_;
   std::unique_ptr<LinkedKeyService> keys_;
+  std::unique_ptr<gateway::StoreGuard> guard_;
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<rpc::ConnectServer> door_;
   // The compactor's calls take long and are few: on a loop and a thread of their own.
+  bool accept_lost_writes_;
   uint64_t deadline_ms_;
   rpc::EventLoop compactor_loop_;
   std::unique_ptr<gateway::CompactionService> compaction_;
   std::unique_ptr<rpc::KeyServiceListener> compactors_;
   std::unique_ptr<gateway::LaneSweeper> sweeper_;
-  std::atomic<bool> swept_ = true;  // The last look is over.
+  std::atomic<bool> swept_ = true, marked_ = true;  // The last look, or word, is over.
+  bool told_ = false;                               // Why it does not start.
   std::unique_ptr<env::WorkerThread> sweeping_, compacting_;
 };
 
@@ -117,6 +127,8 @@ Result<void> GatewayProcess::start() {
   for (const auto& name : spooled) SR_TRY(files.remove(dir_.spool_files() + "/" + name));
   SR_ASSIGN(link_, rpc::KeyServiceLink::connect(loop_, dir_.socket()));
   keys_ = std::make_unique<LinkedKeyService>(*link_);
+  guard_ = std::make_unique<gateway::StoreGuard>(*store_, *keys_, term_key, accept_lost_writes_);
+  gateway_options_.guard = guard_.get();
   gateway_ = std::make_unique<gateway::Gateway>(*store_, *keys_, loop_, env::real_clock(),
                                                 std::move(term_key), gateway_options_);
   rpc::ConnectServer::Options door;
@@ -148,10 +160,9 @@ Result<void> GatewayProcess::serve_compactor() {
   compaction_ = std::make_unique<gateway::CompactionService>(
       *store_, *keys_,
       gateway::CompactionFolders{dir_.merge_copy(), dir_.merge_files(), dir_.backup_copy()});
-  SR_ASSIGN(compactors_,
-            rpc::KeyServiceListener::listen(
-                compactor_loop_, dir_.compactor_socket(),
-                [this](v1::CallBatch&& batch) { return compaction_->handle(std::move(batch)); }));
+  SR_ASSIGN(compactors_, rpc::KeyServiceListener::listen(
+                             compactor_loop_, dir_.compactor_socket(),
+                             [this](v1::CallBatch&& batch) { return compact(std::move(batch)); }));
   compacting_ = std::make_unique<env::WorkerThread>("compaction");
   compacting_->post([this] { compactor_loop_.run(); });
   sweeper_ = std::make_unique<gateway::LaneSweeper>(*store_, *keys_, env::real_clock(),
@@ -161,19 +172,47 @@ Result<void> GatewayProcess::serve_compactor() {
   // the disk, leaves it to the next.
   const uint64_t every_ms = std::clamp<uint64_t>(deadline_ms_ / 4, 100, 10'000);
   loop_.every(std::chrono::milliseconds(every_ms), [this] {
-    if (swept_.exchange(false)) {
+    if (guard_->checked() && swept_.exchange(false)) {
       sweeping_->post([this] {
         static_cast<void>(sweeper_->sweep().has_value());
         swept_ = true;
       });
     }
   });
+  loop_.every(kMarkEvery, [this] {
+    if (marked_.exchange(false)) {
+      sweeping_->post([this] {
+        static_cast<void>(guard_->mark().has_value());
+        marked_ = true;
+      });
+    }
+  });
   return {};
+}
+
+// Nothing is merged out of a store that may lack rows. On the compactor's own thread, which may
+// wait for the key server to say so.
+v1::ReplyBatch GatewayProcess::compact(v1::CallBatch&& batch) {
+  for (auto waited = kGuardWait; !guard_->checked() && waited.count() > 0; waited -= kGuardLook) {
+    std::this_thread::sleep_for(kGuardLook);
+  }
+  if (guard_->checked()) return compaction_->handle(std::move(batch));
+  v1::ReplyBatch out;
+  for (int i = 0; i < batch.calls_size(); ++i) {
+    v1::CallError& error = *out.add_replies()->mutable_error();
+    error.set_code(static_cast<uint32_t>(ErrorCode::kUnavailable));
+    error.set_text("The gateway does not know yet whether its store is whole.");
+  }
+  return out;
 }
 
 void GatewayProcess::sync_until_there() {
   gateway_->start([this](Result<bool> done) {
-    if (!done) loop_.after(std::chrono::milliseconds(200), [this] { sync_until_there(); });
+    if (done) return;
+    if (done.error().code == ErrorCode::kDataLoss && !std::exchange(told_, true)) {
+      std::cerr << "strongroom: gateway: " << done.error().text << std::endl;
+    }
+    loop_.after(std::chrono::milliseconds(200), [this] { sync_until_there(); });
   });
 }
 

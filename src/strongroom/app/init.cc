@@ -15,6 +15,7 @@
 #include "strongroom/crypto/x509.h"
 #include "strongroom/env/clock.h"
 #include "strongroom/env/files.h"
+#include "strongroom/gateway/store_guard.h"
 #include "strongroom/index/normalise.h"
 #include "strongroom/keyserver/key_server.h"
 #include "strongroom/keyserver/term_escrow.h"
@@ -73,12 +74,13 @@ std::string text_of(const SecretBuffer& buffer) {
 }
 
 Result<void> write_keys(const VaultDir& dir, const SealingKey& root,
-                        const crypto::CertificateAndKey& authority) {
+                        const crypto::CertificateAndKey& authority, v1::VaultFile& vault) {
   auto& files = env::real_files();
   SR_TRY(
       files.write_atomic(dir.authority_certificate(), as_bytes(authority.certificate_pem), 0644));
   SR_TRY(files.write_atomic(dir.authority_key(), authority.key_pem.read(SecretAccess{}), 0600));
   const auto term_key = crypto::random_secret<TermKey>();
+  vault.set_term_check(to_hex(gateway::term_check(term_key)));
   std::string hex = to_hex(term_key.read(SecretAccess{})) + "\n";
   auto written = files.write_atomic(dir.term_key(), as_bytes(hex), 0600);
   explicit_bzero(hex.data(), hex.size());
@@ -132,7 +134,7 @@ Result<void> run(const Global& global, const Options& options) {
             crypto::make_authority(is_plain(options.name) ? options.name : "strongroom",
                                    {static_cast<int64_t>(now_s) - 3600,
                                     static_cast<int64_t>(now_s) + kAuthorityYears * 365 * 86400}));
-  SR_TRY(write_keys(dir, root, authority));
+  SR_TRY(write_keys(dir, root, authority, vault));
 
   SR_ASSIGN(keyserver::Founding founding, founding_of(options.dev));
   std::vector<std::pair<std::string, crypto::SigningKey>> keys;

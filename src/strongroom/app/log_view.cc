@@ -163,6 +163,10 @@ std::string describe_entry(const v1::LogEntryView& entry) {
                                                     "record", "records") +
                                                  " held for " + item.hold().reference());
         break;
+      case v1::LogItem::kStore:
+        parts.push_back("the store is at " + std::to_string(item.store().position()) +
+                        (item.store().lost() ? ", WITH WRITES LOST" : ""));
+        break;
       case v1::LogItem::kLogKey:
         parts.emplace_back(log_key_step(item.log_key().step()));
         break;

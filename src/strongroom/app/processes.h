@@ -31,6 +31,7 @@ struct ProcessOptions {
   // Key server and its helpers: gives the 32 bytes by which it knows each. -1: none.
   int credential_fd = -1;
   MergeOptions merge;
+  bool accept_lost_writes = false;  // Gateway: a store that is behind the log is taken.
 };
 
 // Exit status of a key server that was sealed on command: all processes are to be started anew.

@@ -41,6 +41,7 @@ struct Options {
   uint64_t import_chunk = 0;
   uint64_t memory_mib = 1024;
   bool no_compactor = false;
+  bool accept_lost_writes = false;
   MergeOptions merge;
 };
 
@@ -151,7 +152,8 @@ class Child {
             listen.c_str(), "--ready-fd", ready.c_str(), "--import-chunk", chunk.c_str(),
             "--memory", memory.c_str(), "--credential-fd", credential_fd.c_str(), "--merge-rate",
             rate.c_str(), "--merge-idle-ms", idle.c_str(), "--merge-lanes", lanes.c_str(),
-            "--query-deadline-ms", deadline.c_str(), nullptr);
+            "--query-deadline-ms", deadline.c_str(),
+            options.accept_lost_writes ? "--accept-lost-writes" : nullptr, nullptr);
       _exit(127);
     }
     close(ends[1]);
@@ -473,6 +475,9 @@ void add_serve(CLI::App& app, Global& global, int& status) {
                    "A search that takes longer is refused; rows of merged lanes go as much later "
                    "(60,000)")
       ->check(CLI::Range(uint64_t{100}, uint64_t{3'600'000}));
+  command->add_flag("--accept-lost-writes", options->accept_lost_writes,
+                    "Go on with a store that lacks writes which the release log knows of: they are "
+                    "lost, and the log says so");
   command->footer(
       "Examples:\n  strongroom serve ./vault\n  strongroom serve /srv/strongroom --listen "
       "0.0.0.0:7420");
@@ -497,6 +502,7 @@ void add_processes(CLI::App& app, Global& global, int& status) {
     command->add_option("--merge-idle-ms", options->merge.idle_ms);
     command->add_option("--merge-lanes", options->merge.lanes_max);
     command->add_option("--query-deadline-ms", options->merge.query_deadline_ms);
+    command->add_flag("--accept-lost-writes", options->accept_lost_writes);
     command->callback(
         [&global, &status, options, run_process] { status = run_process(global, *options); });
   };

@@ -189,7 +189,10 @@ Result<void> PartWriter::sweep() {
   for (const std::string& name : names) {
     if (!kept.contains(name)) SR_TRY(files_.remove(object_path(dir_, name)));
   }
-  SR_TRY(files_.sync_dir(dir_ + kFiles));
+  return files_.sync_dir(dir_ + kFiles);
+}
+
+Result<void> PartWriter::done() {
   SR_TRY(files_.remove(dir_ + kUnfinished));
   return files_.sync_dir(dir_);
 }

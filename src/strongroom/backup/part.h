@@ -46,6 +46,8 @@ class PartWriter {
   // Removes what the manifest does not name: files that only backups before it had. Once both parts
   // are finished.
   Result<void> sweep();
+  // Whoever must be told that before() are gone has been. Until then the next one has them, too.
+  Result<void> done();
 
   uint64_t bytes_written() const { return bytes_written_; }
   const v1::BackupManifest& manifest() const { return manifest_; }

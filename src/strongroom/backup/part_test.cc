@@ -53,6 +53,12 @@ class PartTest : public testing::Test {
     add_all(*part);
     ASSERT_TRUE(part->finish());
     ASSERT_TRUE(part->sweep());
+    const auto known = PartWriter::open(env::real_files(), dir(), head(id));
+    ASSERT_TRUE(known);
+    for (const std::string& before : part->before()) {
+      EXPECT_TRUE((*known)->before().contains(before)) << "cut off here, it is still to be told";
+    }
+    ASSERT_TRUE(part->done());
     written_ = part->bytes_written();
   }
   // The one of the youngest id.

@@ -62,6 +62,7 @@ class RecordingStore : public store::Store {
     return base_.compare_and_set(table, key, expected, desired);
   }
   Result<void> flush() override { return base_.flush(); }
+  uint64_t position() override { return base_.position(); }
   Result<void> erase_range(store::Table table, std::string_view from,
                            std::string_view to) override {
     return base_.erase_range(table, from, to);

@@ -98,6 +98,9 @@ void Gateway::start(Done<bool> done) {
   keys_.call(std::move(call), [this, done = std::move(done)](Result<v1::Reply> reply) {
     refreshing_ = false;
     if (!reply) return done(reply.error());
+    if (options_.guard != nullptr) {
+      if (const auto fits = options_.guard->check(reply->sync()); !fits) return done(fits.error());
+    }
     catalog_ = std::make_shared<Catalog>(reply->sync());
     importer_->set_catalog(catalog_);
     follow_erasures(reply->sync().erasures());

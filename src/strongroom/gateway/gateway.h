@@ -17,6 +17,7 @@
 #include "strongroom/gateway/cursor.h"
 #include "strongroom/gateway/erased_rows.h"
 #include "strongroom/gateway/importer.h"
+#include "strongroom/gateway/store_guard.h"
 #include "strongroom/gateway/key_service.h"
 #include "strongroom/gateway/request.h"
 #include "strongroom/gateway/search.h"
@@ -31,6 +32,7 @@ struct GatewayOptions {
   // A search that takes longer is refused: rows of lanes that were merged meanwhile go then.
   uint64_t query_deadline_us = 60'000'000;
   ImportOptions import;
+  StoreGuard* guard = nullptr;  // Borrowed. None: any store will do.
 };
 
 // Lives on one event loop; all callbacks run there. Borrows everything, which must outlive it.
@@ -44,7 +46,7 @@ class Gateway {
   ~Gateway();
 
   // Asks the key server for collections and policy. Before it is done every request is
-  // kUnavailable.
+  // kUnavailable; or kDataLoss, as the guard says.
   void start(Done<bool> done);
 
   //   kInvalidArgument    An unknown field, a value its type refuses, no term.

@@ -161,6 +161,9 @@ Result<void> KeyServer::derive(const v1::Call& call, const Pending& pending,
     case v1::Call::kFinishMerge:
       reply.mutable_finish_merge()->set_leaf(leaf.index().value);
       return {};
+    case v1::Call::kMarkStore:
+      reply.mutable_mark_store()->set_leaf(leaf.index().value);
+      return {};
     case v1::Call::kReindex:
       answer_reindex(pending, leaf.index().value, *reply.mutable_reindex());
       return {};
@@ -365,6 +368,16 @@ void KeyServer::answer_unlogged(const v1::Call& call, const Pending& pending,
     out.set_vault(std::string(as_text(vault_id_)));
     out.set_revision(ledger_.revision());
     out.set_erasures(ledger_.erasures().in_order().size());
+    out.set_store_position(ledger_.store_mark().position);
+    for (const uint32_t lane : ledger_.store_mark().lanes) {
+      const auto known = ledger_.lanes().find(lane);
+      const bool searched = known != ledger_.lanes().end() && !known->second.retired &&
+                            known->second.status == v1::LaneItem::PUBLISHED;
+      if (searched) out.add_store_lanes(lane);
+    }
+    if (ByteArray<32> check; from_hex(vault_.term_check(), check)) {
+      out.set_term_check(std::string(as_text(check)));
+    }
     for (v1::Collection& definition : ledger_.definitions()) {
       *out.add_collections() = std::move(definition);
     }

@@ -151,6 +151,8 @@ Result<void> KeyServer::decide(const v1::Call& call, uint64_t now, Pending& pend
       return decide_erase(call.erase(), now, pending);
     case v1::Call::kErasures:
       return {};
+    case v1::Call::kMarkStore:
+      return decide_mark_store(call.mark_store(), now, pending);
     case v1::Call::kAlarms:
       return check_sender(call.alarms().credential());
     case v1::Call::kFreezeStore:
@@ -624,6 +626,22 @@ Result<void> KeyServer::decide_reset_lanes(uint64_t now, Pending& pending) {
   }
   if (items.empty()) return {};
   SR_ASSIGN(pending.position, stage(EntryType::kGrant, items, now));
+  return {};
+}
+
+Result<void> KeyServer::decide_mark_store(const v1::MarkStoreCall& call, uint64_t now,
+                                          Pending& pending) {
+  if (call.position() < ledger_.store_mark().position && !call.lost()) {
+    return invalid("A store does not go back. Put the newest one back.");
+  }
+  if (call.lanes_size() > static_cast<int>(kLaneItemsMax)) {
+    return invalid("A mark names 4,096 lanes at most.");
+  }
+  v1::LogItem item;
+  item.mutable_store()->set_position(call.position());
+  *item.mutable_store()->mutable_lanes() = call.lanes();
+  item.mutable_store()->set_lost(call.lost());
+  SR_ASSIGN(pending.position, stage(EntryType::kGrant, {&item, 1}, now));
   return {};
 }
 

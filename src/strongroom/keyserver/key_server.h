@@ -347,6 +347,7 @@ class KeyServer {
   Result<void> decide_check(const v1::CheckCall& call, uint64_t now);
   Result<void> decide_reindex(const v1::ReindexCall& call, uint64_t now, Pending& pending);
   Result<void> decide_reset_lanes(uint64_t now, Pending& pending);
+  Result<void> decide_mark_store(const v1::MarkStoreCall& call, uint64_t now, Pending& pending);
   Result<void> decide_begin_merge(const v1::BeginMergeCall& call, uint64_t now, Pending& pending);
   Result<void> decide_witness(const v1::WitnessCall& call, uint64_t now);
   // Whether witnesses allow that something leaves now. What is urgent waits for none of them, but

@@ -345,6 +345,14 @@ Result<void> Ledger::apply_token(std::span<const v1::LogItem> items, uint64_t le
 }
 
 Result<void> Ledger::apply_grant(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms) {
+  if (items[0].has_store()) {
+    const v1::StoreItem& mark = items[0].store();
+    if (items.size() != 1 || (mark.position() < store_mark_.position && !mark.lost())) {
+      return foreign(leaf);
+    }
+    store_mark_ = {mark.position(), {mark.lanes().begin(), mark.lanes().end()}};
+    return {};
+  }
   // A lane is published by the gateway itself, under no ticket.
   if (items[0].has_ticket()) {
     const v1::TicketItem& ticket = items[0].ticket();

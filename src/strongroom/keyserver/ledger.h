@@ -61,6 +61,16 @@ struct LaneInfo {
   }
 };
 
+// What a gateway last said of its store.
+struct StoreMark {
+  uint64_t position = 0;
+  std::vector<uint32_t> lanes;
+  template <class A>
+  void archive(A& a) {
+    a(position, lanes);
+  }
+};
+
 struct CollectionInfo {
   v1::Collection definition;
   uint64_t leaf = 0;                    // Of the last change.
@@ -113,6 +123,7 @@ class Ledger {
   const Destructions& destructions() const { return destructions_; }
   const Exports& exports() const { return exports_; }
   const Backups& backups() const { return backups_; }
+  const StoreMark& store_mark() const { return store_mark_; }
   const ReleaseChains& releases() const { return releases_; }
   const KeyBook& keys() const { return keys_; }
   AlarmBook& alarms() { return alarms_; }
@@ -146,7 +157,7 @@ class Ledger {
   void archive(A& a) {
     a(vault_, collections_, engine_, approvals_, history_, tickets_, erasures_, releases_, alarms_);
     a(blocks_, lanes_, merge_, merged_lanes_, next_lane_, next_u_, generation_, revision_);
-    a(policy_leaf_, keys_, exports_, holds_, backups_, destructions_);
+    a(policy_leaf_, keys_, exports_, holds_, backups_, destructions_, store_mark_);
     if constexpr (A::kReading) {
       if (!restore()) a.fail();
     }
@@ -185,6 +196,7 @@ class Ledger {
   Erasures erasures_;
   Holds holds_;
   Destructions destructions_;
+  StoreMark store_mark_;
   Backups backups_;
   ReleaseChains releases_;
   KeyBook keys_;

@@ -85,7 +85,8 @@ Result<v1::VaultFile> load_vault_file(env::Files& files, const std::string& keys
   const auto parsed = google::protobuf::util::JsonStringToMessage(*text, &vault);
   if (!parsed.ok() || vault.format() == 0 || !is_hex<16>(vault.vault()) ||
       !is_hex<32>(vault.log_public_key()) || !is_hex<32>(vault.root_check()) ||
-      vault.origin().empty() || vault.gateways().empty()) {
+      vault.origin().empty() || vault.gateways().empty() ||
+      (!vault.term_check().empty() && !is_hex<32>(vault.term_check()))) {
     return make_error(ErrorCode::kDataLoss,
                       "keyserver/vault.json is damaged. Restore it from a backup; it holds no "
                       "secret.");

@@ -57,6 +57,7 @@ void wipe(v1::Reply& reply) {
     case v1::Reply::kReindex:
     case v1::Reply::kErase:
     case v1::Reply::kErasures:
+    case v1::Reply::kMarkStore:
     case v1::Reply::REPLY_NOT_SET:
       return;
   }

@@ -1,4 +1,5 @@
 #include <array>
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
@@ -51,12 +52,14 @@ class MemoryStore : public Store {
 
   Result<void> put(std::span<const Put> puts, Durability) override {
     std::lock_guard lock(mutex_);
+    ++writes_;
     for (const Put& put : puts) rows_of(put.table)[put.key] = put.value;
     return {};
   }
 
   Result<void> erase(std::span<const KeyRef> keys, Durability) override {
     std::lock_guard lock(mutex_);
+    ++writes_;
     for (const KeyRef& ref : keys) rows_of(ref.table).erase(ref.key);
     return {};
   }
@@ -103,10 +106,12 @@ class MemoryStore : public Store {
     const bool there = it != rows.end();
     if (there != expected.has_value() || (there && it->second != *expected)) return false;
     rows[std::string(key)] = desired;
+    ++writes_;
     return true;
   }
 
   Result<void> flush() override { return {}; }
+  uint64_t position() override { return writes_; }
 
   Result<StoreStats> stats() override {
     std::shared_lock lock(mutex_);
@@ -123,6 +128,7 @@ class MemoryStore : public Store {
 
   std::shared_mutex mutex_;
   std::array<Rows, kTables> tables_;
+  std::atomic<uint64_t> writes_ = 0;
 };
 
 }  // namespace

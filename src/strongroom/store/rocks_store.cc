@@ -287,6 +287,7 @@ class RocksStore : public Store {
   }
 
   Result<void> flush() override { return checked(engine_->db->SyncWAL()); }
+  uint64_t position() override { return engine_->db->GetLatestSequenceNumber(); }
 
   Result<StoreStats> stats() override {
     StoreStats out;

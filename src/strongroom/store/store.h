@@ -94,6 +94,9 @@ class Store {
                                        std::string_view desired) = 0;
   // Every write acknowledged, kBuffered ones too, is on disk when it returns.
   virtual Result<void> flush() = 0;
+  // Grows with every write, and is kept with them: of a store that lost its last writes it is less
+  // than it was. What is counted is durable behind a flush().
+  virtual uint64_t position() = 0;
   virtual Result<StoreStats> stats() = 0;
 
   // Erases all rows with keys in [from, to), synced. Not all or none: after an error some are gone,

@@ -1,0 +1,107 @@
+#include "strongroom/gateway/store_guard.h"
+
+#include <algorithm>
+
+#include "strongroom/base/bytes.h"
+#include "strongroom/base/ids.h"
+#include "strongroom/crypto/hash.h"
+
+namespace strongroom::gateway {
+namespace {
+
+constexpr size_t kLaneSize = 3;
+
+Error store_is_behind() {
+  return make_error(ErrorCode::kDataLoss,
+                    "The store lacks writes that the release log knows of: a file of it was cut "
+                    "off, lost or put back. Nothing is answered from it. Put the newest store "
+                    "back, or `restore` a backup; if what is lost is lost, `serve "
+                    "--accept-lost-writes` goes on without.");
+}
+
+Error other_term_key() {
+  return make_error(ErrorCode::kDataLoss,
+                    "gateway/term.key is not the one that this vault was written with, so nothing "
+                    "would be found. Put it back from its escrow copy; nothing was lost.");
+}
+
+std::string prefix(uint32_t lane) {
+  std::string out;
+  if (lane <= kLaneMax) append_be(out, lane, kLaneSize);
+  return out;  // Behind the last lane: the end of the table.
+}
+
+}  // namespace
+
+ByteArray<32> term_check(const TermKey& term_key) {
+  return crypto::hmac_sha256(term_key.read(SecretAccess{}), {as_bytes("sr1.term-check")});
+}
+
+StoreGuard::StoreGuard(store::Store& store, KeyService& keys, const TermKey& term_key,
+                       bool accept_lost)
+    : store_(store),
+      keys_(keys),
+      term_check_(gateway::term_check(term_key)),
+      accept_lost_(accept_lost),
+      opened_at_(store.position()) {}
+
+Result<bool> StoreGuard::has_rows(uint32_t lane) {
+  bool found = false;
+  SR_TRY(store_.scan(store::Table::kPostings, prefix(lane), prefix(lane + 1),
+                     [&found](std::string_view, std::string_view) {
+                       found = true;
+                       return false;
+                     }));
+  return found;
+}
+
+Result<void> StoreGuard::check(const v1::SyncReply& log) {
+  if (checked_) return {};
+  const auto& expected = log.term_check();
+  if (!expected.empty() && !std::ranges::equal(as_bytes(expected), term_check_)) {
+    return other_term_key();
+  }
+  bool behind = opened_at_ < log.store_position();
+  for (const uint32_t lane : log.store_lanes()) {
+    if (behind) break;
+    SR_ASSIGN(const bool found, has_rows(lane));
+    behind = !found;
+  }
+  if (behind && !accept_lost_) return store_is_behind();
+  lost_ = behind;
+  checked_ = true;
+  return {};
+}
+
+Result<void> StoreGuard::mark() {
+  if (!checked_) return {};
+  const uint64_t position = store_.position();
+  const bool lost = lost_;
+  if (position == marked_ && !lost) return {};
+  SR_TRY(store_.flush());  // All before it is durable now.
+  v1::Call list;
+  list.mutable_list_lanes();
+  SR_ASSIGN(const v1::Reply listed, keys_.call_blocking(std::move(list)));
+  v1::Call call;
+  call.mutable_mark_store()->set_position(position);
+  call.mutable_mark_store()->set_lost(lost);
+  std::set<uint32_t> seen;
+  for (const auto& lane : listed.list_lanes().lanes()) {
+    if (!lane.packed() || !lane.searched()) continue;
+    bool found = seen_.contains(lane.lane());
+    if (!found) {
+      SR_ASSIGN(found, has_rows(lane.lane()));
+    }
+    if (!found) continue;
+    seen.insert(lane.lane());
+    call.mutable_mark_store()->add_lanes(lane.lane());
+  }
+  SR_ASSIGN(const v1::Reply marked, keys_.call_blocking(std::move(call)));
+  static_cast<void>(marked);
+  seen_ = std::move(seen);
+  marked_ = position;
+  if (lost) lost_ = false;
+  return {};
+}
+
+}  // namespace strongroom::gateway
