@@ -313,6 +313,35 @@ class Tamper(unittest.TestCase):
         finally:
             self.end()
 
+    def test_what_is_lost_can_be_accepted(self):
+        """The store as of the older copy: refused, until somebody says so; then the log has it, and the next start needs no flag."""
+        vault = self.vault
+        shutil.rmtree(vault.dir)
+        shutil.copytree(self.new, vault.dir)
+        shutil.rmtree(os.path.join(vault.dir, "store"))
+        shutil.copytree(os.path.join(self.old, "store"), os.path.join(vault.dir, "store"))
+        moved = sorted(self.before)[0]
+        self.assertEqual(self.start(), (True, ""))
+        try:
+            outcome = vault.run("find", "person", f"phone={moved}", "--purpose", "service")
+            self.assertEqual((outcome.status, outcome.stdout), (1, ""))
+            self.assertIn("--accept-lost-writes", outcome.stderr)
+            self.assertIn("lacks writes", vault.serve_text())
+        finally:
+            self.end()
+        for options in (["--accept-lost-writes"], []):
+            vault.serve_options = options
+            self.assertEqual(self.start(), (True, ""))
+            try:
+                found = vault.json("find", "person", f"phone={moved}", "--purpose", "service")["records"]
+                self.assertEqual([one["fields"]["address"] for one in found], [self.before[moved]])
+                time.sleep(2)
+                lost = "WITH WRITES LOST" in vault.must("log", "tail", "-n", "50", who="auditor").stdout
+                self.assertTrue(lost)
+            finally:
+                self.end()
+        vault.serve_options = []
+
     def test_what_is_done_to_files_makes_no_wrong_answer(self):
         print(f"\nseed {self.seed}, {self.attacks} attacks", flush=True)
         counts = collections.defaultdict(collections.Counter)
