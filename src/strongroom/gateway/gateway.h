@@ -17,10 +17,10 @@
 #include "strongroom/gateway/cursor.h"
 #include "strongroom/gateway/erased_rows.h"
 #include "strongroom/gateway/importer.h"
-#include "strongroom/gateway/store_guard.h"
 #include "strongroom/gateway/key_service.h"
 #include "strongroom/gateway/request.h"
 #include "strongroom/gateway/search.h"
+#include "strongroom/gateway/store_guard.h"
 #include "strongroom/store/store.h"
 #include "strongroom/v1/vault.pb.h"
 
