@@ -6,6 +6,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -77,6 +78,16 @@ void add_completion(CLI::App&, Global&, int&);
 int fail(const Global& global, const Error& error, std::string_view about = {},
          std::string_view contact = {});
 int usage(std::string_view text);
+// For commands that share one set of options: run(work) is the callback of the command that does
+// `work`, and sets the exit status.
+template <class Options>
+auto runner(const Global& global, int& status, std::shared_ptr<Options> options) {
+  return [&global, &status, options](Result<void> (*work)(const Global&, const Options&)) {
+    return [&global, &status, options, work] {
+      if (const auto done = work(global, *options); !done) status = fail(global, done.error());
+    };
+  };
+}
 
 bool stdout_is_terminal();
 bool stderr_is_terminal();

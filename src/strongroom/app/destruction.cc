@@ -107,12 +107,7 @@ Result<void> cancel(const Global& global, const Options& options) {
 
 void add_destruction(CLI::App& app, Global& global, int& status) {
   auto options = std::make_shared<Options>();
-  const auto run = [&global, &status,
-                    options](Result<void> (*work)(const Global&, const Options&)) {
-    return [&global, &status, options, work] {
-      if (const auto done = work(global, *options); !done) status = fail(global, done.error());
-    };
-  };
+  const auto run = runner(global, status, options);
   auto* command =
       app.add_subcommand("destruction", "Erase all old records of a collection, by several")
           ->require_subcommand(1);

@@ -59,12 +59,7 @@ Result<void> thaw(const Global& global, const Options& options) {
 
 void add_freeze(CLI::App& app, Global& global, int& status) {
   auto options = std::make_shared<Options>();
-  const auto run = [&global, &status,
-                    options](Result<void> (*work)(const Global&, const Options&)) {
-    return [&global, &status, options, work] {
-      if (const auto done = work(global, *options); !done) status = fail(global, done.error());
-    };
-  };
+  const auto run = runner(global, status, options);
   auto* freeze_command =
       app.add_subcommand("freeze", "Cut somebody or something off: nothing leaves any more");
   freeze_command->add_option("SCOPE", options->scope, kScopes)->required();

@@ -84,12 +84,7 @@ Result<void> list(const Global& global, const Options&) {
 
 void add_hold(CLI::App& app, Global& global, int& status) {
   auto options = std::make_shared<Options>();
-  const auto run = [&global, &status,
-                    options](Result<void> (*work)(const Global&, const Options&)) {
-    return [&global, &status, options, work] {
-      if (const auto done = work(global, *options); !done) status = fail(global, done.error());
-    };
-  };
+  const auto run = runner(global, status, options);
   auto* command = app.add_subcommand("hold", "Legal holds: records that must not be erased for now")
                       ->require_subcommand(1);
   command->footer("Example:\n  strongroom hold place C-2026-4 person 0000000abc --reason 'court'");

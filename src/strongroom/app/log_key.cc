@@ -99,12 +99,7 @@ Result<void> finish(const Global& global, const Options& options) {
 
 void add_log_key(CLI::App& log, Global& global, int& status) {
   auto options = std::make_shared<Options>();
-  const auto run = [&global, &status,
-                    options](Result<void> (*work)(const Global&, const Options&)) {
-    return [&global, &status, options, work] {
-      if (const auto done = work(global, *options); !done) status = fail(global, done.error());
-    };
-  };
+  const auto run = runner(global, status, options);
   auto* command = log.add_subcommand("key", "What the log is signed with, and a change of that")
                       ->require_subcommand(1);
   command->footer("Example:\n  strongroom log key show");

@@ -153,12 +153,7 @@ void add_principal(CLI::App& app, Global& global, int& status) {
   command->require_subcommand(1);
   command->footer("Example:\n  strongroom principal list --credential operator.json");
   auto options = std::make_shared<Options>();
-  const auto run = [&global, &status,
-                    options](Result<void> (*work)(const Global&, const Options&)) {
-    return [&global, &status, options, work] {
-      if (const auto done = work(global, *options); !done) status = fail(global, done.error());
-    };
-  };
+  const auto run = runner(global, status, options);
   auto* add_command =
       command->add_subcommand("add", "Register someone by the public key they made");
   add_command->add_option("NAME", options->name)->required();

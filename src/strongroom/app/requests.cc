@@ -144,12 +144,7 @@ Result<void> sign(const Global& global, const Options& options) {
 
 void add_requests(CLI::App& app, Global& global, int& status) {
   auto options = std::make_shared<Options>();
-  const auto run = [&global, &status,
-                    options](Result<void> (*work)(const Global&, const Options&)) {
-    return [&global, &status, options, work] {
-      if (const auto done = work(global, *options); !done) status = fail(global, done.error());
-    };
-  };
+  const auto run = runner(global, status, options);
   auto* requests = app.add_subcommand("requests", "What waits for several to sign");
   requests->add_flag("--all", options->all, "Those done, denied, withdrawn or expired lately, too");
   requests->footer("Example:\n  strongroom requests --credential approver1.json");

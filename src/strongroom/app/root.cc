@@ -95,12 +95,7 @@ void add_root(CLI::App& app, Global& global, int& status) {
       "Example:\n  strongroom root change --holder alice --holder bob --threshold 1; and, once it "
       "is "
       "approved, each holder:\n  strongroom root take; strongroom root confirm");
-  const auto run = [&global, &status,
-                    options](Result<void> (*work)(const Global&, const Options&)) {
-    return [&global, &status, options, work] {
-      if (const auto done = work(global, *options); !done) status = fail(global, done.error());
-    };
-  };
+  const auto run = runner(global, status, options);
   auto* change_command = root->add_subcommand(
       "change", "Ask for a new root key: when a share is lost, a holder leaves, or just in time");
   auto* holders = change_command->add_option(
