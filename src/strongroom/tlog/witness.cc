@@ -8,7 +8,7 @@ namespace strongroom::tlog {
 namespace {
 
 constexpr std::string_view kOld = "old ";
-constexpr size_t kKeyFileMax = 2048;
+constexpr size_t kKeyFileMax = kKeyChangesBytesMax;
 
 std::string hash_of(std::string_view origin) {
   return to_hex(crypto::sha256(as_bytes(origin)));
@@ -81,18 +81,24 @@ Result<std::unique_ptr<Witness>> Witness::open(const std::string& dir, WitnessSi
 
 Result<void> Witness::load(const std::string& hash) {
   SR_ASSIGN(const std::string text, files_.read(folder(hash) + "/key", kKeyFileMax));
-  // Behind it that before, which may have signed the checkpoint here.
-  const size_t end = text.find('\n');
-  const auto key = parse_note_key(text.substr(0, end));
-  if (!key || hash_of(key->name) != hash) return damaged();
-  const auto before = end == text.npos ? key : parse_note_key(text.substr(end + 1));
-  if (!before || before->name != key->name) return damaged();
-  Log log{*key};
+  std::vector<NoteKey> keys;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    auto key = parse_note_key(line);
+    if (!key || hash_of(key->name) != hash) return damaged();
+    keys.push_back(*std::move(key));
+  }
+  if (keys.empty()) return damaged();
+  Log log{keys.front(), text};
   auto note = files_.read(folder(hash) + "/checkpoint", kNoteBytesMax);
   if (!note && note.error().code != ErrorCode::kNotFound) return damaged();
   if (note) {
-    auto checkpoint = verify_checkpoint(*note, key->name, key->key);
-    if (!checkpoint) checkpoint = verify_checkpoint(*note, key->name, before->key);
+    // It may be from before the log's key was changed, more than once.
+    auto checkpoint = verify_checkpoint(*note, keys.front().name, keys.front().key);
+    for (size_t i = 1; i < keys.size() && !checkpoint; ++i) {
+      checkpoint = verify_checkpoint(*note, keys[i].name, keys[i].key);
+    }
     const auto parsed = parse_note(*note);
     if (!checkpoint || !parsed) return damaged();
     const auto ours = verify_cosignature(parsed->text, parsed->signatures, signer_.note_key());
@@ -122,7 +128,7 @@ Result<void> Witness::add_log(const NoteKey& log) {
   SR_TRY(files_.make_dirs(folder(hash)));
   SR_TRY(files_.write_atomic(folder(hash) + "/key", as_bytes(log.text())));
   SR_TRY(files_.sync_dir(dir_ + "/logs"));
-  logs_.emplace(hash, Log{log});
+  logs_.emplace(hash, Log{log, log.text()});
   return {};
 }
 
@@ -134,8 +140,9 @@ Result<size_t> Witness::follow_keys(std::string_view changes) {
     known = true;
     SR_ASSIGN(const LogKeys keys, LogKeys::follow(log.key, changes));
     if (keys.newest() == log.key.key) continue;
-    const std::string text = keys.newest_key().text() + "\n" + log.key.text();
+    std::string text = keys.newest_key().text() + "\n" + log.key_file;
     SR_TRY(files_.write_atomic(folder(hash) + "/key", as_bytes(text)));
+    log.key_file = std::move(text);
     log.key = keys.newest_key();
     ++moved;
   }

@@ -1,9 +1,9 @@
 // C2SP tlog-witness: remembers the newest checkpoint of each log it was told of, and cosigns the
 // next one only if that contains it. Two stories told by one log cannot both be cosigned.
 //
-//   DIR/logs/<sha256 of the origin, hex>/key         the log's verifier key; on a second line,
-//   where
-//                                                    it was changed, the one before
+//   DIR/logs/<sha256 of the origin, hex>/key         the log's verifier key; behind it, a line
+//   each,
+//                                                    those from before it was changed
 //   DIR/logs/<sha256 of the origin, hex>/checkpoint  the newest one cosigned, with our line
 //
 // Source: c2sp.org/tlog-witness.
@@ -68,6 +68,7 @@ class Witness {
  private:
   struct Log {
     NoteKey key;
+    std::string key_file;
     uint64_t size = 0;
     Hash root{};
     std::string note{};  // Empty: none yet.

@@ -172,6 +172,23 @@ TEST_F(WitnessTest, AnotherKeyForAKnownLogIsRefused) {
   EXPECT_EQ(witness->add_log(of_a_witness).error().code, ErrorCode::kInvalidArgument);
 }
 
+// Others were enough for the quorum: this one cosigned nothing between two changes.
+TEST_F(WitnessTest, KeysChangedTwiceWithoutACheckpointAreFollowed) {
+  ASSERT_EQ(witness->add_checkpoint(request(0)).status, 200);
+  const std::string& origin = folder.options.origin;
+  std::string changes = sign_key_change(origin, {}, 5, folder.signer, LogFolder::signer_of(8));
+  ASSERT_EQ(*witness->follow_keys(changes), 1u);
+  changes += sign_key_change(origin, changes, 9, LogFolder::signer_of(8), LogFolder::signer_of(9));
+  ASSERT_EQ(*witness->follow_keys(changes), 1u);
+  auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().text;
+  EXPECT_EQ((*opened)->logs().front().key, LogFolder::signer_of(9).public_key());
+  EXPECT_GT((*opened)->size_of(origin), 0u) << "what it cosigned by the first key is remembered";
+  EXPECT_EQ(*(*opened)->follow_keys(changes), 0u);
+  folder.write(dir + "/logs/" + hash() + "/key", "");
+  EXPECT_FALSE(open());
+}
+
 TEST_F(WitnessTest, WhatItRemembersIsNotBelievedUnchecked) {
   ASSERT_EQ(witness->add_checkpoint(request(0)).status, 200);
   const std::string good = folder.read(checkpoint_file());
