@@ -5,7 +5,6 @@
 #include <atomic>
 #include <iostream>
 #include <memory>
-#include <thread>
 
 #include "strongroom/app/processes.h"
 #include "strongroom/crypto/random.h"
@@ -39,7 +38,6 @@ class LinkedKeyService : public gateway::KeyService {
 };
 
 constexpr std::chrono::milliseconds kMarkEvery{1000};
-constexpr std::chrono::milliseconds kGuardWait{5000}, kGuardLook{10};
 
 class GatewayProcess {
  public:
@@ -73,7 +71,6 @@ class GatewayProcess {
   void add(const char* method, void (gateway::Gateway::*call)(Req, gateway::Gateway::Done<Resp>));
   void sync_until_there();
   Result<void> serve_compactor();
-  v1::ReplyBatch compact(v1::CallBatch&& batch);
 
   int ready_fd_;
   std::string listen_;
@@ -108,9 +105,10 @@ Result<TermKey> load_term_key(const VaultDir& dir) {
       hex.size() >= 64 && from_hex(std::string_view(hex).substr(0, 64), key.write(SecretAccess{}));
   explicit_bzero(hex.data(), hex.size());
   if (!ok) {
-    return make_error(ErrorCode::kDataLoss,
-                      "the gateway's term key is damaged; restore gateway/term.key from its escrow "
-                      "copy. Nothing was lost");
+    return make_error(
+        ErrorCode::kDataLoss,
+        "the gateway's term key is damaged; put gateway/term.key back, or `restore` a "
+        "backup, which has it sealed. Nothing was lost");
   }
   return key;
 }
@@ -159,10 +157,12 @@ Result<void> GatewayProcess::serve_compactor() {
   SR_TRY(store::remove_frozen(dir_.backup_copy()));
   compaction_ = std::make_unique<gateway::CompactionService>(
       *store_, *keys_,
-      gateway::CompactionFolders{dir_.merge_copy(), dir_.merge_files(), dir_.backup_copy()});
-  SR_ASSIGN(compactors_, rpc::KeyServiceListener::listen(
-                             compactor_loop_, dir_.compactor_socket(),
-                             [this](v1::CallBatch&& batch) { return compact(std::move(batch)); }));
+      gateway::CompactionFolders{dir_.merge_copy(), dir_.merge_files(), dir_.backup_copy()},
+      guard_.get());
+  SR_ASSIGN(compactors_,
+            rpc::KeyServiceListener::listen(
+                compactor_loop_, dir_.compactor_socket(),
+                [this](v1::CallBatch&& batch) { return compaction_->handle(std::move(batch)); }));
   compacting_ = std::make_unique<env::WorkerThread>("compaction");
   compacting_->post([this] { compactor_loop_.run(); });
   sweeper_ = std::make_unique<gateway::LaneSweeper>(*store_, *keys_, env::real_clock(),
@@ -188,22 +188,6 @@ Result<void> GatewayProcess::serve_compactor() {
     }
   });
   return {};
-}
-
-// Nothing is merged out of a store that may lack rows. On the compactor's own thread, which may
-// wait for the key server to say so.
-v1::ReplyBatch GatewayProcess::compact(v1::CallBatch&& batch) {
-  for (auto waited = kGuardWait; !guard_->checked() && waited.count() > 0; waited -= kGuardLook) {
-    std::this_thread::sleep_for(kGuardLook);
-  }
-  if (guard_->checked()) return compaction_->handle(std::move(batch));
-  v1::ReplyBatch out;
-  for (int i = 0; i < batch.calls_size(); ++i) {
-    v1::CallError& error = *out.add_replies()->mutable_error();
-    error.set_code(static_cast<uint32_t>(ErrorCode::kUnavailable));
-    error.set_text("The gateway does not know yet whether its store is whole.");
-  }
-  return out;
 }
 
 void GatewayProcess::sync_until_there() {

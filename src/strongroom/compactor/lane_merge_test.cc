@@ -110,7 +110,7 @@ class LaneMergeTest : public testing::Test {
   // The nth row of a lane.
   std::pair<std::string, std::string> row(Table table, uint32_t lane, size_t n) {
     std::pair<std::string, std::string> out;
-    const auto [from, to] = lane_range(LaneId{lane});
+    const auto [from, to] = index::lane_range(LaneId{lane});
     EXPECT_TRUE(store_->scan(table, from, to, [&](std::string_view key, std::string_view value) {
       if (n-- > 0) return true;
       out = {std::string(key), std::string(value)};
@@ -214,7 +214,7 @@ TEST_F(LaneMergeTest, ADamagedLaneIsNotMerged) {
       ASSERT_TRUE(read(c.lane));
     }
   }
-  std::string key = lane_prefix(1) + std::string(13, 'x');
+  std::string key = index::lane_prefix(1) + std::string(13, 'x');
   put(Table::kPostings, key, std::string(16, 'x'));
   EXPECT_TRUE(damaged(1)) << "one row too many: a term that the directory does not name";
   put(Table::kRecords, record::row_key(kCollection, RecordIndex{3}), "no row");

@@ -5,12 +5,12 @@
 namespace strongroom::compactor {
 namespace {
 
+using index::kLaneSize;
 using index::Posting;
 using index::PostingKey;
 using index::TermCipher;
 using index::TermCount;
 
-constexpr size_t kLaneSize = 3;
 constexpr size_t kWritesAtOnce = 1024;
 constexpr uint64_t kPaceStep = 1024;
 
@@ -25,17 +25,6 @@ uint64_t blocks_of(uint64_t postings) {
 }
 
 }  // namespace
-
-std::string lane_prefix(uint32_t lane) {
-  std::string out;
-  append_be(out, lane, kLaneSize);
-  return out;
-}
-
-std::pair<std::string, std::string> lane_range(LaneId lane) {
-  return {lane_prefix(lane.value),
-          lane.value == kLaneMax ? std::string() : lane_prefix(lane.value + 1)};
-}
 
 // A row that must be there.
 struct LaneReader::Expected {
@@ -55,7 +44,7 @@ LaneReader::LaneReader(store::Store& store, LaneId lane, const LaneRoot& root, P
       tokens_(root),
       pace_(pace),
       memory_(std::move(memory)) {
-  std::tie(from_, to_) = lane_range(lane);
+  std::tie(from_, to_) = index::lane_range(lane);
 }
 
 Result<void> LaneReader::for_each_row(

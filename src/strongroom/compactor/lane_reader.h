@@ -18,11 +18,6 @@
 
 namespace strongroom::compactor {
 
-// The first key of a lane's rows, in both tables; the next lane's is the end.
-std::string lane_prefix(uint32_t lane);
-// [from, to) of a lane's rows.
-std::pair<std::string, std::string> lane_range(LaneId lane);
-
 // Not thread-safe. Borrows store and pace. Everything is authenticated; kDataLoss: a row is
 // missing, forged or damaged, or there is one too many, and nothing of the lane should be used.
 class LaneReader {

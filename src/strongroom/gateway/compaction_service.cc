@@ -4,11 +4,12 @@
 
 #include "strongroom/base/bytes.h"
 #include "strongroom/base/ids.h"
+#include "strongroom/index/postings.h"
 
 namespace strongroom::gateway {
 namespace {
 
-constexpr size_t kLaneSize = 3;
+constexpr std::chrono::milliseconds kGuardWait{5000};
 constexpr int kFilesMax = 4096;
 constexpr int kLanesMax = 4096;
 
@@ -16,10 +17,10 @@ Error invalid(const char* text) {
   return make_error(ErrorCode::kInvalidArgument, text);
 }
 
-std::string prefix(uint32_t lane) {
-  std::string out;
-  if (lane <= kLaneMax) append_be(out, lane, kLaneSize);
-  return out;
+Result<v1::Reply> not_whole() {
+  return make_error(ErrorCode::kUnavailable,
+                    "The gateway does not know yet whether its store is whole. Try again when it "
+                    "serves.");
 }
 
 // A name, and no way out of the folder.
@@ -41,10 +42,12 @@ void set_error(const Error& error, v1::Reply& reply) {
 }  // namespace
 
 v1::ReplyBatch CompactionService::handle(v1::CallBatch&& batch) {
+  // Nothing is copied or merged out of a store that may lack rows.
+  const bool whole = guard_ == nullptr || guard_->wait(kGuardWait);
   v1::ReplyBatch replies;
   for (const v1::Call& call : batch.calls()) {
     v1::Reply& reply = *replies.add_replies();
-    auto answered = answer(call);
+    auto answered = whole ? answer(call) : not_whole();
     if (answered) {
       reply = *std::move(answered);
     } else {
@@ -74,8 +77,8 @@ Result<v1::Reply> CompactionService::answer(const v1::Call& call) {
       reply.mutable_measure_lanes();
       for (const uint32_t lane : call.measure_lanes().lanes()) {
         if (lane > kLaneMax) return invalid("A lane number has 24 bits.");
-        SR_ASSIGN(const uint64_t bytes,
-                  store_.measure(store::Table::kPostings, prefix(lane), prefix(lane + 1)));
+        const auto [from, to] = index::lane_range(LaneId{lane});
+        SR_ASSIGN(const uint64_t bytes, store_.measure(store::Table::kPostings, from, to));
         reply.mutable_measure_lanes()->add_bytes(bytes);
       }
       return reply;
@@ -106,7 +109,7 @@ Result<void> CompactionService::ingest(const v1::IngestLaneCall& call) {
     return invalid("Too many files at once.");
   }
   SR_TRY(check_reserved(call.lane()));
-  const std::string from = prefix(call.lane()), to = prefix(call.lane() + 1);
+  const auto [from, to] = index::lane_range(LaneId{call.lane()});
   for (const auto& [table, names] : {std::pair{store::Table::kPostings, &call.postings()},
                                      {store::Table::kDirectory, &call.directory()}}) {
     std::vector<std::string> paths;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "strongroom/gateway/key_service.h"
+#include "strongroom/gateway/store_guard.h"
 #include "strongroom/store/store.h"
 
 namespace strongroom::gateway {
@@ -16,11 +17,14 @@ struct CompactionFolders {
 };
 
 // Blocks on store and key server: on a loop of its own, never on the gateway's. Not thread-safe.
-// Borrows store and key service.
+// Borrows store, key service and guard.
 class CompactionService {
  public:
-  CompactionService(store::Store& store, KeyService& keys, CompactionFolders folders)
-      : store_(store), keys_(keys), folders_(std::move(folders)) {}
+  // `guard`, where given: before it has found the store whole every call is kUnavailable, after
+  // some seconds in which it may.
+  CompactionService(store::Store& store, KeyService& keys, CompactionFolders folders,
+                    const StoreGuard* guard = nullptr)
+      : store_(store), keys_(keys), folders_(std::move(folders)), guard_(guard) {}
 
   // Answers a compactor's calls, in order. It trusts none of them: files come from the one folder,
   // and their keys are of one lane that is reserved and not searched.
@@ -34,6 +38,7 @@ class CompactionService {
   store::Store& store_;
   KeyService& keys_;
   CompactionFolders folders_;
+  const StoreGuard* guard_;
 };
 
 }  // namespace strongroom::gateway

@@ -2,28 +2,21 @@
 
 #include "strongroom/base/bytes.h"
 #include "strongroom/base/ids.h"
+#include "strongroom/index/postings.h"
 
 namespace strongroom::gateway {
-namespace {
-
-constexpr size_t kLaneSize = 3;
-
-std::string prefix(uint32_t lane) {
-  std::string out;
-  if (lane <= kLaneMax) append_be(out, lane, kLaneSize);
-  return out;  // Behind the last lane: the end of the table.
-}
-
-}  // namespace
 
 // From lane to lane, one row of each.
 Result<void> LaneSweeper::find_lanes(store::Table table, std::set<uint32_t>& out) {
   for (uint32_t from = 0; from <= kLaneMax;) {
     uint32_t lane = kLaneMax + 1;
-    SR_TRY(store_.scan(table, prefix(from), {}, [&](std::string_view key, std::string_view) {
-      if (key.size() > kLaneSize) lane = load_be<uint32_t>(as_bytes(key).data(), kLaneSize);
-      return false;
-    }));
+    SR_TRY(store_.scan(table, index::lane_prefix(from), {},
+                       [&](std::string_view key, std::string_view) {
+                         if (key.size() > index::kLaneSize) {
+                           lane = load_be<uint32_t>(as_bytes(key).data(), index::kLaneSize);
+                         }
+                         return false;
+                       }));
     if (lane <= kLaneMax) out.insert(lane);
     from = lane + 1;
   }
@@ -48,8 +41,9 @@ Result<size_t> LaneSweeper::sweep() {
     if (lane >= list.next_lane() || in_use.contains(lane)) continue;
     const auto [seen, first_time] = first_seen_us_.try_emplace(lane, now);
     if (now - seen->second < deadline_us_) continue;
-    SR_TRY(store_.erase_range(store::Table::kPostings, prefix(lane), prefix(lane + 1)));
-    SR_TRY(store_.erase_range(store::Table::kDirectory, prefix(lane), prefix(lane + 1)));
+    const auto [from, to] = index::lane_range(LaneId{lane});
+    SR_TRY(store_.erase_range(store::Table::kPostings, from, to));
+    SR_TRY(store_.erase_range(store::Table::kDirectory, from, to));
     first_seen_us_.erase(seen);
     ++removed;
   }

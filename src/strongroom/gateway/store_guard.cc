@@ -1,15 +1,18 @@
 #include "strongroom/gateway/store_guard.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "strongroom/base/bytes.h"
 #include "strongroom/base/ids.h"
 #include "strongroom/crypto/hash.h"
+#include "strongroom/index/postings.h"
 
 namespace strongroom::gateway {
 namespace {
 
-constexpr size_t kLaneSize = 3;
+constexpr std::chrono::milliseconds kLook{10};
+constexpr int kLanesMax = 4096;  // In one mark. Beyond that they are not looked for.
 
 Error store_is_behind() {
   return make_error(ErrorCode::kDataLoss,
@@ -22,13 +25,8 @@ Error store_is_behind() {
 Error other_term_key() {
   return make_error(ErrorCode::kDataLoss,
                     "gateway/term.key is not the one that this vault was written with, so nothing "
-                    "would be found. Put it back from its escrow copy; nothing was lost.");
-}
-
-std::string prefix(uint32_t lane) {
-  std::string out;
-  if (lane <= kLaneMax) append_be(out, lane, kLaneSize);
-  return out;  // Behind the last lane: the end of the table.
+                    "would be found. Put it back, or `restore` a backup, which has it sealed; "
+                    "nothing was lost.");
 }
 
 }  // namespace
@@ -47,11 +45,12 @@ StoreGuard::StoreGuard(store::Store& store, KeyService& keys, const TermKey& ter
 
 Result<bool> StoreGuard::has_rows(uint32_t lane) {
   bool found = false;
-  SR_TRY(store_.scan(store::Table::kPostings, prefix(lane), prefix(lane + 1),
-                     [&found](std::string_view, std::string_view) {
-                       found = true;
-                       return false;
-                     }));
+  const auto [from, to] = index::lane_range(LaneId{lane});
+  SR_TRY(
+      store_.scan(store::Table::kPostings, from, to, [&found](std::string_view, std::string_view) {
+        found = true;
+        return false;
+      }));
   return found;
 }
 
@@ -73,6 +72,11 @@ Result<void> StoreGuard::check(const v1::SyncReply& log) {
   return {};
 }
 
+bool StoreGuard::wait(std::chrono::milliseconds most) const {
+  for (; !checked_ && most.count() > 0; most -= kLook) std::this_thread::sleep_for(kLook);
+  return checked_;
+}
+
 Result<void> StoreGuard::mark() {
   if (!checked_) return {};
   const uint64_t position = store_.position();
@@ -88,6 +92,7 @@ Result<void> StoreGuard::mark() {
   std::set<uint32_t> seen;
   for (const auto& lane : listed.list_lanes().lanes()) {
     if (!lane.packed() || !lane.searched()) continue;
+    if (call.mark_store().lanes_size() == kLanesMax) break;
     bool found = seen_.contains(lane.lane());
     if (!found) {
       SR_ASSIGN(found, has_rows(lane.lane()));

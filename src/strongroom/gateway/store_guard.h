@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <set>
 
 #include "strongroom/base/secret.h"
@@ -32,6 +33,8 @@ class StoreGuard {
   Result<void> check(const v1::SyncReply& log);
   // Before that nothing may be written to the store. Any thread.
   bool checked() const { return checked_; }
+  // The same, once it is so or that time is over. Any thread but the event loop's.
+  bool wait(std::chrono::milliseconds most) const;
   // Has the log say how far the store is, if that is news. Blocks: one worker thread only.
   Result<void> mark();
 

@@ -14,7 +14,6 @@ constexpr uint8_t kVersion = 1;
 constexpr uint8_t kKindWrite = 0;
 constexpr uint8_t kKindTerms = 1;
 constexpr uint8_t kKindWideWrite = 2;
-constexpr size_t kLaneSize = 3;
 constexpr size_t kNumberSize = 5;
 constexpr uint64_t kNumberMax = (uint64_t{1} << 40) - 1;
 constexpr size_t kHashSize = sizeof(TermHash::bytes);

@@ -12,7 +12,6 @@
 namespace strongroom::index {
 namespace {
 
-constexpr size_t kLaneSize = 3;  // Of a key: the same in all rows of a lane.
 constexpr size_t kTokenBatch = 256;
 constexpr size_t kBuckets = Spool<char>::kBuckets;
 

@@ -23,7 +23,6 @@ constexpr uint8_t kHeadTag = 0x47;
 constexpr uint8_t kPackedSecret0 = 0x60;
 constexpr uint8_t kPackedSecret1 = 0x61;
 
-constexpr size_t kLaneSize = 3;
 constexpr size_t kPostingSize = 9;
 constexpr size_t kTagSize = 7;
 constexpr size_t kPackedPlainSize = kPackedSize - crypto::kGcmTagSize;
@@ -106,6 +105,16 @@ ByteArray<crypto::kGcmNonceSize> packed_nonce(uint64_t j) {
 }
 
 }  // namespace
+
+std::string lane_prefix(uint32_t lane) {
+  std::string out;
+  if (lane <= kLaneMax) append_be(out, lane, kLaneSize);
+  return out;
+}
+
+std::pair<std::string, std::string> lane_range(LaneId lane) {
+  return {lane_prefix(lane.value), lane_prefix(lane.value + 1)};
+}
 
 void TermCipher::rekey(LaneId lane, const TermToken& token) {
   lane_ = lane;

@@ -30,6 +30,7 @@ struct Posting {
   auto operator<=>(const Posting&) const = default;
 };
 
+inline constexpr size_t kLaneSize = 3;  // At the front of each key of a lane, u24be.
 inline constexpr size_t kPostingKeySize = 16;
 inline constexpr size_t kSingleSize = 16;
 inline constexpr size_t kPackedSize = 1024;
@@ -38,6 +39,11 @@ inline constexpr size_t kPackedMin = 24;
 inline constexpr uint64_t kTermPostingsMax = uint64_t{1} << 31;  // In one lane.
 
 using PostingKey = ByteArray<kPostingKeySize>;
+// The front of a lane's keys, in postings and directory. Of the one behind the last lane: empty,
+// the end of the table.
+std::string lane_prefix(uint32_t lane);
+// [from, to) of a lane's rows, in both.
+std::pair<std::string, std::string> lane_range(LaneId lane);
 using SingleValue = ByteArray<kSingleSize>;
 struct SealedPosting {
   PostingKey key;

@@ -2,13 +2,10 @@
 #include <algorithm>
 
 #include "strongroom/keyserver/key_server.h"
+#include "strongroom/keyserver/refusals.h"
 
 namespace strongroom::keyserver {
 namespace {
-
-Error invalid(const char* text, int64_t number = -1) {
-  return make_error(ErrorCode::kInvalidArgument, text, number);
-}
 
 Result<void> check_reference(const std::string& reference) {
   const bool plain =
@@ -27,7 +24,7 @@ Result<v1::PlaceHoldResponse> KeyServer::place_hold(const std::string& who,
   if (failed_) return unavailable();
   const CollectionInfo* collection = ledger_.collection(request.collection());
   if (collection == nullptr) {
-    return make_error(ErrorCode::kNotFound, "There is no such collection. Apply it first.");
+    return no_collection();
   }
   const auto count = static_cast<size_t>(request.idx_size());
   if (count == 0 || count > kHoldRecordsMax) {

@@ -10,6 +10,7 @@
 #include "strongroom/crypto/hash.h"
 #include "strongroom/crypto/random.h"
 #include "strongroom/keyserver/key_server.h"
+#include "strongroom/keyserver/refusals.h"
 #include "strongroom/keyserver/root_files.h"
 #include "strongroom/keyserver/term_escrow.h"
 #include "strongroom/keyserver/unseal.h"
@@ -18,10 +19,6 @@ namespace strongroom::keyserver {
 namespace {
 
 using tlog::EntryType;
-
-Error invalid(const char* text) {
-  return make_error(ErrorCode::kInvalidArgument, text);
-}
 
 bool same_share(const crypto::Share& a, const crypto::Share& b) {
   return a.x == b.x && a.threshold == b.threshold &&

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "strongroom/keyserver/key_server.h"
+#include "strongroom/keyserver/refusals.h"
 
 namespace strongroom::keyserver {
 namespace {
@@ -47,7 +48,7 @@ Result<v1::RequestDestructionResponse> KeyServer::request_destruction(
   SR_TRY(require(who, {v1::MANAGE_COLLECTIONS}));
   const CollectionInfo* collection = ledger_.collection(request.collection());
   if (collection == nullptr) {
-    return make_error(ErrorCode::kNotFound, "There is no such collection. Apply it first.");
+    return no_collection();
   }
   // Else records that nobody has yet, and that nobody who signs knows of, would go with it.
   if (request.before_ms() > now_ms()) {

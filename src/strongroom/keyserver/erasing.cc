@@ -5,6 +5,7 @@
 
 #include "strongroom/keyserver/key_server.h"
 #include "strongroom/keyserver/pending.h"
+#include "strongroom/keyserver/refusals.h"
 #include "strongroom/tlog/entry.h"
 #include "strongroom/tlog/opening.h"
 #include "strongroom/tlog/proof.h"
@@ -18,10 +19,6 @@ using tlog::EntryType;
 // Of a batch: what it adds to the key state's journal stays within one frame.
 constexpr size_t kErasuresPerBatch = 16'384;
 constexpr size_t kErasuresListed = 10'000;
-
-Error invalid(const char* text) {
-  return make_error(ErrorCode::kInvalidArgument, text);
-}
 
 }  // namespace
 
@@ -49,7 +46,7 @@ Result<void> KeyServer::decide_erase(const v1::EraseCall& call, uint64_t now, Pe
                       "erased.");
   }
   if (ledger_.collection(record->collection()) == nullptr) {
-    return make_error(ErrorCode::kNotFound, "There is no such collection. Apply it first.");
+    return no_collection();
   }
   policy::Ask ask = ticket_ask(record->ticket(), v1::ERASE);
   ask.amounts.erasures = count;

@@ -2,13 +2,10 @@
 #include <algorithm>
 
 #include "strongroom/keyserver/key_server.h"
+#include "strongroom/keyserver/refusals.h"
 
 namespace strongroom::keyserver {
 namespace {
-
-Error invalid(const char* text) {
-  return make_error(ErrorCode::kInvalidArgument, text);
-}
 
 Error denied(const char* text) {
   return make_error(ErrorCode::kPermissionDenied, text);

@@ -458,6 +458,7 @@ class KeyServer {
   std::vector<std::string> serialized_;  // Reused from call to call.
   Witnessing witnessing_;
   std::optional<uint32_t> witnessing_policy_;  // The policy's version that it goes by.
+  uint64_t store_marked_ms_ = 0;               // When a gateway last said how far its store is.
   uint64_t checkpoint_ms_ = 0;                 // When the courier last had one made.
   uint64_t now_ms_ = 0;
   uint64_t started_ms_ = 0;

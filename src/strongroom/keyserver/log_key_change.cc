@@ -43,9 +43,8 @@ Result<void> KeyServer::stage_log_key(uint64_t now) {
   item.mutable_log_key()->set_step(v1::LogKeyItem::CHANGED);
   item.mutable_log_key()->set_key(std::string(as_text(state_->add_log_key().public_key())));
   // Durable before the log names it. One that a crash keeps from the log is dropped at the start.
-  failed_ = !state_->commit(state_->applied());
-  const auto position =
-      failed_ ? Result<size_t>(unavailable()) : stage(tlog::EntryType::kKeys, {&item, 1}, now);
+  const auto kept = state_->commit(state_->applied());
+  const auto position = kept ? stage(tlog::EntryType::kKeys, {&item, 1}, now) : kept.error();
   if (!position) {
     failed_ = true;
     return unavailable();
@@ -71,6 +70,7 @@ Result<v1::FinishLogKeyResponse> KeyServer::finish_log_key(const std::string& wh
     error.retry_after_ms = 1000;
     return error;
   }
+  static_cast<void>(check_witnessed(now_ms()));  // By the witnesses that the policy names now.
   if (!witnessing_.follows_newest_key()) {
     return make_error(ErrorCode::kFailedPrecondition,
                       "Too few witnesses take the new key yet, so nothing would leave behind this. "
@@ -146,12 +146,8 @@ Result<tlog::LogKeys> KeyServer::own_log_keys() const {
 }
 
 std::optional<crypto::PublicKey> KeyServer::last_signer() const {
-  const auto changes =
-      files_.read(options_.dir + "/log/" + tlog::kKeyChangesFile, tlog::kKeyChangesBytesMax);
-  if (!changes) return std::nullopt;
-  const auto keys = tlog::LogKeys::follow(
-      tlog::log_key(vault_.origin(), keyserver::log_public_key(vault_)), *changes);
-  if (!keys) return std::nullopt;
+  const auto keys = log_keys_of(files_, options_.dir + "/log", vault_);
+  if (!keys || keys->until().empty()) return std::nullopt;
   return keys->newest();
 }
 

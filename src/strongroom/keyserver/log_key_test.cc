@@ -343,6 +343,22 @@ TEST_F(WitnessedLogKeyTest, TheOldKeyStaysUntilWitnessesTakeTheNew) {
   EXPECT_TRUE(*round());
 }
 
+// A policy that has just come counts, though the courier has not called since.
+TEST_F(LogKeyTest, WitnessesNamedJustNowAreWaitedFor) {
+  v_.change();
+  v1::ApplyPolicyRequest request;
+  *request.mutable_policy() = v_.vault.founding().policy;
+  v1::WitnessEntry& entry = *request.mutable_policy()->mutable_witnesses()->add_list();
+  const tlog::WitnessSigner signer{"witness.example/0", crypto::SigningKey::generate()};
+  entry.set_key(signer.note_key().text());
+  entry.set_url("https://witness.example:7430");
+  entry.set_ca_pem(kAuthority);
+  const auto applied = v_.server().apply_policy("officer", request);
+  ASSERT_TRUE(applied) << applied.error().text;
+  if (applied->request() != 0) v_.vault.approve(applied->request());
+  EXPECT_EQ(v_.finish().error().code, ErrorCode::kFailedPrecondition);
+}
+
 TEST_F(WitnessedLogKeyTest, AWitnessFollowsNothingButWhatItsKeySigned) {
   ASSERT_TRUE(round());
   const auto stranger = crypto::SigningKey::generate(), other = crypto::SigningKey::generate();

@@ -4,6 +4,7 @@
 #include "strongroom/crypto/hash.h"
 #include "strongroom/crypto/random.h"
 #include "strongroom/keyserver/key_server.h"
+#include "strongroom/keyserver/refusals.h"
 
 namespace strongroom::keyserver {
 namespace {
@@ -168,7 +169,7 @@ Result<v1::PlantCanariesResponse> KeyServer::plant_canaries(
   CanaryPlanting planting;
   planting.collection = CollectionId{request.collection()};
   if (ledger_.collection(planting.collection) == nullptr) {
-    return make_error(ErrorCode::kNotFound, "There is no such collection. Apply it first.");
+    return no_collection();
   }
   if (request.records().empty() ||
       static_cast<size_t>(request.records_size()) > kCanariesPlantedMax) {

@@ -109,6 +109,10 @@ std::string item_event(const v1::LogEntryView& entry, const v1::LogItem& item, s
       return change("seal", "the vault", kHigh);
     case v1::LogItem::kRoot:
       return change("root key", v1::RootItem::Step_Name(item.root().step()), kHigh);
+    case v1::LogItem::kStore:
+      // That it grows tells nobody anything.
+      if (!item.store().lost()) return {};
+      return change("store with writes lost", "accepted", kHigh);
     case v1::LogItem::kLogKey:
       return change("key of the log", v1::LogKeyItem::Step_Name(item.log_key().step()), kHigh);
     case v1::LogItem::kRefused: {

@@ -99,6 +99,14 @@ TEST(EntryEventTest, EveryItemOfAnEntryIsAnEventOfItsOwn) {
   EXPECT_NE(uid(all[0]), uid(all[1]));
 }
 
+TEST(EntryEventTest, AStoreIsToldOfWhenWritesAreLost) {
+  v1::LogItem item;
+  item.mutable_store()->set_position(7);
+  EXPECT_TRUE(events(entry_of("grant", {item})).empty());
+  item.mutable_store()->set_lost(true);
+  EXPECT_EQ(events(entry_of("grant", {item})).size(), 1u);
+}
+
 TEST(EntryEventTest, WhatIsNoItemIsRefused) {
   v1::LogEntryView entry = entry_of("policy", {});
   entry.add_items("\xff");
