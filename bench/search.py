@@ -179,7 +179,7 @@ def one_step(options, step, counts, made, ours, cluster):
         theirs = peers.timed(lambda: cluster.sql(
             f"COPY {name}({', '.join(columns)}) FROM '{paths[step]}' WITH (FORMAT csv, HEADER true)"))
         cluster.sql(f"VACUUM ANALYZE {name}")
-        mine = peers.timed(lambda: ours._as("operator", "import", name, paths[step]))
+        mine = peers.timed(lambda: ours.as_("operator", "import", name, paths[step]))
         done["import_us"][name] = {"postgres": theirs / rows * 1e6, "strongroom": mine / rows * 1e6}
         say(f"import of {rows:,} {name}: PostgreSQL {theirs:.1f} s, strongroom {mine:.1f} s")
     say(f"merged within {ours.settle():.0f} s")
@@ -207,7 +207,7 @@ def update(options, people, folder, ours, cluster):
             f"CREATE TEMP TABLE moved(LIKE person); COPY moved({', '.join(columns)}) FROM '{path}' WITH (FORMAT csv, "
             "HEADER true); UPDATE person SET address = moved.address FROM moved "
             "WHERE person.national_id = moved.national_id"))
-        mine = peers.timed(lambda: ours._as("operator", "import", "person", path, "--key", "national_id"))
+        mine = peers.timed(lambda: ours.as_("operator", "import", "person", path, "--key", "national_id"))
         say(f"round {number + 1} of updates: PostgreSQL {theirs:.1f} s, strongroom {mine:.1f} s")
         rounds.append({"postgres": theirs, "strongroom": mine})
     cluster.sql("VACUUM ANALYZE person")

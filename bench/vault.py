@@ -26,10 +26,10 @@ class Vault:
     def found(self):
         run([self.strongroom, "init", self.folder, "--dev"])
         self.serve()
-        self._as("operator", "collection", "apply", f"{HERE}/person.yaml")
-        self._as("officer", "policy", "apply", self.policy)
+        self.as_("operator", "collection", "apply", f"{HERE}/person.yaml")
+        self.as_("officer", "policy", "apply", self.policy)
         for approver in ("approver1", "approver2"):  # A founded vault has no other request.
-            self._as(approver, "approve", "1", "--yes")
+            self.as_(approver, "approve", "1", "--yes")
 
     def serve(self):
         log = f"{self.folder}.log"
@@ -65,7 +65,7 @@ class Vault:
         before = self._cpu()
         started = os.times()
         said = []
-        seconds = peers.timed(lambda: said.append(self._as(
+        seconds = peers.timed(lambda: said.append(self.as_(
             "operator", "import", "bench_person", csv_path, "--key", "national_id", "--json")))
         ended = os.times()
         if json.loads(said[0])["imported"] != count:
@@ -90,7 +90,7 @@ class Vault:
         return figures
 
     def status(self):
-        return json.loads(self._as("officer", "status", "--json"))
+        return json.loads(self.as_("officer", "status", "--json"))
 
     def settle(self):
         """Waits until lanes are merged and what they took on the disk is free again. Seconds waited.
@@ -111,7 +111,7 @@ class Vault:
         sizes["other"] = max(0, whole - sum(sizes.values()))
         return sizes
 
-    def _as(self, who, *command):
+    def as_(self, who, *command):
         return run([self.strongroom, *command, "--credential", f"{self.folder}/credentials/{who}.json"])
 
     def _cpu(self, before=None):

@@ -145,8 +145,10 @@ class Reply:
 class Door:
     """One keep-alive connection to each of a vault's two doors."""
 
-    def __init__(self, credential_path):
+    def __init__(self, credential_path, source=None):
+        """source: the address to call from."""
         self.credential = Credential(credential_path)
+        self._source = source and (source, 0)
         self._connections = {}
         self._tickets = {}
 
@@ -159,7 +161,8 @@ class Door:
         if at not in self._connections:
             host, _, port = at.rpartition(":")
             self._connections[at] = http.client.HTTPSConnection(host, int(port), timeout=120,
-                                                                context=self.credential.tls())
+                                                                context=self.credential.tls(),
+                                                                source_address=self._source)
         return self._connections[at]
 
     def post(self, path, body, headers=None, at=None):

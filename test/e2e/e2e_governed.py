@@ -132,6 +132,41 @@ class Changes(Governed):
 
 
 @needs_door
+class Networks(Governed):
+    """127.0.0.2 is another machine's address, as far as anyone can tell."""
+
+    def only_from(self, networks):
+        shown = self.vault.must("policy", "show", who="officer").stdout
+        narrower = self.vault.write("networks.yaml", shown.replace(
+            "records_per_query: 50", f"records_per_query: 50\n        networks: [{networks}]", 1))
+        return self.vault.run("policy", "apply", narrower, who="officer")
+
+    def test_a_key_is_good_in_its_own_network_only(self):
+        vault = self.vault
+        self.assert_refused(self.only_from("127.0.0.3/8"), "nothing but zeros")
+        done = self.only_from("127.0.0.2/31")
+        self.assertIn("policy version 2", done.stdout, "that narrows, so one is enough")
+        self.assert_refused(self.find(), "from the network you call from", "ask the security officer")
+        inside, outside = (door.Door(vault.credential("clerk"), at) for at in ("127.0.0.2", "127.0.0.4"))
+        self.addCleanup(inside.close)
+        self.addCleanup(outside.close)
+        ticket = inside.ticket(PERSON, purpose="service")
+        terms = [("phone", "13800100000")]
+        self.assertEqual(len(inside.find(PERSON, terms, ticket=ticket).json["records"]), 1)
+        for claimed in ({}, {"from": door.b64(bytes((127, 0, 0, 2)))}, {"from": ""}):
+            reply = outside.find(PERSON, terms, ticket={**ticket, **claimed})
+            self.assertEqual((reply.status, reply.code), (403, "permission_denied"), reply.body)
+        log = vault.must("log", "tail", who="auditor").stdout
+        self.assertRegex(log, r"release .*clerk for service A-2026-117 from 127\.0\.0\.2")
+        self.assertNotIn("127.0.0.4", log)
+        self.assertIn('"src_endpoint":{"ip":"127.0.0.2"}',
+                      vault.must("log", "export", "--ocsf", who="auditor").stdout.replace(" ", ""))
+        shown = vault.must("policy", "show", who="officer").stdout
+        wider = vault.write("wider.yaml", shown.replace("127.0.0.2/31", "127.0.0.0/30"))
+        self.assertIn("it widens access", vault.must("policy", "apply", wider, "--dry-run", who="officer").stdout)
+
+
+@needs_door
 class Races(Governed):
     def test_64_doors_at_a_budgets_edge_open_no_record_more(self):
         vault = self.vault

@@ -96,6 +96,24 @@ class Subject(unittest.TestCase):
         self.assertIn("told who opened a record: 2 lines, 1 withheld", tail)
         self.assertIn("privacy for subject-access SAR-1", tail)
 
+    def test_a_court_has_a_case_told_before_its_day(self):
+        vault = self.vault
+        phone = "13800138001"
+        vault.find("person", f"phone={phone}", purpose="investigation", case="A-court")
+        self.assertEqual(json.loads(self.report("--json", phone=phone).stdout)["records"][0]["hidden"], 1)
+        request = vault.json("subject", "lift-embargo", "--purpose", "investigation", "--case", "A-court", "--reason",
+                             "order 4 C 17/26", who="privacy")["request"]
+        shown = vault.must("approve", request, "--yes", who="approver1").stdout
+        for text in ("tell the people concerned", "investigation, case A-court", "order 4 C 17/26"):
+            self.assertIn(text, shown)
+        vault.must("approve", request, "--yes", who="approver2")
+        outcome = self.report("--json", phone=phone)
+        record = json.loads(outcome.stdout)["records"][0]
+        self.assertEqual((record["hidden"], record["lines"][0]["purpose"]), (0, "investigation"))
+        self.assertTrue(self.both(outcome.stdout, "lifted.json"))
+        self.assertIn("embargo lifted on investigation A-court",
+                      vault.must("log", "tail", "-n", "20", who="auditor").stdout)
+
     def test_finding_the_record_opens_nothing(self):
         before = json.loads(self.report("--json").stdout)["records"][0]["releases"]
         after = json.loads(self.report("--json").stdout)["records"][0]["releases"]

@@ -43,6 +43,10 @@ std::string summary_of(const v1::ApprovalRequest& request) {
                        std::to_string(request.root().holders_size()) + " shares";
     case v1::ApprovalRequest::kLiftHold:
       return "lift the legal hold " + printable(request.lift_hold());
+    case v1::ApprovalRequest::kEmbargoLift:
+      return "tell the people concerned who opened their records for " +
+             printable(request.embargo_lift().purpose()) + ", case " +
+             printable(request.embargo_lift().case_reference());
     case v1::ApprovalRequest::kExport:
       return "export of at most " + format_count(request.export_().records_max()) +
              " records, for " + printable(request.export_().purpose());
@@ -123,6 +127,10 @@ std::vector<std::string> lines_of(const v1::ApprovalRequest& request, const v1::
       break;
     case v1::ApprovalRequest::kLogKey:
       out.push_back("  the old key signs beside it until `log key finish` ends it");
+      break;
+    case v1::ApprovalRequest::kEmbargoLift:
+      out.push_back(
+          "  all openings of before the last approval, whatever day they are hidden until");
       break;
     case v1::ApprovalRequest::kThaw:
     case v1::ApprovalRequest::kLiftHold:

@@ -204,8 +204,9 @@ template <class Req, class Resp>
 void GatewayProcess::add(const char* method,
                          void (gateway::Gateway::*call)(Req, gateway::Gateway::Done<Resp>)) {
   door_->unary<Req, Resp>(std::string("/strongroom.v1.VaultService/") + method,
-                          [this, call](const rpc::CallContext&, Req request,
+                          [this, call](const rpc::CallContext& context, Req request,
                                        std::function<void(Result<Resp>)> respond) {
+                            request.mutable_ticket()->set_from(context.from);
                             (gateway_.get()->*call)(std::move(request), std::move(respond));
                           });
 }

@@ -232,6 +232,9 @@ void KeyServerProcess::add(const char* method, Call call) {
                                 context.path, as_bytes(context.body_sha256), context.authorization);
                             if (!who) server_->note_refused_call({}, who.error());
                             if (!who) return respond(who.error());
+                            if constexpr (requires { request.set_from(context.from); }) {
+                              request.set_from(context.from);
+                            }
                             auto answer = (server_.get()->*call)(*who, request);
                             if (!answer) server_->note_refused_call(*who, answer.error());
                             respond(std::move(answer));
@@ -279,6 +282,7 @@ void KeyServerProcess::register_calls() {
   admin("ListEmergencies", &KeyServer::list_emergencies);
   admin("ReviewEmergencies", &KeyServer::review_emergencies);
   admin("ReportSubject", &KeyServer::report_subject);
+  admin("LiftEmbargo", &KeyServer::lift_embargo);
   admin("LogKeys", &KeyServer::log_keys);
   admin("ChangeLogKey", &KeyServer::change_log_key);
   admin("FinishLogKey", &KeyServer::finish_log_key);

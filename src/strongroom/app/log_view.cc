@@ -5,6 +5,7 @@
 
 #include "strongroom/app/cli.h"
 #include "strongroom/base/bytes.h"
+#include "strongroom/base/ip_address.h"
 #include "strongroom/v1/log.pb.h"
 #include "strongroom/watch/explain.h"
 
@@ -64,6 +65,11 @@ std::string refused_of(const v1::RefusedItem& refused) {
   return (refused.admin() ? "unknown callers" : "gateway " + refused.gateway()) + where;
 }
 
+std::string from_of(const v1::TicketItem& ticket) {
+  const auto from = ip_of(as_bytes(ticket.from()));
+  return from ? " from " + ip_text(*from) : "";
+}
+
 const char* backup_step(v1::BackupItem::Step step) {
   switch (step) {
     case v1::BackupItem::KEYS:
@@ -118,7 +124,8 @@ std::string describe_entry(const v1::LogEntryView& entry) {
         if (item.ticket().emergency()) parts.push_back("EMERGENCY");
         if (item.ticket().reindex()) parts.push_back("reindex");
         who = item.ticket().principal() + " for " + item.ticket().purpose() +
-              (item.ticket().case_reference().empty() ? "" : " " + item.ticket().case_reference());
+              (item.ticket().case_reference().empty() ? "" : " " + item.ticket().case_reference()) +
+              from_of(item.ticket());
         break;
       case v1::LogItem::kRelease:
         ++releases;
@@ -162,6 +169,10 @@ std::string describe_entry(const v1::LogEntryView& entry) {
                                            : plural(static_cast<uint64_t>(item.hold().idx_size()),
                                                     "record", "records") +
                                                  " held for " + item.hold().reference());
+        break;
+      case v1::LogItem::kEmbargoLift:
+        parts.push_back("embargo lifted on " + item.embargo_lift().purpose() + " " +
+                        item.embargo_lift().case_reference());
         break;
       case v1::LogItem::kStore:
         parts.push_back("the store is at " + std::to_string(item.store().position()) +

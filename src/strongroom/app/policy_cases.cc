@@ -92,6 +92,10 @@ class Cases {
     ask.collection = CollectionId{collection->id()};
     ask.action = of.action();
     ask.amounts = amounts_of(of);
+    if (!of.from().empty()) {
+      ask.from = parse_ip(of.from());
+      if (!ask.from) return "comes from what is not an IP address";
+    }
     for (const std::string& group : of.groups()) {
       uint32_t bit = group == "masked" ? 1u << policy::kMaskedGroup : 0;
       for (const v1::Group& g : collection->groups()) {

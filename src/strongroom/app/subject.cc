@@ -3,6 +3,7 @@
 #include <iostream>
 #include <memory>
 
+#include "strongroom/app/approval_view.h"
 #include "strongroom/app/log_proofs.h"
 #include "strongroom/app/query.h"
 #include "strongroom/app/subject_view.h"
@@ -20,6 +21,7 @@ struct Options : QueryOptions {
   std::vector<std::string> ids;
   std::vector<std::string> outputs;
   std::string file;
+  std::string reason;
   OfflineLog log;
   std::vector<std::string> witnesses;
 };
@@ -144,6 +146,38 @@ Result<void> check(const Global& global, const Options& options) {
   return {};
 }
 
+Result<void> lift_embargo(const Global& global, const Options& options) {
+  SR_ASSIGN(const auto credential, load_credential(global.credential));
+  SR_ASSIGN(auto admin, AdminClient::connect(credential));
+  v1::LiftEmbargoRequest request;
+  request.mutable_lift()->set_purpose(options.purpose);
+  request.mutable_lift()->set_case_reference(options.case_reference);
+  request.set_reason(options.reason);
+  SR_ASSIGN(const auto response,
+            (admin->call<v1::LiftEmbargoRequest, v1::LiftEmbargoResponse>("LiftEmbargo", request)));
+  std::cout << (global.json ? to_json(response) + "\n" : waits_for_approval(response.request()));
+  return {};
+}
+
+void add_subject_lift_embargo(CLI::App& subject, Global& global, int& status) {
+  auto options = std::make_shared<Options>();
+  auto* command = subject.add_subcommand(
+      "lift-embargo", "Have the openings of one case told before their day; takes several");
+  command->add_option("--purpose", options->purpose, "Under which they were opened")->required();
+  command->add_option("--case", options->case_reference, "The case reference they were opened with")
+      ->required();
+  command->add_option("--reason", options->reason, "Such as the court's order; approvers read it")
+      ->required();
+  command->footer(
+      "Example:\n  strongroom subject lift-embargo --purpose investigation --case A-2026-117 "
+      "--reason 'order 4 C 17/26 of the district court'");
+  command->callback([&global, &status, options] {
+    if (const auto done = lift_embargo(global, *options); !done) {
+      status = fail(global, done.error());
+    }
+  });
+}
+
 void add_subject_report(CLI::App& subject, Global& global, int& status) {
   auto options = std::make_shared<Options>();
   auto* command = subject.add_subcommand(
@@ -198,6 +232,7 @@ void add_subject(CLI::App& app, Global& global, int& status) {
       "--case SAR-2026-17 -o report.html");
   add_subject_report(*command, global, status);
   add_subject_check(*command, global, status);
+  add_subject_lift_embargo(*command, global, status);
   add_subject_export(*command, global, status);
   add_subject_erase(*command, global, status);
 }

@@ -182,6 +182,15 @@ Result<v1::LogItem> KeyServer::change_of(const v1::ApprovalRequest& request) con
       item.mutable_hold()->set_lift(true);
       return item;
     }
+    case v1::ApprovalRequest::kEmbargoLift: {
+      const v1::EmbargoLift& lift = request.embargo_lift();
+      const EmbargoLifts& lifts = ledger_.embargo_lifts();
+      if (lifts.below(lift.purpose(), lift.case_reference()) != request.base()) {
+        return changed_since();
+      }
+      *item.mutable_embargo_lift() = lift;
+      return item;
+    }
     case v1::ApprovalRequest::kExport: {
       v1::ExportItem& approved = *item.mutable_export_();
       approved.set_request(request.id());

@@ -78,7 +78,8 @@ Result<void> check_reindex(const CollectionInfo& collection, const v1::ReleaseCa
 
 }  // namespace
 
-policy::Ask KeyServer::ticket_ask(const v1::Ticket& ticket, v1::Action action) {
+policy::Ask KeyServer::ticket_ask(const TicketRecord& record, v1::Action action) {
+  const v1::Ticket& ticket = record.ticket();
   policy::Ask ask;
   ask.principal = ticket.principal();
   ask.purpose = ticket.purpose();
@@ -86,6 +87,7 @@ policy::Ask KeyServer::ticket_ask(const v1::Ticket& ticket, v1::Action action) {
   ask.gateway = ticket.gateway();
   ask.collection = CollectionId{ticket.collection()};
   ask.action = action;
+  ask.from = ip_of(as_bytes(record.from()));
   return ask;
 }
 
@@ -101,6 +103,7 @@ void KeyServer::fill_ticket_item(const TicketRecord& record, const std::string& 
   item.set_collection(ticket.collection());
   item.set_charge(charge);
   item.set_gateway(ticket.gateway());
+  item.set_from(record.from());
   item.set_emergency(ledger_.engine().is_emergency(ticket.purpose()));
 }
 
@@ -198,7 +201,7 @@ Result<void> KeyServer::decide_check(const v1::CheckCall& call, uint64_t now) {
   admitted_ = record;
   if (record->ticket().changes().empty() == (call.action() == v1::UPDATE)) return not_for_change();
   if (ledger_.collection(record->collection()) == nullptr) return no_collection();
-  return ledger_.engine().decide(ticket_ask(record->ticket(), call.action()), now);
+  return ledger_.engine().decide(ticket_ask(*record, call.action()), now);
 }
 
 Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, Pending& pending) {
@@ -216,9 +219,9 @@ Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, 
   const CollectionInfo* collection = ledger_.collection(record->collection());
   if (collection == nullptr) return no_collection();
   const bool exports = record->ticket().export_() != 0;
-  policy::Ask ask = ticket_ask(record->ticket(), exports             ? v1::EXPORT
-                                                 : call.count_only() ? v1::COUNT
-                                                                     : v1::FIND);
+  policy::Ask ask = ticket_ask(*record, exports             ? v1::EXPORT
+                                        : call.count_only() ? v1::COUNT
+                                                            : v1::FIND);
   ask.terms = asked;
   if (!exports) ask.amounts.searches = 1;
   SR_TRY(ledger_.engine().decide(ask, now));
@@ -227,8 +230,7 @@ Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, 
   SR_TRY(check_witnessed(now, emergency));
   SR_TRY(record->check_search({as_bytes(call.request_id()), as_bytes(call.request_hash())}));
   pending.may_count =
-      call.count_only() ||
-      ledger_.engine().decide(ticket_ask(record->ticket(), v1::COUNT), now).has_value();
+      call.count_only() || ledger_.engine().decide(ticket_ask(*record, v1::COUNT), now).has_value();
   SR_TRY(reserve_reply(terms * collection->live_lanes.size() * TermToken::kSize));
 
   pending.lanes = collection->live_lanes;
@@ -293,10 +295,10 @@ Result<void> KeyServer::decide_release(const v1::ReleaseCall& call, uint64_t now
 
   const RequestRef request{as_bytes(call.request_id()), as_bytes(call.request_hash())};
   const bool exports = record->ticket().export_() != 0;
-  policy::Ask ask = ticket_ask(record->ticket(), exports          ? v1::EXPORT
-                                                 : call.reindex() ? v1::REINDEX
-                                                 : call.get()     ? v1::GET
-                                                                  : v1::FIND);
+  policy::Ask ask = ticket_ask(*record, exports          ? v1::EXPORT
+                                        : call.reindex() ? v1::REINDEX
+                                        : call.get()     ? v1::GET
+                                                         : v1::FIND);
   ask.groups = call.groups();
   uint64_t free = 0;
   if (exports) {
@@ -380,7 +382,7 @@ Result<void> KeyServer::decide_grant(const v1::GrantCall& call, uint64_t now, Pe
     // Before the new one is written, since the old one could not go.
     if (ledger_.holds().held(old)) return under_hold(0);
   }
-  policy::Ask ask = ticket_ask(record->ticket(), call.has_replaces() ? v1::UPDATE : v1::IMPORT);
+  policy::Ask ask = ticket_ask(*record, call.has_replaces() ? v1::UPDATE : v1::IMPORT);
   ask.amounts.writes = pending.count;
   SR_TRY(ledger_.engine().decide(ask, now));
   SR_TRY(reserve_reply(pending.count * WriteSecret::kSize));
@@ -414,7 +416,7 @@ Result<void> KeyServer::decide_update_grant(const v1::UpdateGrantCall& call, uin
     SR_TRY(check_changed(record->ticket(), RecordIndex{call.items(0).idx()}));
   }
   if (ledger_.collection(record->collection()) == nullptr) return no_collection();
-  policy::Ask ask = ticket_ask(record->ticket(), call.update() ? v1::UPDATE : v1::IMPORT);
+  policy::Ask ask = ticket_ask(*record, call.update() ? v1::UPDATE : v1::IMPORT);
   ask.amounts.writes = count;
   SR_TRY(ledger_.engine().decide(ask, now));
 
@@ -461,7 +463,7 @@ Result<void> KeyServer::decide_unique_tokens(const v1::UniqueTokensCall& call, u
   if (std::none_of(fields.begin(), fields.end(), [](const v1::Field& f) { return f.unique(); })) {
     return invalid("This collection has no unique field.");
   }
-  policy::Ask ask = ticket_ask(record->ticket(), call.update() ? v1::UPDATE : v1::IMPORT);
+  policy::Ask ask = ticket_ask(*record, call.update() ? v1::UPDATE : v1::IMPORT);
   ask.amounts.uniques = terms;
   SR_TRY(ledger_.engine().decide(ask, now));
   SR_TRY(check_witnessed(now));
@@ -485,7 +487,7 @@ Result<void> KeyServer::decide_reindex(const v1::ReindexCall& call, uint64_t now
   SR_ASSIGN(const TicketRecord* record, admit(call.ticket(), as_bytes(call.request_id()), now));
   const CollectionInfo* collection = ledger_.collection(record->collection());
   if (collection == nullptr) return no_collection();
-  SR_TRY(ledger_.engine().decide(ticket_ask(record->ticket(), v1::REINDEX), now));
+  SR_TRY(ledger_.engine().decide(ticket_ask(*record, v1::REINDEX), now));
   const v1::Collection& definition = collection->definition;
   if (!definition.has_reindexing()) return nothing_to_reindex();
   pending.collection = record->collection();

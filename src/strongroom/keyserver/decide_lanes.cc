@@ -30,13 +30,13 @@ Result<void> KeyServer::decide_open_lane(const v1::OpenLaneCall& call, uint64_t 
   // While older records are indexed, packed lanes go to whoever does it.
   const bool reindexes = call.packed() && !call.history() &&
                          collection->definition.reindexing().below_u() != 0 &&
-                         ledger_.engine().decide(ticket_ask(record->ticket(), v1::REINDEX), now);
+                         ledger_.engine().decide(ticket_ask(*record, v1::REINDEX), now);
   if (call.update() && (call.packed() || call.history())) {
     return invalid("A change of single records goes to an online lane.");
   }
-  const policy::Ask ask = ticket_ask(record->ticket(), reindexes       ? v1::REINDEX
-                                                       : call.update() ? v1::UPDATE
-                                                                       : v1::IMPORT);
+  const policy::Ask ask = ticket_ask(*record, reindexes       ? v1::REINDEX
+                                              : call.update() ? v1::UPDATE
+                                                              : v1::IMPORT);
   SR_TRY(ledger_.engine().decide(ask, now));
   if (collection->live_lanes.size() + collection->history_lanes.size() +
           collection->reserved_lanes >=

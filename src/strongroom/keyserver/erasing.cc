@@ -48,7 +48,7 @@ Result<void> KeyServer::decide_erase(const v1::EraseCall& call, uint64_t now, Pe
   if (ledger_.collection(record->collection()) == nullptr) {
     return no_collection();
   }
-  policy::Ask ask = ticket_ask(record->ticket(), v1::ERASE);
+  policy::Ask ask = ticket_ask(*record, v1::ERASE);
   ask.amounts.erasures = count;
   SR_TRY(ledger_.engine().decide(ask, now));
   // A log that was put back has budgets that were used up; and this cannot be undone.

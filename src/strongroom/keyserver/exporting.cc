@@ -32,6 +32,7 @@ policy::Ask ask_of(const std::string& who, const v1::ExportPlan& plan, uint32_t 
   ask.collection = CollectionId{plan.collection()};
   ask.action = v1::EXPORT;
   ask.groups = groups;
+  ask.leaves = false;
   return ask;
 }
 

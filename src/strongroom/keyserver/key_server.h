@@ -212,6 +212,9 @@ class KeyServer {
   //   kNotFound  `number` is the place of a record that is none of the collection, or was erased.
   Result<v1::PlaceHoldResponse> place_hold(const std::string& who,
                                            const v1::PlaceHoldRequest& request);
+  // Hidden releases told before their day. Takes several.
+  Result<v1::LiftEmbargoResponse> lift_embargo(const std::string& who,
+                                               const v1::LiftEmbargoRequest& request);
   Result<v1::LiftHoldResponse> lift_hold(const std::string& who,
                                          const v1::LiftHoldRequest& request);
   Result<v1::ListHoldsResponse> list_holds(const std::string& who,
@@ -385,6 +388,8 @@ class KeyServer {
   // Fills in what every line is proven by, to the checkpoint just written.
   Result<void> prove_report(uint64_t leaf, v1::SubjectReport& report) const;
   // What the people in the records of a release entry are to be told, and how its releases chain.
+  // Although it is hidden until later: its embargo was lifted.
+  bool told_early(const tlog::Entry& release) const;
   void add_disclosure(const policy::Ask& ask, uint64_t now, std::vector<v1::LogItem>& items) const;
   // Adds a refused call to those of admitted_, or of the gateway.
   void note_refused(const Error& error);
@@ -405,7 +410,7 @@ class KeyServer {
   static TicketUse writes_as(bool change) {
     return change ? TicketUse::kChange : TicketUse::kAccess;
   }
-  static policy::Ask ticket_ask(const v1::Ticket& ticket, v1::Action action);
+  static policy::Ask ticket_ask(const TicketRecord& record, v1::Action action);
   // The first item of an entry.
   void fill_ticket_item(const TicketRecord& record, const std::string& request_id, uint64_t charge,
                         v1::TicketItem& item) const;

@@ -230,6 +230,10 @@ Result<void> Ledger::apply_approval(std::span<const v1::LogItem> items, uint64_t
 // By one, or by several who signed it.
 Result<void> Ledger::apply_change(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms) {
   if (item.has_freeze()) return apply_freeze(item, leaf, t_ms);
+  if (item.has_embargo_lift()) {
+    embargo_lifts_.add(item.embargo_lift(), leaf);
+    return {};
+  }
   if (!item.has_hold()) return apply_definition(item, leaf);
   for (const uint64_t idx : item.hold().idx()) {
     if (granted(RecordIndex{idx}) != CollectionId{item.hold().collection()}) return foreign(leaf);

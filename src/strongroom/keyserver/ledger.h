@@ -15,6 +15,7 @@
 #include "strongroom/keyserver/alarm_book.h"
 #include "strongroom/keyserver/backups.h"
 #include "strongroom/keyserver/destructions.h"
+#include "strongroom/keyserver/embargo_lifts.h"
 #include "strongroom/keyserver/erasures.h"
 #include "strongroom/keyserver/exports.h"
 #include "strongroom/keyserver/history.h"
@@ -31,7 +32,7 @@ namespace strongroom::keyserver {
 inline constexpr uint32_t kBlockMax = (1u << 28) - 1;
 inline constexpr size_t kLanesPerCollectionMax = 4096;
 inline constexpr size_t kMergeSourcesMax = 4096;
-inline constexpr uint32_t kLedgerForm = 2;
+inline constexpr uint32_t kLedgerForm = 3;
 
 struct BlockInfo {
   CollectionId collection;
@@ -120,6 +121,7 @@ class Ledger {
   const History& history() const { return history_; }
   const Erasures& erasures() const { return erasures_; }
   const Holds& holds() const { return holds_; }
+  const EmbargoLifts& embargo_lifts() const { return embargo_lifts_; }
   const Destructions& destructions() const { return destructions_; }
   const Exports& exports() const { return exports_; }
   const Backups& backups() const { return backups_; }
@@ -157,7 +159,7 @@ class Ledger {
   void archive(A& a) {
     a(vault_, collections_, engine_, approvals_, history_, tickets_, erasures_, releases_, alarms_);
     a(blocks_, lanes_, merge_, merged_lanes_, next_lane_, next_u_, generation_, revision_);
-    a(policy_leaf_, keys_, exports_, holds_, backups_, destructions_, store_mark_);
+    a(policy_leaf_, keys_, exports_, holds_, backups_, destructions_, store_mark_, embargo_lifts_);
     if constexpr (A::kReading) {
       if (!restore()) a.fail();
     }
@@ -195,6 +197,7 @@ class Ledger {
   TicketBook tickets_;
   Erasures erasures_;
   Holds holds_;
+  EmbargoLifts embargo_lifts_;
   Destructions destructions_;
   StoreMark store_mark_;
   Backups backups_;

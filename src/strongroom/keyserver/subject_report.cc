@@ -134,6 +134,13 @@ void KeyServer::add_disclosure(const policy::Ask& ask, uint64_t now,
   *items.emplace_back().mutable_chain() = std::move(chain);
 }
 
+bool KeyServer::told_early(const tlog::Entry& release) const {
+  v1::LogItem item;
+  if (!item.ParseFromString(release.items.front()) || !item.has_ticket()) return false;
+  return release.leaf.value <
+         ledger_.embargo_lifts().below(item.ticket().purpose(), item.ticket().case_reference());
+}
+
 Result<void> KeyServer::follow_releases(RecordIndex idx, uint64_t now, uint32_t* reads,
                                         v1::ReportedRecord& record) const {
   const RecordReleases known = ledger_.releases().of(idx);
@@ -148,7 +155,7 @@ Result<void> KeyServer::follow_releases(RecordIndex idx, uint64_t now, uint32_t*
       return broken_chain(leaf);
     }
     ++told;
-    if (found.hidden_until_ms > now) {
+    if (found.hidden_until_ms > now && !told_early(found.entry)) {
       record.set_hidden(record.hidden() + 1);
     } else {
       add_line(found, record);
@@ -184,6 +191,7 @@ Result<v1::ReportSubjectResponse> KeyServer::report_subject(
   ask.case_reference = request.case_reference();
   ask.collection = CollectionId{collection->definition.id()};
   ask.action = v1::FIND;
+  ask.from = ip_of(as_bytes(request.from()));
   ask.amounts.records = records.size();
   SR_TRY(ledger_.engine().decide(ask, now));
   SR_TRY(check_witnessed(now));
@@ -203,6 +211,7 @@ Result<v1::ReportSubjectResponse> KeyServer::report_subject(
   ticket.set_case_reference(request.case_reference());
   ticket.set_collection(ask.collection.value);
   ticket.set_charge(records.size());
+  if (ask.from) ticket.set_from(ip_bytes(*ask.from));
   ticket.set_emergency(ledger_.engine().is_emergency(ask.purpose));
   items[0].set_author(who);
   uint32_t reads = kReadsMax;

@@ -194,6 +194,48 @@ TEST_F(SubjectReportTest, AnEmbargoHidesUntilItsDayAndIsCountedInTheLog) {
   EXPECT_TRUE(check(report));
 }
 
+// As a court orders it: of one case, and of what was done until then.
+TEST_F(SubjectReportTest, SeveralCanHaveOneCaseToldBeforeItsDay) {
+  investigation().set_embargo_days(30);
+  create();
+  release({2}, "investigation");
+  const auto other = release_call(
+      vault_.ticket({.principal = kClerkName, .purpose = "investigation", .case_reference = "B-1"}),
+      {}, {{first_ + 2, u_}}, 2, true);
+  ASSERT_TRUE(vault_.call(other).has_release());
+  EXPECT_EQ(must({2}).records(0).hidden(), 2u);
+  const auto lift = [&](const char* purpose, const char* reference, const char* who) {
+    v1::LiftEmbargoRequest request;
+    request.mutable_lift()->set_purpose(purpose);
+    request.mutable_lift()->set_case_reference(reference);
+    request.set_reason("order of the court");
+    return vault_.server().lift_embargo(who, request);
+  };
+  EXPECT_FALSE(lift("investigation", kCase, "operator"));
+  EXPECT_FALSE(lift("investigation", "", "privacy.officer"));
+  EXPECT_FALSE(lift("curiosity", kCase, "privacy.officer"));
+  const auto asked = lift("investigation", kCase, "privacy.officer");
+  ASSERT_TRUE(asked) << asked.error().text;
+  EXPECT_EQ(must({2}).records(0).hidden(), 2u) << "nobody has signed yet";
+  vault_.approve(asked->request());
+  for (const bool restarted : {false, true}) {
+    if (restarted) {
+      ASSERT_TRUE(vault_.open());
+    }
+    const auto report = must({2});
+    EXPECT_EQ(report.records(0).hidden(), 1u);
+    ASSERT_EQ(report.records(0).lines_size(), 1);
+    EXPECT_EQ(report.records(0).lines(0).k(), 0u);
+    EXPECT_TRUE(check(report));
+  }
+  release({2}, "investigation");
+  EXPECT_EQ(must({2}).records(0).hidden(), 2u) << "what came later waits for its own day";
+  const auto again = lift("investigation", kCase, "privacy.officer");
+  ASSERT_TRUE(again);
+  vault_.approve(again->request());
+  EXPECT_EQ(must({2}).records(0).hidden(), 1u);
+}
+
 TEST_F(SubjectReportTest, ALaterPolicyNeitherHidesNorUncoversWhatWas) {
   investigation().set_embargo_days(30);
   create();

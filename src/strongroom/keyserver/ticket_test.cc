@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <set>
 
 #include "strongroom/keyserver/test_vault.h"
@@ -118,6 +119,88 @@ TEST(ChangeTicketTest, AChangeIsOfTheRecordThatTheTicketNames) {
   auto terms = vault.ticket_terms();
   terms.set_changes("short");
   EXPECT_TRUE(refused(change(sign_ticket(terms, vault.key("clerk")), {{first, u}})));
+}
+
+// With one ticket from two places: it is the call that comes from somewhere.
+TEST(TicketPlaceTest, EveryCallUnderATicketIsHeldToTheNetworksOfItsGrant) {
+  TestVault vault;
+  for (v1::Role& role : *vault.founding().policy.mutable_roles()) {
+    for (v1::Grant& grant : *role.mutable_grants()) {
+      if (role.name() == "clerk") {
+        for (const auto action : {v1::IMPORT, v1::ERASE}) grant.add_actions(action);
+        grant.mutable_budget()->set_writes_per_day(100);
+        grant.mutable_budget()->set_erasures_per_day(10);
+      }
+      grant.add_networks("10.20.0.0/16");
+    }
+  }
+  ASSERT_TRUE(vault.create());
+  const auto from = [](v1::SignedTicket ticket, const std::string& bytes) {
+    ticket.set_from(bytes);
+    return ticket;
+  };
+  const std::string inside{10, 20, 3, 4}, outside{10, 21, 3, 4};
+  const auto importer = vault.import_ticket();
+  const auto grant = vault.call(grant_call(from(importer, inside), 4));
+  ASSERT_TRUE(grant.has_grant());
+  const uint64_t first = grant.grant().first(), u = grant.grant().u();
+  const auto ticket = vault.ticket();
+  const auto erasing = [&] {
+    auto terms = vault.ticket_terms();
+    const RecordIndex record{first + 3};
+    terms.set_erases(erasure_digest({&record, 1}));
+    return sign_ticket(terms, vault.key("clerk"));
+  }();
+  const std::vector<std::function<v1::Call(const std::string&)>> calls = {
+      [&](const auto& at) { return tokens_call(from(ticket, at), {}, {std::string(16, 't')}); },
+      [&](const auto& at) {
+        return release_call(from(ticket, at), {}, {{first, u}}, 2, true);
+      },
+      [&](const auto& at) { return grant_call(from(importer, at), 1); },
+      [&](const auto& at) { return lane_call(from(importer, at), true); },
+      [&](const auto& at) { return unique_call(from(importer, at), {std::string(16, 'u')}); },
+      [&](const auto& at) {
+        v1::Call call;
+        *call.mutable_check()->mutable_ticket() = from(ticket, at);
+        call.mutable_check()->set_action(v1::FIND);
+        return call;
+      },
+      [&](const auto& at) {
+        v1::Call call;
+        *call.mutable_erase()->mutable_ticket() = from(erasing, at);
+        call.mutable_erase()->set_request_id(std::string(16, 'e'));
+        call.mutable_erase()->add_records(first + 3);
+        return call;
+      },
+  };
+  for (size_t i = 0; i < calls.size(); ++i) {
+    for (const std::string& at : {outside, std::string()}) {
+      const auto reply = vault.call(calls[i](at));
+      EXPECT_EQ(reply.error().code(), static_cast<uint32_t>(ErrorCode::kPermissionDenied)) << i;
+      EXPECT_NE(reply.error().text().find("from the network"), std::string::npos) << i;
+    }
+    EXPECT_FALSE(vault.call(calls[i](std::string(5, '\1'))).error().text().empty()) << i;
+    const auto reply = vault.call(calls[i](inside));
+    EXPECT_FALSE(reply.has_error()) << i << ": " << reply.error().text();
+  }
+}
+
+TEST(TicketPlaceTest, TheLogSaysWhereACallCameFrom) {
+  TestVault vault;
+  ASSERT_TRUE(vault.create());
+  auto ticket = vault.ticket();
+  ticket.set_from(std::string{10, 20, 3, 4});
+  ASSERT_TRUE(vault.call(tokens_call(ticket, {}, {std::string(16, 't')})).has_tokens());
+  v1::LogEntriesRequest request;
+  request.set_count(kLogEntriesMax);
+  const auto entries = vault.server().log_entries("officer", request);
+  ASSERT_TRUE(entries);
+  v1::LogItem item;
+  ASSERT_TRUE(item.ParseFromString(entries->entries().rbegin()->items(0)));
+  EXPECT_EQ(item.ticket().from(), ticket.from());
+  v1::SignedTicket logged;
+  ASSERT_TRUE(logged.ParseFromString(item.ticket().ticket()));
+  EXPECT_TRUE(logged.from().empty()) << "the ticket itself is what was signed";
 }
 
 TEST_F(TicketTest, EachTermIsChecked) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "strongroom/base/ip_address.h"
+
 namespace strongroom::keyserver {
 namespace {
 
@@ -156,6 +158,7 @@ Result<TicketRecord*> TicketBook::admit_known(TicketRecord& record,
       record.generation_ != who->generation) {
     SR_TRY(verify(signed_ticket, who->principal));
     record.signed_ = signed_ticket;
+    record.signed_.clear_from();
     record.generation_ = who->generation;
   }
   if (answers_ >= kAnswersMax) {
@@ -165,6 +168,16 @@ Result<TicketRecord*> TicketBook::admit_known(TicketRecord& record,
 }
 
 Result<TicketRecord*> TicketBook::admit(const v1::SignedTicket& signed_ticket, uint64_t now_ms) {
+  if (!signed_ticket.from().empty() && !ip_of(as_bytes(signed_ticket.from()))) {
+    return refused("The address that a call comes from is neither of 4 nor of 16 bytes.");
+  }
+  SR_ASSIGN(TicketRecord* const record, admit_signed(signed_ticket, now_ms));
+  record->from_ = signed_ticket.from();
+  return record;
+}
+
+Result<TicketRecord*> TicketBook::admit_signed(const v1::SignedTicket& signed_ticket,
+                                               uint64_t now_ms) {
   const std::string& bytes = signed_ticket.ticket();
   if (bytes.empty() || bytes.size() > kTicketBytesMax || signed_ticket.signature().size() != 64) {
     return refused("A call needs a ticket of at most 1024 bytes and its signature.");
@@ -210,6 +223,7 @@ TicketRecord* TicketBook::remember(const v1::SignedTicket& signed_ticket, v1::Ti
   by_expiry_.emplace(ticket.expires_ms(), key);
   record.ticket_ = std::move(ticket);
   record.signed_ = signed_ticket;
+  record.signed_.clear_from();
   record.digest_ = digest;
   record.generation_ = generation;
   record.keys_ = &keys_;

@@ -58,6 +58,9 @@ class TicketRecord {
   bool logged() const { return logged_; }  // Whether the log holds the signed ticket itself.
   const v1::SignedTicket& signed_ticket() const { return signed_; }
   uint64_t spent() const { return spent_; }
+  // Where the call that it was admitted for comes from, as the gateway says: 4 or 16 bytes, or
+  // nothing.
+  const std::string& from() const { return from_; }
 
   // Whether a search may be answered under this request id: only as its first call.
   //   kReplayed  Make a new request.
@@ -79,7 +82,8 @@ class TicketRecord {
  private:
   friend class TicketBook;
   v1::Ticket ticket_;
-  v1::SignedTicket signed_;
+  v1::SignedTicket signed_;  // Without `from`.
+  std::string from_;
   crypto::Digest digest_{};
   uint64_t generation_ = 0;  // Of the principal's key it was verified under.
   bool logged_ = false;
@@ -127,6 +131,7 @@ class TicketBook {
     size_t operator()(const Key& key) const { return load_le<uint64_t>(key.data()); }
   };
   Result<void> check_terms(const v1::Ticket& ticket, uint64_t now_ms) const;
+  Result<TicketRecord*> admit_signed(const v1::SignedTicket& signed_ticket, uint64_t now_ms);
   Result<TicketRecord*> admit_known(TicketRecord& record, const v1::SignedTicket& signed_ticket,
                                     uint64_t now_ms);
   static std::string nonce_key(const v1::Ticket& ticket);

@@ -13,15 +13,16 @@ namespace {
 
 // How a line's change is judged. Whatever is not sure to narrow, widens.
 enum class Sense : uint8_t {
-  kText,    // Says something to people: never widens.
-  kMost,    // A number: more is wider.
-  kLeast,   // A number: less is wider.
-  kLimit,   // A number that limits where it is there: more is wider, and so is none.
-  kSet,     // Words: one more is wider.
-  kPowers,  // Likewise; and one less of those that guard against whoever took it away.
-  kAnyOf,   // Words, none of them being all: one more is wider, so is none.
-  kCloses,  // "yes" refuses more than "no".
-  kOther,   // Any change widens.
+  kText,      // Says something to people: never widens.
+  kMost,      // A number: more is wider.
+  kLeast,     // A number: less is wider.
+  kLimit,     // A number that limits where it is there: more is wider, and so is none.
+  kSet,       // Words: one more is wider.
+  kPowers,    // Likewise; and one less of those that guard against whoever took it away.
+  kAnyOf,     // Words, none of them being all: one more is wider, so is none.
+  kNetworks,  // Likewise; a part of one that was there is none more.
+  kCloses,    // "yes" refuses more than "no".
+  kOther,     // Any change widens.
 };
 
 struct Line {
@@ -136,6 +137,7 @@ void add_grant(const std::string& path, const v1::Grant& grant, Lines& lines) {
                Sense::kMost);
     lines[to + "hours"] = words(one_or_none(grant.hours()), Sense::kAnyOf);
     lines[to + "days"] = words(grant.days(), Sense::kAnyOf);
+    lines[to + "networks"] = words(grant.networks(), Sense::kNetworks);
     for (size_t q = 0; q < kQuantities; ++q) {
       if (static_cast<Quantity>(q) == Quantity::kUniques) continue;  // As writes.
       for (size_t w = 0; w < kWindows; ++w) {
@@ -211,6 +213,19 @@ Lines flatten(const v1::Policy& policy) {
   return lines;
 }
 
+// One that lies across two that were there counts as new: in doubt, wider.
+bool gains_a_network(const Line& was, const Line& now) {
+  std::vector<Network> old;
+  for (const std::string& word : was.words) {
+    if (const auto network = parse_network(word)) old.push_back(*network);
+  }
+  return std::any_of(now.words.begin(), now.words.end(), [&](const std::string& word) {
+    const auto network = parse_network(word);
+    return !network || std::none_of(old.begin(), old.end(),
+                                    [&](const Network& one) { return one.contains(*network); });
+  });
+}
+
 bool gains(const Line& was, const Line& now) {
   return !std::includes(was.words.begin(), was.words.end(), now.words.begin(), now.words.end());
 }
@@ -231,6 +246,7 @@ bool appears_wider(const Line& now) {
     case Sense::kLimit:
     case Sense::kCloses:
     case Sense::kAnyOf:
+    case Sense::kNetworks:
       return false;
     case Sense::kSet:
     case Sense::kPowers:
@@ -250,6 +266,7 @@ bool vanishes_wider(const Line& was) {
     case Sense::kMost:
     case Sense::kCloses:  // Only with its purpose.
     case Sense::kAnyOf:   // Only with its purpose or grant.
+    case Sense::kNetworks:
       return false;
     case Sense::kPowers:
       return loses_a_guard(was, Line());
@@ -274,6 +291,8 @@ bool changes_wider(const Line& was, const Line& now) {
       return gains(was, now) || loses_a_guard(was, now);
     case Sense::kAnyOf:
       return now.words.empty() || (!was.words.empty() && gains(was, now));
+    case Sense::kNetworks:
+      return now.words.empty() || (!was.words.empty() && gains_a_network(was, now));
     default:
       return true;
   }
@@ -286,7 +305,7 @@ bool is_judged(std::string_view message, int field) {
       {"Policy", {1, 2, 3, 4, 5, 6, 7, 8, 20, 30}},
       {"Purpose", {1, 2, 3, 4, 5, 10, 11, 12}},
       {"Role", {1, 2, 3, 4}},
-      {"Grant", {1, 2, 3, 4, 5, 6, 7, 20, 21}},
+      {"Grant", {1, 2, 3, 4, 5, 6, 7, 20, 21, 22}},
       {"Budget", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 40, 41}},
       {"Limits", {1, 2, 3, 4, 5, 6}},
       {"CollectionLimit", {1, 2}},

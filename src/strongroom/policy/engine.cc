@@ -198,6 +198,12 @@ Result<void> Engine::decide(const Ask& ask, uint64_t t_ms) {
     return denied("Your role may not use this collection for this purpose.");
   }
   const CompiledGrant& grant = found->second;
+  if (ask.leaves && !grant.networks.empty() &&
+      !(ask.from && any_contains(grant.networks, *ask.from))) {
+    return denied(
+        "This purpose is not open to your role from the network you call from. Ask from one that "
+        "the policy names.");
+  }
   const bool no_case = is_blank(ask.case_reference);
   if (purpose->second.case_required && no_case) {
     return denied("This purpose needs a case reference. Name the case with --case.");

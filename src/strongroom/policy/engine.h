@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,7 +28,9 @@ struct Ask {
   uint32_t groups = 0;               // Bit g: group g is to be opened.
   std::span<const AskedTerm> terms;  // To be searched for.
   Amounts amounts;
-  uint64_t records_before = 0;  // Opened before under the same request.
+  uint64_t records_before = 0;    // Opened before under the same request.
+  std::optional<IpAddress> from;  // Where it comes from, as the gateway says.
+  bool leaves = true;             // Else it is only asked for, and from where does not matter.
 };
 
 struct PrincipalEntry {
@@ -133,8 +136,8 @@ class Engine {
 
   // Changes nothing that later answers depend on. The first rule that refuses gives the reason:
   //   kUnauthenticated   Unknown or disabled principal.
-  //   kPermissionDenied  A freeze, role, purpose, case reference, action, groups, records per
-  //   query.
+  //   kPermissionDenied  A freeze, role, purpose, network, case reference, action, groups, records
+  //   per query.
   //   kSearchDenied      A term goes by a field that the role may not search so: number is its id.
   //   kBudgetExhausted   retry_after_ms says when.
   Result<void> decide(const Ask& ask, uint64_t t_ms);

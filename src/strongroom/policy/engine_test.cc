@@ -82,6 +82,28 @@ class EngineTest : public testing::Test {
   std::map<std::string, bool> texts_;
 };
 
+TEST_F(EngineTest, AGrantWithNetworksHoldsForCallsFromThemAndNoOthers) {
+  v1::Policy policy = policy_;
+  v1::Grant& grant = *policy.mutable_roles(0)->mutable_grants(0);
+  grant.add_networks("10.20.0.0/16");
+  grant.add_networks("2001:db8::/32");
+  ASSERT_TRUE(engine_.set_policy(policy, collections_));
+  Ask a = ask();
+  for (const char* inside : {"10.20.3.4", "::ffff:10.20.3.4", "2001:db8::7"}) {
+    a.from = parse_ip(inside);
+    EXPECT_TRUE(engine_.decide(a, kStart)) << inside;
+  }
+  for (const char* outside : {"10.21.3.4", "127.0.0.1", "2001:db9::7", "::"}) {
+    a.from = parse_ip(outside);
+    EXPECT_EQ(code(a), ErrorCode::kPermissionDenied) << outside;
+  }
+  a.from = std::nullopt;
+  EXPECT_EQ(code(a), ErrorCode::kPermissionDenied) << "a gateway that does not say";
+  a.leaves = false;
+  EXPECT_TRUE(engine_.decide(a, kStart)) << "only asked for";
+  EXPECT_EQ(texts_.size(), 1u);
+}
+
 TEST_F(EngineTest, EachRuleRefusesWithATextOfItsOwn) {
   EXPECT_TRUE(engine_.decide(ask(), kStart));
   Ask a = ask();

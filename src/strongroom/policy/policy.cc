@@ -135,6 +135,19 @@ Result<CompiledGrant> compile_grant(const v1::Grant& grant, const v1::Collection
                 path + ".hours");
   }
   out.opening = *opening;
+  if (static_cast<size_t>(grant.networks_size()) > kNetworksMax) {
+    return fail(problem, "A grant names at most 64 networks.", path + ".networks");
+  }
+  for (int i = 0; i < grant.networks_size(); ++i) {
+    const auto network = parse_network(grant.networks(i));
+    if (!network) {
+      return fail(problem,
+                  "A network is as in \"10.20.0.0/16\", \"2001:db8::/32\" or \"10.20.3.4\", with "
+                  "nothing but zeros behind the bits that count.",
+                  at(path, "networks", i));
+    }
+    out.networks.push_back(*network);
+  }
   out.records_per_query =
       grant.records_per_query() != 0 ? grant.records_per_query() : kRecordsPerQueryDefault;
   return out;

@@ -15,6 +15,7 @@
 #include "strongroom/policy/collection.h"
 #include "strongroom/policy/conditions.h"
 #include "strongroom/policy/meters.h"
+#include "strongroom/policy/networks.h"
 #include "strongroom/policy/search_rights.h"
 #include "strongroom/v1/policy.pb.h"
 #include "strongroom/v1/schema.pb.h"
@@ -45,6 +46,7 @@ struct CompiledGrant {
   uint64_t records_per_query = 0;
   MeterLimits limits;
   Opening opening;
+  std::vector<Network> networks;  // None: anywhere.
   SearchRights search;
 };
 

@@ -49,6 +49,7 @@ class Town {
         grant.add_groups("all");
         grant.add_actions(v1::FIND);
         grant.set_hours("00:00-23:59");
+        for (int n = 0; n < 8; ++n) grant.add_networks("10." + std::to_string(n) + ".0.0/16");
         v1::Budget& budget = *grant.mutable_budget();
         budget.set_records_per_hour(uint64_t{1} << 40);
         budget.set_records_per_day(uint64_t{1} << 40);
@@ -102,6 +103,7 @@ Ask ask_of(const std::string& name, uint32_t collection) {
   ask.action = v1::FIND;
   ask.groups = 2;
   ask.amounts.records = 1;
+  ask.from = IpAddress{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 7, 3, 4};
   return ask;
 }
 

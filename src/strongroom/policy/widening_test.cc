@@ -26,6 +26,7 @@ v1::Policy base() {
   grant.set_records_per_query(10);
   grant.set_hours("08:00-18:00");
   grant.add_days("mon");
+  grant.add_networks("10.20.0.0/16");
   v1::Budget& budget = *grant.mutable_budget();
   budget.set_records_per_hour(10);
   budget.set_records_per_day(20);
@@ -53,6 +54,9 @@ TEST(WideningTest, WhateverOpensMoreWidensAndItsReverseDoesNot) {
       {"erasures", [](auto& p) { grant(p).mutable_budget()->set_erasures_per_day(1); }},
       {"no days", [](auto& p) { grant(p).clear_days(); }},
       {"a day", [](auto& p) { grant(p).add_days("tue"); }},
+      {"no networks", [](auto& p) { grant(p).clear_networks(); }},
+      {"a network", [](auto& p) { grant(p).add_networks("10.21.0.0/16"); }},
+      {"a wider network", [](auto& p) { grant(p).set_networks(0, "10.20.0.0/15"); }},
       {"no hours", [](auto& p) { grant(p).clear_hours(); }},
       {"limit raised",
        [](auto& p) { p.mutable_limits()->mutable_vault()->mutable_records()->set_day(101); }},
@@ -81,6 +85,14 @@ TEST(WideningTest, WhateverOpensMoreWidensAndItsReverseDoesNot) {
     EXPECT_TRUE(diff_policies(base(), next).widens) << name;
     EXPECT_FALSE(diff_policies(next, base()).widens) << name << " taken back";
   }
+}
+
+TEST(WideningTest, APartOfANetworkThatWasThereNarrows) {
+  v1::Policy next = base();
+  grant(next).set_networks(0, "10.20.128.0/17");
+  grant(next).add_networks("10.20.3.4");
+  EXPECT_FALSE(diff_policies(base(), next).widens);
+  EXPECT_TRUE(diff_policies(next, base()).widens);
 }
 
 TEST(WideningTest, WhatCannotBeComparedWidensEitherWay) {

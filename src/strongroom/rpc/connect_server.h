@@ -27,6 +27,7 @@ struct CallContext {
   std::string path;
   std::string authorization;  // Value of the header strongroom-authorization; empty: absent.
   std::string body_sha256;    // 32 raw bytes; only where `authorization` is not empty.
+  std::string from;           // The other end's IP address: 4 or 16 bytes, IPv4 always as 4.
   int64_t timeout_ms = -1;    // Connect-Timeout-Ms, already enforced by the server. -1: none.
 };
 

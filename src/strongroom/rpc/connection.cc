@@ -5,6 +5,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
 
+#include "strongroom/base/ip_address.h"
 #include "strongroom/crypto/hash.h"
 #include "strongroom/rpc/http_response.h"
 #include "strongroom/rpc/status_map.h"
@@ -46,6 +47,12 @@ struct Responder {
   }
 };
 
+std::string bytes_of(const net::ip::address& address) {
+  if (address.is_v6()) return ip_bytes(address.to_v6().to_bytes());
+  const auto four = address.to_v4().to_bytes();
+  return std::string(as_text(four));
+}
+
 }  // namespace
 
 Connection::Connection(std::shared_ptr<Door> door, TcpSocket socket)
@@ -55,6 +62,9 @@ Connection::Connection(std::shared_ptr<Door> door, TcpSocket socket)
       in_(kReadBytes, '\0') {
   // Asio has OpenSSL free its record buffers, 34 KiB, after each record. They are wanted again at
   // once.
+  AsioError unknown;
+  const auto other_end = stream_.next_layer().remote_endpoint(unknown);
+  if (!unknown) from_ = bytes_of(other_end.address());
   SSL_clear_mode(stream_.native_handle(), SSL_MODE_RELEASE_BUFFERS);
 }
 
@@ -185,6 +195,7 @@ void Connection::on_head() {
   keep_alive_ = head.keep_alive;
   head_request_ = head.method == RequestHead::Method::kHead;
   context_.json = head.codec != RequestHead::Codec::kProto;
+  context_.from.assign(from_);
   context_.path.assign(known ? head.path : std::string_view());
   context_.authorization.assign(head.authorization);
   context_.body_sha256.clear();

@@ -56,6 +56,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string out_;      // Replies to be written.
   std::string writing_;  // Being written.
   std::optional<Refusal> refusal_;
+  std::string from_;  // CallContext::from
   CallContext context_;
   uint64_t call_ = 0;
   size_t accounted_ = 0;

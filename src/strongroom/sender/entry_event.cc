@@ -1,5 +1,6 @@
 #include "strongroom/sender/entry_event.h"
 
+#include "strongroom/base/ip_address.h"
 #include "strongroom/sender/ocsf_object.h"
 #include "strongroom/v1/log.pb.h"
 #include "strongroom/watch/explain.h"
@@ -50,6 +51,9 @@ std::string ticket_event(const v1::LogEntryView& entry, const v1::TicketItem& ti
   Event event(entry, origin, of, ticket.emergency() ? kHigh : kInformational, kSuccess, "");
   event.by(ticket.principal());
   event.root().number("count", ticket.charge());
+  if (const auto from = ip_of(as_bytes(ticket.from()))) {
+    event.root().object("src_endpoint").text("ip", ip_text(*from));
+  }
   event.root()
       .object("databucket")
       .text("name", "collection " + std::to_string(ticket.collection()))
@@ -95,6 +99,8 @@ std::string item_event(const v1::LogEntryView& entry, const v1::LogItem& item, s
     case v1::LogItem::kHold:
       return change(item.hold().lift() ? "legal hold lifted" : "legal hold",
                     item.hold().reference(), kMedium);
+    case v1::LogItem::kEmbargoLift:
+      return change("embargo lifted", item.embargo_lift().purpose(), kMedium);
     case v1::LogItem::kDestruction:
       // The records themselves are told once, when it has begun to go by them.
       if (item.destruction().step() == v1::DestructionItem::ERASED) return {};
