@@ -44,7 +44,7 @@ def governed_of(policy):
     out["watch"] = {rule: {"action": "NOTIFY"} for rule in RULES}
     for purpose in out["purposes"]:
         if purpose["name"] == "investigation":
-            purpose["casePatterns"] = [f"A{i}-####" for i in range(15)] + ["case-*"]
+            purpose["case_patterns"] = [f"A{i}-####" for i in range(15)] + ["case-*"]
     for role in out["roles"]:
         for grant in role.get("grants", ()):
             grant["hours"] = "00:00-23:59"  # The one minute would be missed.
@@ -83,7 +83,9 @@ class Bench:
         if self.shield is not None:
             self.shield.follow(self.vault.server.pid)
         self.vault.import_people(csv, options.records)
-        self.vault.as_("operator", "canary", "plant", "bench_person", "20")
+        # Into another collection, since those of this one cannot be invented; each opened record is held against them.
+        self.vault.as_("operator", "collection", "apply", f"{HERE}/../examples/collections/person.yaml")
+        self.vault.as_("operator", "canary", "plant", "person", "--count", "1000")
         for i in range(FREEZES):
             self.vault.as_("approver1", "freeze", f"principal:gone-{i}")
         self.vault.settle()

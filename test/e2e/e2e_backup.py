@@ -91,6 +91,35 @@ class Backups(unittest.TestCase):
         return [record["id"] for record in found["records"]]
 
 
+class Renewed(Backups):
+    def test_terms_under_a_fresh_key_are_found_in_what_was_restored(self):
+        vault = self.vault
+        policy = vault.json("policy", "show", who="officer")
+        policy.pop("version", None)
+        policy["purposes"].append({"name": "reindexing"})
+        for role in policy["roles"]:
+            for grant in role.get("grants", []):
+                grant["budget"] = {name: int(most) for name, most in grant["budget"].items()}
+            if role["name"] == "operator":
+                role["grants"].append({"collection": "person", "purposes": ["reindexing"], "actions": ["REINDEX"],
+                                       "groups": ["identity", "contact"], "budget": {"reindexed_per_day": 10**6}})
+        vault.apply_policy("renewing.yaml", json.dumps(policy))
+        before = self.ids(3)
+        self.backup()
+        vault.approve(vault.json("collection", "renew-terms", "person", who="operator")["request"])
+        vault.must("reindex", "person", "--purpose", "reindexing", who="operator")
+        self.assertEqual(self.ids(3), before)
+        self.restore("of before")
+        with Restored(vault, "of before") as again:
+            self.assertEqual(self.ids(3, again), before, "by the key of then")
+        self.backup()
+        self.restore("of after")
+        with Restored(vault, "of after") as again:
+            self.assertEqual(self.ids(3, again), before)
+            again.import_csv("person", people(3, 900), name="new.csv")
+            self.assertEqual(len(self.ids(901, again)), 1)
+
+
 class Life(Backups):
     def test_taken_restored_and_served(self):
         taken = self.backup()

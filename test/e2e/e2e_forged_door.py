@@ -287,6 +287,7 @@ def every_command():
         ("privacy", "hold", "place", "C-1", "person", "0000000000"),
         ("auditor", "hold", "list"),
         ("privacy", "hold", "lift", "C-1"),
+        ("operator", "collection", "renew-terms", "person"),
         ("privacy", "subject", "lift-embargo", "--purpose", "investigation", "--case", "A-1", "--reason", "an order"),
     ]
 

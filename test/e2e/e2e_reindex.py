@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import threading
 import time
 import unittest
 
@@ -92,7 +93,7 @@ class Reindex(unittest.TestCase):
             self.assertEqual(found.status, 1, "half an index answered")
             self.assertIn("still being built", found.stdout)
         self.assertEqual(process.returncode, 0, err)
-        self.assertEqual(json.loads(out), {"indexed": PEOPLE, "finished": True})
+        self.assertEqual(json.loads(out), {"indexed": PEOPLE, "renewed": False, "finished": True})
         self.assertTrue(killed, "it was too fast to be killed")
 
         for prefix in prefixes:
@@ -107,6 +108,73 @@ class Reindex(unittest.TestCase):
             self.assertEqual(len(word["records"]), 1)
         self.assertEqual(self.vault.count("person", "national_id^" + self.people[0]["national_id"][:6]),
                          sum(p["national_id"].startswith(self.people[0]["national_id"][:6]) for p in self.people))
+        self.assertIn("No index", self.refused("reindex", "person", "--purpose", "reindexing"))
+
+    def renew(self):
+        request = self.vault.json("collection", "renew-terms", "person", "--reason", "a gateway was stolen",
+                                  who="operator")["request"]
+        shown = self.vault.must("approve", request, "--yes", who="approver1").stdout
+        self.assertIn("all its terms under a fresh key", shown)
+        self.vault.must("approve", request, "--yes", who="approver2")
+
+    def test_terms_are_renewed_while_searches_go_on(self):
+        """Somebody looks people up all the while: each answer is right, or the vault was just killed."""
+        vault = self.vault
+        self.allow(10**9)
+        self.renew()
+        self.assertIn("imports wait", vault.run("import", "person", vault.path("rows.csv"), "--key", "national_id",
+                                                who="operator").stderr)
+        wrong, asked, stop, calm = [], [0], threading.Event(), threading.Event()
+        calm.set()
+
+        def clerk():
+            while not stop.is_set():
+                person = self.people[asked[0] * 37 % PEOPLE]
+                was_calm = calm.is_set()
+                found = vault.run("find", "person", "national_id=" + person["national_id"], "--purpose", "service",
+                                  "--json")
+                names = [r["fields"]["name"] for r in json.loads(found.stdout).get("records", [])]
+                asked[0] += 1
+                if found.status == 0 and names != [person["name"]]:
+                    wrong.append((person["national_id"], found))
+                if found.status != 0 and was_calm and calm.is_set():
+                    wrong.append(found)
+
+        watch = threading.Thread(target=clerk)
+        watch.start()
+        self.addCleanup(stop.set)
+        killed = []
+        for target in ("client", "gateway", "serve", None):
+            process = self.reindex()
+            time.sleep(0.2)
+            if process.poll() is None and target:
+                killed.append(target)
+                if target == "client":
+                    process.kill()
+                else:
+                    calm.clear()
+                    vault.kill(target)
+            out, err = process.communicate(timeout=120)
+            if process.returncode == 0:
+                break
+            if vault.server is None:
+                vault.serve()
+            calm.set()
+        stop.set()
+        watch.join()
+        self.assertEqual(process.returncode, 0, err)
+        self.assertTrue(json.loads(out)["renewed"])
+        self.assertEqual(len(killed), 3, "it was too fast to be killed")
+        self.assertEqual(wrong, [])
+        self.assertGreater(asked[0], 5)
+        for again in (False, True):
+            if again:
+                vault.restart()
+            for person in self.people[:50]:
+                found = vault.find("person", "phone=" + person["phone"], "name=" + person["name"])
+                self.assertEqual(len(found["records"]), 1)
+        self.assertEqual(vault.import_file("person", vault.path("rows.csv"), "--key", "national_id"),
+                         {"imported": 0, "updated": 0, "unchanged": PEOPLE, "rejected": 0})
         self.assertIn("No index", self.refused("reindex", "person", "--purpose", "reindexing"))
 
     def test_a_budget_bounds_its_pace_and_a_freeze_stops_it(self):

@@ -33,7 +33,8 @@ std::string summary_of(const v1::ApprovalRequest& request) {
       return "principal " + request.principal().name() + ", " + request.principal().role();
     case v1::ApprovalRequest::kCollection:
       return "collection " + request.collection().name() + ", revision " +
-             std::to_string(request.collection().revision());
+             std::to_string(request.collection().revision()) +
+             (request.collection().reindexing().renew() ? ": all its terms under a fresh key" : "");
     case v1::ApprovalRequest::kThaw:
       return "thaw " + request.thaw();
     case v1::ApprovalRequest::kRoot:

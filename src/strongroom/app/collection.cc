@@ -63,6 +63,18 @@ Result<void> show(const Global& global, const std::string& name) {
   return {};
 }
 
+Result<void> renew(const Global& global, const std::string& name, const std::string& reason) {
+  SR_ASSIGN(const auto credential, load_credential(global.credential));
+  SR_ASSIGN(auto admin, AdminClient::connect(credential));
+  v1::RenewTermsRequest request;
+  request.set_collection(name);
+  request.set_reason(reason);
+  SR_ASSIGN(const auto response,
+            (admin->call<v1::RenewTermsRequest, v1::RenewTermsResponse>("RenewTerms", request)));
+  std::cout << (global.json ? to_json(response) + "\n" : waits_for_approval(response.request()));
+  return {};
+}
+
 }  // namespace
 
 void add_collection(CLI::App& app, Global& global, int& status) {
@@ -83,6 +95,20 @@ void add_collection(CLI::App& app, Global& global, int& status) {
     if (status != kDone) return;
     if (const auto done = apply(global, collection, *reason); !done)
       status = fail(global, done.error(), *text);
+  });
+  auto renewed = std::make_shared<std::string>();
+  auto* renew_command = command->add_subcommand(
+      "renew-terms",
+      "Ask to have all its terms made anew under a fresh key, as where K_q was stolen");
+  renew_command->add_option("NAME", *renewed)->required();
+  renew_command->add_option("--reason", *reason, "Why, for those who approve it");
+  renew_command->footer(
+      "Example:\n  strongroom collection renew-terms person --reason 'a gateway was stolen' "
+      "--credential operator.json\nWhen several have approved it: strongroom reindex person.");
+  renew_command->callback([&global, &status, renewed, reason] {
+    if (const auto done = renew(global, *renewed, *reason); !done) {
+      status = fail(global, done.error(), *renewed);
+    }
   });
   auto* list_command = command->add_subcommand("list", "The collections there are");
   list_command->footer("Example:\n  strongroom collection list --credential operator.json");

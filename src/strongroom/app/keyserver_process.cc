@@ -282,6 +282,7 @@ void KeyServerProcess::register_calls() {
   admin("ListEmergencies", &KeyServer::list_emergencies);
   admin("ReviewEmergencies", &KeyServer::review_emergencies);
   admin("ReportSubject", &KeyServer::report_subject);
+  admin("RenewTerms", &KeyServer::renew_terms);
   admin("LiftEmbargo", &KeyServer::lift_embargo);
   admin("LogKeys", &KeyServer::log_keys);
   admin("ChangeLogKey", &KeyServer::change_log_key);

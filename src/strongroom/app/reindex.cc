@@ -51,7 +51,11 @@ Result<void> run(const Global& global, const Options& options) {
                       static_cast<int64_t>(done.indexed()));
   }
   if (global.json) {
-    std::cout << "{\"indexed\":" << done.indexed() << ",\"finished\":true}\n";
+    std::cout << "{\"indexed\":" << done.indexed()
+              << ",\"renewed\":" << (done.renews() ? "true" : "false") << ",\"finished\":true}\n";
+  } else if (done.renews()) {
+    std::cout << format_count(done.indexed()) << " records indexed; all terms of "
+              << query.schema.name() << " are under a fresh key, and the old ones are gone\n";
   } else {
     std::cout << format_count(done.indexed()) << " records indexed; all indexes of "
               << query.schema.name() << " are complete\n";
@@ -65,7 +69,8 @@ void add_reindex(CLI::App& app, Global& global, int& status) {
   auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand(
       "reindex",
-      "Bring the records there are under indexes that were added; goes on where it stopped");
+      "Bring the records there are under indexes that were added, or under a fresh key; goes on "
+      "where it stopped");
   command->add_option("COLLECTION", options->collection, "Such as person")->required();
   add_query_options(*command, *options, false);
   command->add_option("--step", options->step, "Records at a time, in one lane (8192)")
@@ -76,7 +81,7 @@ void add_reindex(CLI::App& app, Global& global, int& status) {
       "and logged before it is opened. Searches and imports go on.\n"
       "Example:\n"
       "  strongroom reindex person --purpose reindexing --credential operator.json\n"
-      "Before it: collection apply, approve.");
+      "Before it: collection apply or collection renew-terms, approve.");
   command->callback([&global, &status, options] {
     if (const auto done = run(global, *options); !done) status = fail_query(global, done.error());
   });

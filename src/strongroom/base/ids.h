@@ -24,8 +24,16 @@ using Version =
     Id<uint64_t, struct VersionTag>;  // u: 48 bits, from one global counter, never reused.
 using LeafIndex = Id<uint64_t, struct LeafIndexTag>;
 
+inline constexpr uint32_t kCollectionMax = 65535;
+inline constexpr uint32_t kRenewalsMax = 65535;  // Of one collection's terms.
 inline constexpr uint32_t kLaneMax = (1u << 24) - 1;
 inline constexpr uint64_t kVersionMax = (uint64_t{1} << 48) - 1;
+
+// Under which number a collection's unique rows and their root stand: its own until its terms are
+// renewed for the first time.
+inline CollectionId term_space(CollectionId collection, uint32_t renewals) {
+  return {renewals << 16 | collection.value};
+}
 
 // idx: 40 bits = block (28) | offset (12).
 struct RecordIndex {

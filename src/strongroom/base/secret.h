@@ -92,6 +92,8 @@ using LaneRoot =
     Secret<32, struct LaneRootTag>;  // R_l. Key server, and the lane's writer while it is open.
 using TermToken = Secret<32, struct TermTokenTag>;  // T: opens one term in one lane.
 using TermKey = Secret<32, struct TermKeyTag>;      // K_q. Gateways only.
+using TermSalt =
+    Secret<32, struct TermSaltTag>;  // With K_q it makes the key of a collection's renewed terms.
 using SealingKey =
     Secret<32, struct SealingKeyTag>;  // Symmetric keys that wrap state and log bodies.
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "strongroom/base/check.h"
+#include "strongroom/crypto/hash.h"
+
 namespace strongroom::gateway {
 namespace {
 
@@ -71,11 +74,13 @@ Composite composite_of(const v1::Composite& composite, const Collection& collect
   return out;
 }
 
-std::shared_ptr<const Collection> compile(const v1::Collection& schema) {
+std::shared_ptr<Collection> compile(const v1::Collection& schema) {
   auto out = std::make_shared<Collection>();
   out->id = CollectionId{schema.id()};
   out->name = schema.name();
   out->revision = schema.revision();
+  out->renewals = schema.terms();
+  out->renewing = schema.reindexing().renew();
   for (const auto& group : schema.groups()) {
     out->group_by_name[group.name()] = GroupId{static_cast<uint8_t>(group.id())};
   }
@@ -121,6 +126,20 @@ std::shared_ptr<const Collection> compile(const v1::Collection& schema) {
 
 }  // namespace
 
+TermKey term_key_of(const TermKey& term_key, const Collection& collection) {
+  if (collection.renewals == 0) return term_key.clone();
+  SR_CHECK(collection.salt != nullptr, "renewed terms have a salt");
+  uint8_t number[8];
+  store_be<uint32_t>(number, collection.id.value);
+  store_be<uint32_t>(number + 4, collection.renewals);
+  crypto::Digest made =
+      crypto::hmac_sha256(term_key.read(SecretAccess{}),
+                          {as_bytes("sr1.terms"), number, collection.salt->read(SecretAccess{})});
+  TermKey out{Bytes(made).first<TermKey::kSize>()};
+  explicit_bzero(made.data(), made.size());
+  return out;
+}
+
 std::optional<std::string> composite_norm(
     const Composite& composite, const std::function<std::string(const Composite::Part&)>& term_of) {
   std::string out;
@@ -153,7 +172,15 @@ std::optional<size_t> Collection::find(std::string_view field_name) const {
 
 Catalog::Catalog(const v1::SyncReply& sync)
     : revision_(sync.revision()), vault_(sync.vault()), policy_(sync.policy()) {
-  for (const auto& schema : sync.collections()) collections_.push_back(compile(schema));
+  for (const auto& schema : sync.collections()) {
+    const auto collection = compile(schema);
+    for (const auto& terms : sync.terms()) {
+      if (terms.collection() != schema.id() || terms.salt().size() != TermSalt::kSize) continue;
+      collection->salt =
+          std::make_shared<const TermSalt>(as_bytes(terms.salt()).first<TermSalt::kSize>());
+    }
+    collections_.push_back(collection);
+  }
   for (const auto& principal : sync.principals()) role_of_[principal.name()] = principal.role();
 }
 

@@ -65,6 +65,12 @@ struct Collection {
   };
   std::vector<Group> groups;  // Ascending; the masked group first where any field has a mask.
   index::WritePadding write_padding = index::WritePadding::kNarrow;
+  bool renewing = false;                 // Its terms are being made anew: no imports meanwhile.
+  uint32_t renewals = 0;                 // Of its terms.
+  std::shared_ptr<const TermSalt> salt;  // Of the last one.
+
+  // Where its unique rows are.
+  CollectionId space() const { return term_space(id, renewals); }
 
   // Position in `fields`, or nullopt.
   std::optional<size_t> find(std::string_view field_name) const;
@@ -79,6 +85,10 @@ std::optional<std::string> composite_norm(
 // The term of one part, from the value's normal form; empty where it is too short.
 std::string part_of(const index::FieldIndex& index, const Composite::Part& part,
                     std::string_view norm);
+
+// What the collection's terms are made under: K_q itself, until they are renewed.
+// docs/spec/renewal.md
+TermKey term_key_of(const TermKey& term_key, const Collection& collection);
 
 // Immutable; a new one replaces it whenever the key server's revision changes.
 class Catalog {

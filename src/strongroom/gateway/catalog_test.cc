@@ -97,6 +97,32 @@ TEST(CatalogTest, GroupsAreThoseOfRolePurposeAndCollection) {
   EXPECT_EQ(catalog.groups_for("ann", "service", CollectionId{6}), 0u);
 }
 
+// By Python's hmac: docs/spec/renewal.md.
+TEST(TermKeyTest, TheKeyOfRenewedTermsIsMadeOfBothHalves) {
+  TermKey term_key;
+  ByteArray<32> salt;
+  for (size_t i = 0; i < salt.size(); ++i) {
+    term_key.write(SecretAccess{})[i] = static_cast<uint8_t>(0x20 + i);
+    salt[i] = static_cast<uint8_t>(0x40 + i);
+  }
+  v1::SyncReply sync;
+  auto& definition = *sync.add_collections();
+  definition.set_id(7);
+  EXPECT_EQ(
+      to_hex(
+          term_key_of(term_key, *Catalog(sync).collection(CollectionId{7})).read(SecretAccess{})),
+      to_hex(term_key.read(SecretAccess{})));
+  definition.set_terms(1);
+  auto& terms = *sync.add_terms();
+  terms.set_collection(7);
+  terms.set_salt(std::string(as_text(salt)));
+  const Catalog catalog(sync);
+  const auto collection = catalog.collection(CollectionId{7});
+  EXPECT_EQ(to_hex(term_key_of(term_key, *collection).read(SecretAccess{})),
+            "90db5f1db32d54043b487a674415977e2ff42d20fb1ba5bd3f9d0654f587d6ab");
+  EXPECT_EQ(collection->space(), CollectionId{0x10007});
+}
+
 TEST(MaskTest, Last4ShowsNothingOfAShortValue) {
   EXPECT_EQ(masked(v1::LAST4, "+8613800138000"), "**********8000");
   EXPECT_EQ(masked(v1::LAST4, "12345"), "*2345");

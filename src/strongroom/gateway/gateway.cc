@@ -57,7 +57,8 @@ struct Gateway::Query {
   bool is_get = false;
   bool explain = false;
   bool ids_only = false;
-  bool may_count = false;  // Else nothing but the records themselves says how many match.
+  v1::FindRequest request;  // To ask it again.
+  bool may_count = false;   // Else nothing but the records themselves says how many match.
   size_t limit = 0;
 
   std::vector<LaneId> lanes;
@@ -83,7 +84,6 @@ Gateway::Gateway(store::Store& store, KeyService& keys, env::Executor& loop, env
       term_key_(std::move(term_key)),
       options_(std::move(options)),
       erased_(store, keys),
-      hasher_(term_key_),
       cursors_(term_key_),
       background_("search"),
       importer_(std::make_unique<Importer>(store, keys, erased_, loop, clock, term_key_,
@@ -172,6 +172,17 @@ Result<void> current_rows(
 
 }  // namespace
 
+index::TermHasher& Gateway::hasher_of(const Collection& collection) {
+  const auto known = hashers_.find(collection.id);
+  if (known != hashers_.end() && known->second.renewals == collection.renewals) {
+    return known->second.hasher;
+  }
+  hashers_.erase(collection.id);
+  return hashers_
+      .try_emplace(collection.id, collection.renewals, term_key_of(term_key_, collection))
+      .first->second.hasher;
+}
+
 Result<std::shared_ptr<Gateway::Query>> Gateway::prepare(
     const v1::SignedTicket& ticket, const std::string& request_id,
     const google::protobuf::RepeatedPtrField<std::string>& fields, bool masked) {
@@ -214,7 +225,8 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
   const auto prepared = [&]() -> Result<std::shared_ptr<Query>> {
     SR_ASSIGN(auto query,
               prepare(request.ticket(), request.request_id(), request.fields(), request.masked()));
-    SR_ASSIGN(query->search, hash_terms(*query->collection, request.terms(), hasher_));
+    SR_ASSIGN(query->search,
+              hash_terms(*query->collection, request.terms(), hasher_of(*query->collection)));
     query->asked = asked_of(query->collection->id, request);
     if (!request.cursor().empty()) {
       SR_ASSIGN(query->after, cursors_.open(request.cursor(), query->asked));
@@ -242,9 +254,17 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
   tokens.set_request_id(query->request_id);
   tokens.set_request_hash(query->request_hash);
   *tokens.mutable_terms() = query->search.terms;
+  tokens.set_renewals(query->collection->renewals);
   tokens.mutable_near()->Add(query->search.near.begin(), query->search.near.end());
   if (query->who.exports) tokens.set_plan(query->asked);
+  query->request = std::move(request);
   keys_.call(std::move(call), [this, query](Result<v1::Reply> reply) {
+    if (!reply && reply.error().code == ErrorCode::kFailedPrecondition) {
+      // The terms may have been renewed since the catalog was read.
+      return refuse(
+          query->ticket, query->who.exports ? v1::EXPORT : v1::FIND, reply.error(),
+          [this, query] { find(std::move(query->request), query->done); }, query->done);
+    }
     if (!reply) return query->done(reply.error());
     auto& granted = *reply->mutable_tokens();
     refresh_if_changed(granted.revision());
@@ -483,7 +503,7 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
     collection = catalog_->collection(who.collection);
     if (collection == nullptr)
       return make_error(ErrorCode::kNotFound, "there is no such collection");
-    SR_ASSIGN(auto terms, hash_terms(*collection, request.terms(), hasher_));
+    SR_ASSIGN(auto terms, hash_terms(*collection, request.terms(), hasher_of(*collection)));
     return std::make_shared<SearchTerms>(std::move(terms));
   }();
   if (!asked) {
@@ -496,13 +516,20 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
   auto& tokens = *call.mutable_tokens();
   tokens.set_request_hash(request_hash(request));
   tokens.set_request_id(request.request_id());
-  *tokens.mutable_ticket() = std::move(*request.mutable_ticket());
+  *tokens.mutable_ticket() = request.ticket();
   tokens.set_count_only(true);
+  tokens.set_renewals(collection->renewals);
   *tokens.mutable_terms() = (*asked)->terms;
   tokens.mutable_near()->Add((*asked)->near.begin(), (*asked)->near.end());
   const uint64_t started_us = clock_.monotonic_us();
   keys_.call(std::move(call), [this, collection, terms = *asked, started_us,
+                               request = std::move(request),
                                done = std::move(done)](Result<v1::Reply> reply) {
+    if (!reply && reply.error().code == ErrorCode::kFailedPrecondition) {
+      return refuse(
+          request.ticket(), v1::COUNT, reply.error(),
+          [this, request, done] { count(request, done); }, done);
+    }
     if (!reply) return done(reply.error());
     auto& granted = *reply->mutable_tokens();
     refresh_if_changed(granted.revision());

@@ -71,6 +71,7 @@ class Gateway {
 
  private:
   struct Query;
+  index::TermHasher& hasher_of(const Collection& collection);
   Result<std::shared_ptr<Query>> prepare(
       const v1::SignedTicket& ticket, const std::string& request_id,
       const google::protobuf::RepeatedPtrField<std::string>& fields, bool masked);
@@ -102,7 +103,12 @@ class Gateway {
   TermKey term_key_;
   GatewayOptions options_;
   ErasedRows erased_;
-  index::TermHasher hasher_;  // Event loop only.
+  struct Hasher {
+    Hasher(uint32_t of, const TermKey& key) : renewals(of), hasher(key) {}
+    uint32_t renewals;
+    index::TermHasher hasher;
+  };
+  std::unordered_map<CollectionId, Hasher> hashers_;  // Event loop only.
   Cursors cursors_;
   std::shared_ptr<const Catalog> catalog_;  // Event loop only.
   bool refreshing_ = false;

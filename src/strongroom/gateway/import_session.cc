@@ -199,7 +199,7 @@ void ImportSession::defer(const v1::ImportRow& row, const PreparedRow& prepared)
 Result<void> ImportSession::process(const Rows& rows, bool held_back) {
   build(rows);
   const auto prepared = std::span(prepared_).first(static_cast<size_t>(rows.size()));
-  SR_TRY(derive_unique(shared_.keys, ticket_, collection_->id, prepared));
+  SR_TRY(derive_unique(shared_.keys, ticket_, collection_->space(), prepared, UniqueUse::kImport));
   settle_pending(shared_, prepared, this);
   SR_ASSIGN(const Holders holders, find_holders(shared_.store, collection_->id, prepared));
 

@@ -55,6 +55,7 @@ struct Importer::Worker {
   void batch(v1::ImportBatchRequest& request, const Done& done);
   Result<v1::ImportState> finish(v1::FinishImportRequest& request);
   Result<v1::ReindexResponse> reindex(v1::ReindexRequest& request);
+  Result<void> refresh();
   Result<v1::PutResponse> put(v1::PutRequest& request);
   Result<v1::UpdateResponse> update(v1::UpdateRequest& request);
   Result<std::shared_ptr<const Collection>> ready(const v1::SignedTicket& ticket);
@@ -90,6 +91,8 @@ Importer::~Importer() = default;
 
 void Importer::set_catalog(std::shared_ptr<const Catalog> catalog) {
   worker_->thread->post([w = worker_.get(), catalog = std::move(catalog)] {
+    // One that was asked for before a renewal may come behind it.
+    if (w->catalog != nullptr && catalog->revision() < w->catalog->revision()) return;
     w->catalog = catalog;
     if (!w->recovered) w->recovered = w->recover().has_value();
   });
@@ -137,8 +140,12 @@ Result<void> Importer::Worker::recover() {
     v1::Call reset;
     reset.mutable_reset_lanes();
     SR_ASSIGN(const v1::Reply reply, shared.keys.call_blocking(std::move(reset)));
-    if (reply.reset_lanes().leaf() == 0) return {};
+    if (reply.reset_lanes().leaf() == 0) break;
   }
+  for (const auto& collection : catalog->collections()) {
+    SR_TRY(drop_old_uniques(shared.store, *collection));
+  }
+  return {};
 }
 
 v1::ImportState Importer::Worker::state_of(const std::string& import_id,
@@ -157,6 +164,7 @@ void Importer::Worker::drop_idle() {
 }
 
 Result<v1::ImportState> Importer::Worker::begin(v1::BeginImportRequest& request) {
+  if (catalog == nullptr) SR_TRY(refresh());
   if (!recovered) {
     SR_TRY(recover());
     recovered = true;
@@ -170,6 +178,11 @@ Result<v1::ImportState> Importer::Worker::begin(v1::BeginImportRequest& request)
 
   const auto collection = catalog->collection(ticket.collection);
   if (collection == nullptr) return make_error(ErrorCode::kNotFound, "there is no such collection");
+  if (collection->renewing) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "the terms of this collection are being made anew; imports wait until "
+                      "`reindex` has finished that. Single records can be written meanwhile");
+  }
   if (request.source_id().size() != 32) {
     return make_error(ErrorCode::kInvalidArgument, "source_id has 32 bytes");
   }
@@ -306,6 +319,7 @@ Result<v1::ImportState> Importer::Worker::finish(v1::FinishImportRequest& reques
 }
 
 Result<std::shared_ptr<const Collection>> Importer::Worker::ready(const v1::SignedTicket& ticket) {
+  if (catalog == nullptr) SR_TRY(refresh());
   if (!recovered) {
     SR_TRY(recover());
     recovered = true;
@@ -337,14 +351,26 @@ Result<v1::ReindexResponse> Importer::Worker::reindex(v1::ReindexRequest& reques
   SR_ASSIGN(const auto collection, ready(request.ticket()));
   for (const auto& [id, open] : sessions) {
     if (open.session == nullptr || open.session->collection() != collection->id ||
-        open.session->collection_revision() == collection->revision) {
+        (open.session->collection_revision() == collection->revision && !collection->renewing)) {
       continue;
     }
     return make_error(ErrorCode::kFailedPrecondition,
                       "an import that began before the collection was changed is still open; let "
                       "it finish, or stop it and wait ten minutes, then reindex");
   }
-  return Reindexer(shared, collection, term_key).step(request);
+  auto done = Reindexer(shared, collection, term_key).step(request);
+  // From here on terms are under another key: nothing is written before that is known.
+  if (done && done->renews() && done->finished()) SR_TRY(refresh());
+  return done;
+}
+
+Result<void> Importer::Worker::refresh() {
+  catalog.reset();
+  v1::Call call;
+  call.mutable_sync();
+  SR_ASSIGN(const v1::Reply reply, shared.keys.call_blocking(std::move(call)));
+  catalog = std::make_shared<Catalog>(reply.sync());
+  return {};
 }
 
 }  // namespace strongroom::gateway

@@ -23,17 +23,24 @@ OnlineWriter::OnlineWriter(store::Store& store, KeyService& keys, env::Clock& cl
                            const TermKey& term_key)
     : store_(store), keys_(keys), clock_(clock), hasher_(term_key) {}
 
+Result<void> OnlineWriter::close(CollectionId collection) {
+  const auto it = open_.find(collection);
+  if (it == open_.end()) return {};
+  v1::Call close;
+  close.mutable_publish_lane()->set_lane(it->second.lane.id().value);
+  close.mutable_publish_lane()->set_change(v1::PublishLaneCall::CLOSE);
+  open_.erase(it);  // Wipes its root, whatever the key server answers.
+  SR_TRY(keys_.call_blocking(std::move(close)));
+  return {};
+}
+
 Result<index::OnlineLane*> OnlineWriter::lane(CollectionId collection,
                                               const v1::SignedTicket& ticket, bool update) {
   auto it = open_.find(collection);
   if (it != open_.end() &&
       (it->second.lane.full() || clock_.monotonic_us() - it->second.opened_us > kLaneLifetimeUs)) {
-    v1::Call close;
-    close.mutable_publish_lane()->set_lane(it->second.lane.id().value);
-    close.mutable_publish_lane()->set_change(v1::PublishLaneCall::CLOSE);
-    open_.erase(it);  // Wipes its root, whatever the key server answers.
+    SR_TRY(close(collection));
     it = open_.end();
-    SR_TRY(keys_.call_blocking(std::move(close)));
   }
   if (it == open_.end()) {
     v1::Call call;

@@ -34,6 +34,9 @@ class OnlineWriter {
                      const v1::SignedTicket& ticket, std::vector<OnlineWrite> writes,
                      bool update = false);
 
+  // The collection's lane takes no more; the next write opens another.
+  Result<void> close(CollectionId collection);
+
  private:
   struct OpenLane {
     index::OnlineLane lane;

@@ -12,13 +12,15 @@ struct Place {
   size_t which;  // In Collection::unique_fields.
 };
 
-Result<void> derive_part(KeyService& keys, const v1::SignedTicket& ticket, CollectionId collection,
-                         std::span<PreparedRow> rows, std::span<const Place> places, bool update) {
+Result<void> derive_part(KeyService& keys, const v1::SignedTicket& ticket, CollectionId space,
+                         std::span<PreparedRow> rows, std::span<const Place> places,
+                         UniqueUse use) {
   v1::Call call;
   auto& ask = *call.mutable_unique_tokens();
   *ask.mutable_ticket() = ticket;
   ask.set_request_id(fresh_request_id());
-  ask.set_update(update);
+  ask.set_update(use == UniqueUse::kUpdate);
+  ask.set_renew(use == UniqueUse::kRenew);
   for (const Place& place : places) {
     const TermHash& h_w = rows[place.row].built.unique[place.which];
     ask.add_h_w(as_text(h_w.bytes).data(), h_w.bytes.size());
@@ -32,7 +34,7 @@ Result<void> derive_part(KeyService& keys, const v1::SignedTicket& ticket, Colle
     const size_t f = places[k].which;
     row.unique_tokens[f] =
         TermToken(tokens.subspan(k * TermToken::kSize).first<TermToken::kSize>());
-    row.unique_keys[f] = index::unique_key(collection, row.unique_tokens[f]);
+    row.unique_keys[f] = index::unique_key(space, row.unique_tokens[f]);
     row.checks[f] = index::content_check(row.unique_tokens[f], as_bytes(row.built.content));
   }
   explicit_bzero(granted.data(), granted.size());
@@ -55,8 +57,8 @@ OnlineWrite PreparedRow::online_write(RecordVersion version) const {
   return write;
 }
 
-Result<void> derive_unique(KeyService& keys, const v1::SignedTicket& ticket,
-                           CollectionId collection, std::span<PreparedRow> rows, bool update) {
+Result<void> derive_unique(KeyService& keys, const v1::SignedTicket& ticket, CollectionId space,
+                           std::span<PreparedRow> rows, UniqueUse use) {
   std::vector<Place> places;
   for (size_t i = 0; i < rows.size(); ++i) {
     PreparedRow& row = rows[i];
@@ -72,8 +74,8 @@ Result<void> derive_unique(KeyService& keys, const v1::SignedTicket& ticket,
   }
   for (size_t from = 0; from < places.size(); from += kTokensPerCall) {
     const size_t count = std::min(kTokensPerCall, places.size() - from);
-    SR_TRY(derive_part(keys, ticket, collection, rows,
-                       std::span<const Place>(places).subspan(from, count), update));
+    SR_TRY(derive_part(keys, ticket, space, rows,
+                       std::span<const Place>(places).subspan(from, count), use));
   }
   return {};
 }

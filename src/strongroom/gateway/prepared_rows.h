@@ -45,11 +45,11 @@ struct Holder {
 };
 using Holders = std::unordered_map<UniqueKey, Holder, UniqueKeyHash>;
 
+enum class UniqueUse { kImport, kUpdate, kRenew };
 // Unique keys, tokens and checks of the rows that are not rejected, from the key server.
-// `update`: under the action UPDATE.
-Result<void> derive_unique(KeyService& keys, const v1::SignedTicket& ticket,
-                           CollectionId collection, std::span<PreparedRow> rows,
-                           bool update = false);
+// `space`: of the collection, or with kRenew the one it will have.
+Result<void> derive_unique(KeyService& keys, const v1::SignedTicket& ticket, CollectionId space,
+                           std::span<PreparedRow> rows, UniqueUse use);
 // Which of these values the store's records have by now. A unique row that points nowhere, since
 // its write never reached its commit point or its record has another value, holds nothing.
 //   kDataLoss  A unique row or a record's row is damaged.

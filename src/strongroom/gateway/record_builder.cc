@@ -21,7 +21,7 @@ void BuiltRecord::wipe() {
 }
 
 RecordBuilder::RecordBuilder(std::shared_ptr<const Collection> collection, const TermKey& key)
-    : collection_(std::move(collection)), hasher_(key) {}
+    : collection_(std::move(collection)), hasher_(term_key_of(key, *collection_)) {}
 
 bool RecordBuilder::index(const Columns& columns, std::span<const std::string_view> values,
                           BuiltRecord& out, BuildProblem& problem) {

@@ -37,6 +37,7 @@ struct BuildProblem {
 // Not thread-safe: one per thread.
 class RecordBuilder {
  public:
+  // `key`: K_q.
   RecordBuilder(std::shared_ptr<const Collection> collection, const TermKey& key);
 
   // False: `problem` says which field and why, and `out` is not to be used.

@@ -84,7 +84,8 @@ bool RecordEditor::build(const std::vector<std::string>& values, uint64_t number
 
 Result<void> RecordEditor::check_unique(const v1::SignedTicket& ticket, std::span<PreparedRow> rows,
                                         std::optional<RecordIndex> own) {
-  SR_TRY(derive_unique(shared_.keys, ticket, collection_->id, rows, own.has_value()));
+  SR_TRY(derive_unique(shared_.keys, ticket, collection_->space(), rows,
+                       own ? UniqueUse::kUpdate : UniqueUse::kImport));
   settle_pending(shared_, rows, nullptr);
   SR_ASSIGN(const Holders holders, find_holders(shared_.store, collection_->id, rows));
   std::unordered_set<UniqueKey, UniqueKeyHash> seen;

@@ -5,6 +5,8 @@
 
 #include <set>
 
+#include "strongroom/gateway/search.h"
+#include "strongroom/index/normalise.h"
 #include "test/support/gateway_vault.h"
 
 namespace strongroom::gateway {
@@ -336,6 +338,176 @@ TEST_F(ReindexerTest, CutOffAtAnyCallItGoesOnAndLosesNothing) {
         // Its last call may have been carried out, and the answer lost.
         EXPECT_TRUE(rest || rest.error().code == ErrorCode::kFailedPrecondition);
         expect_all_found(vault);
+        ASSERT_LT(nth, 500u);
+      }
+      EXPECT_GT(nth, 20u) << "it makes more calls than that";
+    }
+  }
+}
+
+// The same collection, under a fresh key.
+class RenewalTest : public ReindexerTest {
+ protected:
+  static uint64_t ask_to_renew(GatewayVault& vault) {
+    v1::RenewTermsRequest request;
+    request.set_collection("person");
+    request.set_reason("a gateway was stolen");
+    const auto asked = vault.vault().server().renew_terms("operator", request);
+    EXPECT_TRUE(asked) << asked.error().text;
+    return asked->request();
+  }
+  static void approve_renewal(GatewayVault& vault) {
+    vault.vault().approve(ask_to_renew(vault));
+    ASSERT_TRUE(vault.start());
+  }
+  static void expect_counts(GatewayVault& vault) {
+    EXPECT_EQ(vault.count({{"city", "Wuhan"}})->count(), uint64_t{kPeople / 2});
+    EXPECT_EQ(vault.count({{"city", "Wuhan"}, {"name", "Wang Wei"}})->count(),
+              uint64_t{kPeople / 4});
+    EXPECT_EQ(vault.records().size(), size_t{kPeople});
+  }
+  static void expect_town(GatewayVault& vault) {
+    expect_counts(vault);
+    Source again = town();
+    again.name = "again" + keyserver::fresh(4);
+    again.rows.resize(3);
+    EXPECT_EQ(vault.import(again)->state.rejected(), 3u) << "unique values are taken still";
+    again.name = "by key" + keyserver::fresh(4);
+    again.key = "number";
+    EXPECT_EQ(vault.import(again)->state.unchanged(), 3u) << "and their records known";
+  }
+  static uint64_t unique_rows(GatewayVault& vault) {
+    uint64_t rows = 0;
+    EXPECT_TRUE(vault.store().scan(store::Table::kUnique, "", "",
+                                   [&](std::string_view, std::string_view) { return ++rows; }));
+    return rows;
+  }
+  static std::vector<uint32_t> searched_lanes(GatewayVault& vault) {
+    v1::Call call;
+    call.mutable_list_lanes();
+    std::vector<uint32_t> lanes;
+    const auto reply = vault.vault().call(call);
+    for (const auto& lane : reply.list_lanes().lanes()) {
+      if (lane.searched()) lanes.push_back(lane.lane());
+    }
+    return lanes;
+  }
+};
+
+TEST_F(RenewalTest, EverythingIsFoundUnderTheFreshKeyAndNothingIsLeftOfTheOld) {
+  const uint64_t uniques = unique_rows(vault_);
+  const auto before = searched_lanes(vault_);
+  approve_renewal(vault_);
+  expect_counts(vault_);
+  const auto renewed = reindex(vault_);
+  ASSERT_TRUE(renewed) << renewed.error().text;
+  EXPECT_GE(*renewed, uint64_t{kPeople});
+  // The gateway finds out by itself.
+  expect_town(vault_);
+  EXPECT_EQ(unique_rows(vault_), uniques) << "the old ones are gone";
+  for (const uint32_t lane : searched_lanes(vault_)) {
+    EXPECT_EQ(std::count(before.begin(), before.end(), lane), 0) << lane;
+  }
+  ASSERT_TRUE(vault_.start());
+  expect_town(vault_);
+  EXPECT_EQ(step(vault_).error().code, ErrorCode::kFailedPrecondition) << "there is no more to do";
+  // And again, and with single records written in between.
+  approve_renewal(vault_);
+  ASSERT_TRUE(step(vault_));
+  EXPECT_TRUE(reindex(vault_));
+  expect_town(vault_);
+}
+
+TEST_F(RenewalTest, SearchesAndSingleRecordsGoOnAndImportsWait) {
+  allow(vault_, {v1::IMPORT, v1::REINDEX, v1::UPDATE, v1::GET});
+  approve_renewal(vault_);
+  ASSERT_TRUE(step(vault_));
+  const auto put = [&](const std::string& number, const std::string& city) {
+    v1::PutRequest request;
+    *request.mutable_ticket() = ticket(vault_);
+    request.set_request_id(keyserver::fresh(16));
+    auto& fields = *request.add_records()->mutable_fields();
+    fields["name"] = "Li Bo";
+    fields["number"] = number;
+    fields["city"] = city;
+    return vault_.loop().wait<v1::PutResponse>(
+        [&](auto done) { vault_.gateway().put(request, done); });
+  };
+  const auto first = put("N9000", "Harbin");
+  ASSERT_TRUE(first) << first.error().text;
+  ASSERT_TRUE(step(vault_));
+  ASSERT_TRUE(put("N9001", "Harbin"));
+  EXPECT_FALSE(put("N9000", "Harbin")) << "taken";
+  EXPECT_EQ(vault_.count({{"city", "Harbin"}})->count(), 2u);
+  Source more = town();
+  more.name = "more";
+  EXPECT_EQ(vault_.import(more).error().code, ErrorCode::kFailedPrecondition);
+  ASSERT_TRUE(reindex(vault_));
+  EXPECT_EQ(vault_.count({{"city", "Harbin"}})->count(), 2u);
+  EXPECT_EQ(vault_.find({{"number", "N9000"}})->records_size(), 1);
+  EXPECT_FALSE(put("N9001", "Harbin")) << "taken";
+  ASSERT_TRUE(put("N9002", "Harbin"));
+  EXPECT_EQ(vault_.count({{"city", "Harbin"}})->count(), 3u);
+  EXPECT_EQ(vault_.records().size(), size_t{kPeople + 3});
+}
+
+TEST_F(RenewalTest, WhoeverHasTheOldKeyAloneFindsNothing) {
+  const auto old = vault_.find_request({{"city", "Wuhan"}});
+  approve_renewal(vault_);
+  ASSERT_TRUE(reindex(vault_));
+  // As a stolen term key would name it.
+  index::TermHasher hasher(vault_.term_key());
+  const TermHash h_w = hasher(CollectionId{keyserver::kPerson}, FieldId{4}, index::Kind::kExact,
+                              index::normalise(index::ValueType::kText, "Wuhan", "").value());
+  auto call =
+      keyserver::tokens_call(vault_.vault().ticket(), {}, {std::string(as_text(h_w.bytes))});
+  EXPECT_EQ(static_cast<ErrorCode>(vault_.vault().call(call).error().code()),
+            ErrorCode::kFailedPrecondition)
+      << "a gateway that knows nothing of it";
+  call.mutable_tokens()->set_renewals(1);
+  const auto reply = vault_.vault().call(call);
+  ASSERT_TRUE(reply.has_tokens()) << reply.error().text();
+  std::vector<LaneId> lanes;
+  std::vector<TermToken> tokens;
+  for (int l = 0; l < reply.tokens().lanes_size(); ++l) {
+    lanes.push_back(LaneId{reply.tokens().lanes(l)});
+    tokens.emplace_back(
+        as_bytes(reply.tokens().tokens()).subspan(static_cast<size_t>(l) * 32).first<32>());
+  }
+  SearchPlan plan;
+  plan.clauses.push_back({{{{0}, 0}}, false});
+  SearchStats stats;
+  const auto found = search(vault_.store(), lanes, tokens, 1, plan, {}, stats);
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->empty());
+}
+
+TEST_F(RenewalTest, CutOffAtAnyCallItGoesOnAndLosesNothing) {
+  for (const bool applied : {false, true}) {
+    for (const bool power : {false, true}) {
+      uint64_t nth = 1;
+      for (bool struck = true; struck && !HasFailure(); nth += 3) {
+        SCOPED_TRACE("call " + std::to_string(nth));
+        GatewayVault vault;
+        prepare(vault);
+        const uint64_t uniques = unique_rows(vault);
+        approve_renewal(vault);
+        vault.faults().fail_from(nth, applied);
+        const auto first = reindex(vault);
+        struck = vault.faults().struck();
+        EXPECT_TRUE(struck || first);
+        vault.faults().clear();
+        if (power) {
+          vault.crash();
+        } else {
+          vault.restart();
+        }
+        expect_counts(vault);
+        const auto rest = reindex(vault);
+        // Its last call may have been carried out, and the answer lost.
+        EXPECT_TRUE(rest || rest.error().code == ErrorCode::kFailedPrecondition);
+        expect_town(vault);
+        EXPECT_EQ(unique_rows(vault), uniques) << "none is left of the old key";
         ASSERT_LT(nth, 500u);
       }
       EXPECT_GT(nth, 20u) << "it makes more calls than that";

@@ -202,8 +202,19 @@ Result<v1::ApplyCollectionResponse> KeyServer::apply_collection(
   }
   v1::ApplyCollectionResponse out;
   next.clear_reindexing();
+  next.clear_terms();
+  if (old == nullptr && next.id() > kCollectionMax) {
+    return make_error(ErrorCode::kInvalidArgument, "A collection's id is at most 65535.");
+  }
   if (old != nullptr) {
     next.set_revision(revision);
+    next.set_terms(old->definition.terms());
+    if (old->definition.reindexing().renew() &&
+        !policy::added_indexes(old->definition, next).empty()) {
+      return make_error(ErrorCode::kFailedPrecondition,
+                        "The terms of this collection are being made anew. Add the index when "
+                        "`reindex` has finished that.");
+    }
     ask_to_reindex(*old, next);
     if (google::protobuf::util::MessageDifferencer::Equals(old->definition, next)) {
       *out.mutable_collection() = std::move(next);
@@ -248,6 +259,42 @@ void KeyServer::ask_to_reindex(const CollectionInfo& old, v1::Collection& next) 
   for (const v1::IndexRef& ref : added) *reindexing.add_indexes() = ref;
   if (begins) reindexing.clear_below_u();  // What was begun for fewer indexes begins anew.
   reindexing.set_records_max(old.reindexed + 2 * records + 10 * kReleaseItemsMax);
+}
+
+Result<v1::RenewTermsResponse> KeyServer::renew_terms(const std::string& who,
+                                                      const v1::RenewTermsRequest& request) {
+  SR_TRY(require(who, {v1::MANAGE_COLLECTIONS}));
+  const CollectionInfo* known = ledger_.collection(request.collection());
+  if (known == nullptr) {
+    return make_error(ErrorCode::kNotFound, "There is no such collection.");
+  }
+  if (known->definition.has_reindexing()) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "An index of this collection is still being built, or its terms are being "
+                      "made anew. Finish that with `reindex` first.");
+  }
+  if (known->definition.terms() >= kRenewalsMax) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "The terms of this collection were renewed as often as they may be.");
+  }
+  // Made before ids were bound: their unique rows would lie where those of renewed terms do.
+  if (ledger_.collections().rbegin()->first > kCollectionMax) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "A collection of this vault has an id above 65535, so no terms can be "
+                      "renewed.");
+  }
+  v1::ApprovalRequest asked;
+  v1::Collection& next = *asked.mutable_collection();
+  next = known->definition;
+  next.set_revision(next.revision() + 1);
+  next.mutable_reindexing()->set_renew(true);
+  next.mutable_reindexing()->set_records_max(2 * records_granted(CollectionId{next.id()}) +
+                                             10 * kReleaseItemsMax);
+  asked.set_base(known->leaf);
+  v1::RenewTermsResponse out;
+  SR_ASSIGN(const uint64_t id, propose(who, std::move(asked), request.reason()));
+  out.set_request(id);
+  return out;
 }
 
 Result<v1::ListCollectionsResponse> KeyServer::list_collections(

@@ -238,6 +238,7 @@ Result<void> Ledger::apply_restored(const v1::RestoredItem& item, uint64_t leaf,
     info.open_block.reset();
     info.live_lanes.clear();
     info.history_lanes.clear();
+    info.renewed_lanes.clear();
     info.reserved_lanes = 0;
     if (info.unique_leaf && *info.unique_leaf >= item.log_size()) info.unique_leaf.reset();
   }
@@ -260,7 +261,10 @@ Result<void> Ledger::apply_restored(const v1::RestoredItem& item, uint64_t leaf,
         break;
       case v1::LaneItem::CLOSED:
       case v1::LaneItem::PUBLISHED:
-        (lane.history ? info.history_lanes : info.live_lanes).push_back(kept.lane());
+        (lane.history   ? info.history_lanes
+         : lane.renewed ? info.renewed_lanes
+                        : info.live_lanes)
+            .push_back(kept.lane());
         break;
       default:
         return foreign;

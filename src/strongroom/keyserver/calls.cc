@@ -2,6 +2,7 @@
 // keys are derived.
 #include <algorithm>
 
+#include "strongroom/crypto/hash.h"
 #include "strongroom/keyserver/key_server.h"
 #include "strongroom/keyserver/pending.h"
 #include "strongroom/keyserver/unseal.h"
@@ -18,6 +19,11 @@ TermHash to_term(const std::string& h_w) {
   TermHash term;
   memcpy(term.bytes.data(), h_w.data(), term.bytes.size());
   return term;
+}
+
+// Opens nothing: only with K_q, which is a gateway's, does it make a key.
+crypto::Digest term_salt(const LaneRoot& root) {
+  return crypto::hmac_sha256(root.read(SecretAccess{}), {as_bytes("sr1.term-salt")});
 }
 
 }  // namespace
@@ -125,7 +131,12 @@ Result<void> KeyServer::store_secrets(const v1::CallBatch& batch,
     } else if (call.has_open_lane() || call.has_begin_merge()) {
       state_->add_lane(pending.lane);
     } else if (call.has_unique_tokens()) {
-      state_->add_unique(pending.collection);
+      state_->add_unique(pending.space);
+    } else if (pending.renews) {
+      state_->add_unique(pending.space);
+    } else if (pending.old_space.value != 0) {
+      state_->drop_unique(pending.old_space);
+      unique_tokens_.erase(pending.old_space);
     } else if (call.has_publish_lane() &&
                call.publish_lane().change() == v1::PublishLaneCall::DROP) {
       state_->drop_lane(pending.lane);
@@ -296,11 +307,13 @@ Result<void> KeyServer::derive_update_grant(const v1::UpdateGrantCall& call, con
 Result<void> KeyServer::derive_unique_tokens(const v1::UniqueTokensCall& call,
                                              const Pending& pending, const Leaving& leaving,
                                              v1::UniqueTokensReply& reply) {
-  auto it = unique_tokens_.find(pending.collection);
+  auto it = unique_tokens_.find(pending.space);
   if (it == unique_tokens_.end()) {
-    const LaneRoot* root = state_->unique_root(pending.collection);
-    SR_CHECK(root != nullptr, "a unique root is stored before its tokens leave");
-    it = unique_tokens_.emplace(pending.collection, crypto::LaneTokens(*root)).first;
+    const LaneRoot* root = state_->unique_root(pending.space);
+    if (root == nullptr) {  // By a call behind it in the same batch.
+      return make_error(ErrorCode::kUnavailable, "The terms were renewed meanwhile. Try again.");
+    }
+    it = unique_tokens_.emplace(pending.space, crypto::LaneTokens(*root)).first;
   }
   std::vector<TermHash> terms;
   terms.reserve(static_cast<size_t>(call.h_w_size()));
@@ -347,7 +360,7 @@ void KeyServer::list_lanes(v1::ListLanesReply& reply) const {
     lane.set_lane(number);
     lane.set_collection(info.collection.value);
     lane.set_packed(info.packed);
-    lane.set_searched(info.status != v1::LaneItem::RESERVED && !info.history);
+    lane.set_searched(info.status != v1::LaneItem::RESERVED && !info.history && !info.renewed);
     lane.set_closed(info.status == v1::LaneItem::CLOSED || info.status == v1::LaneItem::PUBLISHED);
     lane.set_history(info.history);
   }
@@ -359,6 +372,10 @@ void KeyServer::answer_reindex(const Pending& pending, uint64_t leaf,
   reply.set_revision(ledger_.revision());
   reply.set_below_u(pending.below_u);
   reply.set_records(records_granted(pending.collection));
+  if (const LaneRoot* root = state_->unique_root(pending.space)) {
+    reply.set_salt(std::string(as_text(term_salt(*root))));
+    reply.set_next_u(ledger_.next_u());
+  }
 }
 
 void KeyServer::answer_unlogged(const v1::Call& call, const Pending& pending,
@@ -378,8 +395,13 @@ void KeyServer::answer_unlogged(const v1::Call& call, const Pending& pending,
     if (ByteArray<32> check; from_hex(vault_.term_check(), check)) {
       out.set_term_check(std::string(as_text(check)));
     }
-    for (v1::Collection& definition : ledger_.definitions()) {
-      *out.add_collections() = std::move(definition);
+    for (const auto& [id, collection] : ledger_.collections()) {
+      *out.add_collections() = collection.definition;
+      const LaneRoot* root = state_->unique_root(collection.space());
+      if (collection.definition.terms() == 0 || root == nullptr) continue;
+      v1::CollectionTerms& terms = *out.add_terms();
+      terms.set_collection(id);
+      terms.set_salt(std::string(as_text(term_salt(*root))));
     }
     *out.mutable_policy() = ledger_.engine().policy();
     for (const policy::PrincipalEntry* entry : ledger_.engine().principals()) {

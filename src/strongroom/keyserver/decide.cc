@@ -13,6 +13,8 @@ namespace {
 
 using tlog::EntryType;
 
+constexpr int64_t kWritersRetryMs = 200;
+
 // Erased, never granted, or another collection's: no one can tell which.
 Error not_found(int item) {
   return make_error(ErrorCode::kNotFound, "There is no such record (the number is its place).",
@@ -56,12 +58,16 @@ Error nothing_to_reindex() {
 Result<void> check_reindex(const CollectionInfo& collection, const v1::ReleaseCall& call) {
   const v1::Reindexing& signed_for = collection.definition.reindexing();
   if (signed_for.below_u() == 0) return nothing_to_reindex();
-  if ((call.groups() & ~policy::indexed_groups(collection.definition)) != 0) {
+  // Unique rows bear a check of the whole content.
+  const bool whole = signed_for.renew() && policy::has_unique(collection.definition);
+  const uint32_t groups = whole ? policy::group_mask(collection.definition) & ~1u
+                                : policy::indexed_groups(collection.definition);
+  if ((call.groups() & ~groups) != 0) {
     return make_error(ErrorCode::kPermissionDenied,
                       "Reindexing opens only groups that have an index.");
   }
   for (int i = 0; i < call.items_size(); ++i) {
-    if (call.items(i).u() < signed_for.below_u()) continue;
+    if (signed_for.renew() || call.items(i).u() < signed_for.below_u()) continue;
     return make_error(ErrorCode::kPermissionDenied,
                       "Reindexing opens only what is older than the index (the number is its "
                       "place).",
@@ -218,6 +224,10 @@ Result<void> KeyServer::decide_tokens(const v1::TokensCall& call, uint64_t now, 
   }
   const CollectionInfo* collection = ledger_.collection(record->collection());
   if (collection == nullptr) return no_collection();
+  if (call.renewals() != collection->definition.terms()) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "The terms of this collection were made anew under a fresh key. Ask again.");
+  }
   const bool exports = record->ticket().export_() != 0;
   policy::Ask ask = ticket_ask(*record, exports             ? v1::EXPORT
                                         : call.count_only() ? v1::COUNT
@@ -459,19 +469,22 @@ Result<void> KeyServer::decide_unique_tokens(const v1::UniqueTokensCall& call, u
   for (const std::string& term : call.h_w()) SR_TRY(check_term(term));
   const CollectionInfo* collection = ledger_.collection(record->collection());
   if (collection == nullptr) return no_collection();
-  const auto& fields = collection->definition.fields();
-  if (std::none_of(fields.begin(), fields.end(), [](const v1::Field& f) { return f.unique(); })) {
+  if (!policy::has_unique(collection->definition)) {
     return invalid("This collection has no unique field.");
   }
-  policy::Ask ask = ticket_ask(*record, call.update() ? v1::UPDATE : v1::IMPORT);
-  ask.amounts.uniques = terms;
+  if (call.renew() && !collection->renews()) return nothing_to_reindex();
+  policy::Ask ask = ticket_ask(*record, call.renew()    ? v1::REINDEX
+                                        : call.update() ? v1::UPDATE
+                                                        : v1::IMPORT);
+  (call.renew() ? ask.amounts.reindexed : ask.amounts.uniques) = terms;
   SR_TRY(ledger_.engine().decide(ask, now));
   SR_TRY(check_witnessed(now));
   SR_TRY(reserve_reply(terms * TermToken::kSize));
 
-  pending.collection = record->collection();
+  pending.space = call.renew() ? collection->next_space() : collection->space();
   std::vector<v1::LogItem> items(1 + terms);
   fill_ticket_item(*record, call.request_id(), terms, *items[0].mutable_ticket());
+  items[0].mutable_ticket()->set_reindex(call.renew());
   for (size_t i = 0; i < terms; ++i) {
     v1::TokenItem& item = *items[1 + i].mutable_token();
     item.set_h_w(call.h_w(static_cast<int>(i)));
@@ -479,6 +492,21 @@ Result<void> KeyServer::decide_unique_tokens(const v1::UniqueTokensCall& call, u
   }
   pending.holder = ledger_.engine().holder(ask);
   SR_ASSIGN(pending.position, stage(EntryType::kToken, items, now));
+  return {};
+}
+
+// What a writer posts under the key that goes would never be found.
+Result<void> KeyServer::check_nobody_writes(CollectionId collection) const {
+  for (const auto& [number, lane] : ledger_.lanes()) {
+    if (lane.collection != collection || lane.retired || lane.renewed) continue;
+    if (lane.status != v1::LaneItem::OPENED && lane.status != v1::LaneItem::RESERVED) continue;
+    Error error = make_error(ErrorCode::kUnavailable,
+                             "A lane of this collection is still written, or being merged (the "
+                             "number is the lane). Try again.",
+                             number);
+    error.retry_after_ms = kWritersRetryMs;
+    return error;
+  }
   return {};
 }
 
@@ -491,6 +519,7 @@ Result<void> KeyServer::decide_reindex(const v1::ReindexCall& call, uint64_t now
   const v1::Collection& definition = collection->definition;
   if (!definition.has_reindexing()) return nothing_to_reindex();
   pending.collection = record->collection();
+  pending.space = collection->next_space();
   pending.below_u = definition.reindexing().below_u();
   if (pending.below_u != 0 && !call.finish()) {
     pending.leaf = collection->leaf;
@@ -504,9 +533,17 @@ Result<void> KeyServer::decide_reindex(const v1::ReindexCall& call, uint64_t now
   items[0].set_author(record->ticket().principal());
   v1::Collection& next = *items[0].mutable_collection();
   next = definition;
+  const bool renews = definition.reindexing().renew();
   if (call.finish()) {
+    if (renews) {
+      SR_TRY(check_nobody_writes(record->collection()));
+      next.set_terms(definition.terms() + 1);
+      pending.gone = collection->live_lanes;
+      pending.old_space = collection->space();
+    }
     next.clear_reindexing();
   } else {
+    pending.renews = renews;
     pending.below_u = ledger_.next_u();
     next.mutable_reindexing()->set_below_u(pending.below_u);
   }

@@ -28,18 +28,21 @@ Result<void> KeyServer::decide_open_lane(const v1::OpenLaneCall& call, uint64_t 
   const CollectionInfo* collection = ledger_.collection(record->collection());
   if (collection == nullptr) return no_collection();
   // While older records are indexed, packed lanes go to whoever does it.
-  const bool reindexes = call.packed() && !call.history() &&
+  const bool reindexes = call.packed() && !call.history() && !collection->renews() &&
                          collection->definition.reindexing().below_u() != 0 &&
                          ledger_.engine().decide(ticket_ask(*record, v1::REINDEX), now);
   if (call.update() && (call.packed() || call.history())) {
     return invalid("A change of single records goes to an online lane.");
   }
-  const policy::Ask ask = ticket_ask(*record, reindexes       ? v1::REINDEX
-                                              : call.update() ? v1::UPDATE
-                                                              : v1::IMPORT);
+  if (call.renew() && (!call.packed() || call.history() || !collection->renews())) {
+    return invalid("No terms of this collection are being made anew.");
+  }
+  const policy::Ask ask = ticket_ask(*record, call.renew() || reindexes ? v1::REINDEX
+                                              : call.update()           ? v1::UPDATE
+                                                                        : v1::IMPORT);
   SR_TRY(ledger_.engine().decide(ask, now));
   if (collection->live_lanes.size() + collection->history_lanes.size() +
-          collection->reserved_lanes >=
+          collection->renewed_lanes.size() + collection->reserved_lanes >=
       kLanesPerCollectionMax) {
     return make_error(ErrorCode::kFailedPrecondition,
                       "This collection has as many lanes as it may. Merge lanes first.");
@@ -56,6 +59,7 @@ Result<void> KeyServer::decide_open_lane(const v1::OpenLaneCall& call, uint64_t 
   item.set_collection(pending.collection.value);
   item.set_change(call.packed() ? v1::LaneItem::RESERVED : v1::LaneItem::OPENED);
   item.set_history(call.history());
+  item.set_renewed(call.renew());
   pending.holder = ledger_.engine().holder(ask);
   item.set_generation(ledger_.generation() + 1);
   SR_ASSIGN(pending.position, stage(EntryType::kGrant, items, now));

@@ -283,11 +283,34 @@ Result<void> KeyServer::reconcile() {
       state_->add_lane(LaneId{number});
     }
   }
+  std::set<CollectionId> spaces;
   for (const auto& [id, collection] : ledger_.collections()) {
-    if (!collection.unique_leaf || state_->unique_root(CollectionId{id}) != nullptr) continue;
-    if (!may_lack(*collection.unique_leaf, collection.unique_ms)) return state_is_old();
-    state_->add_unique(CollectionId{id});
+    const auto hold = [&](CollectionId space, uint64_t leaf, uint64_t t_ms) {
+      spaces.insert(space);
+      if (state_->unique_root(space) != nullptr) return true;
+      if (!may_lack(leaf, t_ms)) return false;
+      state_->add_unique(space);
+      return true;
+    };
+    const bool renewed = collection.definition.terms() != 0;
+    if (renewed && !hold(collection.space(), collection.renewal_leaf, collection.renewal_ms)) {
+      return state_is_old();
+    }
+    if (!renewed && collection.unique_leaf &&
+        !hold(collection.space(), *collection.unique_leaf, collection.unique_ms)) {
+      return state_is_old();
+    }
+    if (collection.renews() &&
+        !hold(collection.next_space(), collection.renewal_leaf, collection.renewal_ms)) {
+      return state_is_old();
+    }
   }
+  // Of terms that were renewed since.
+  std::vector<CollectionId> gone;
+  for (const auto& [space, root] : state_->unique_roots()) {
+    if (!spaces.contains(space)) gone.push_back(space);
+  }
+  for (const CollectionId space : gone) state_->drop_unique(space);
   SR_TRY(reconcile_erasures());
   return reconcile_canaries();
 }

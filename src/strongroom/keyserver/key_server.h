@@ -212,6 +212,9 @@ class KeyServer {
   //   kNotFound  `number` is the place of a record that is none of the collection, or was erased.
   Result<v1::PlaceHoldResponse> place_hold(const std::string& who,
                                            const v1::PlaceHoldRequest& request);
+  // All terms of a collection under a fresh key. Takes several; then a gateway does it.
+  Result<v1::RenewTermsResponse> renew_terms(const std::string& who,
+                                             const v1::RenewTermsRequest& request);
   // Hidden releases told before their day. Takes several.
   Result<v1::LiftEmbargoResponse> lift_embargo(const std::string& who,
                                                const v1::LiftEmbargoRequest& request);
@@ -410,6 +413,7 @@ class KeyServer {
   static TicketUse writes_as(bool change) {
     return change ? TicketUse::kChange : TicketUse::kAccess;
   }
+  Result<void> check_nobody_writes(CollectionId collection) const;
   static policy::Ask ticket_ask(const TicketRecord& record, v1::Action action);
   // The first item of an entry.
   void fill_ticket_item(const TicketRecord& record, const std::string& request_id, uint64_t charge,

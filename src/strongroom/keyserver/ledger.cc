@@ -54,7 +54,7 @@ bool Ledger::mergeable(uint32_t lane, CollectionId collection) const {
   const auto it = lanes_.find(lane);
   if (it == lanes_.end()) return false;
   const LaneInfo& info = it->second;
-  return info.collection == collection && !info.history && !info.retired &&
+  return info.collection == collection && !info.history && !info.retired && !info.renewed &&
          (info.status == v1::LaneItem::PUBLISHED || info.status == v1::LaneItem::CLOSED);
 }
 
@@ -140,16 +140,37 @@ Result<void> Ledger::apply(EntryType type, uint64_t leaf, uint64_t t_ms,
   return {};
 }
 
-Result<void> Ledger::apply_definition(const v1::LogItem& item, uint64_t leaf) {
+Result<void> Ledger::apply_collection(const v1::Collection& next, uint64_t leaf, uint64_t t_ms) {
+  SR_TRY(policy::check_collection(next));
+  CollectionInfo& info = collections_[next.id()];
+  const bool renewed = next.terms() == info.definition.terms() + 1;
+  if (renewed ? !info.renews() : next.terms() != info.definition.terms()) return foreign(leaf);
+  const bool renewing = info.renews();
+  info.definition = next;
+  info.leaf = leaf;
+  if (!next.has_reindexing()) info.reindexed = 0;
+  if (!renewing && info.renews()) {
+    info.renewal_leaf = leaf;
+    info.renewal_ms = t_ms;
+  }
+  if (renewed) finish_renewal(info);
+  // Grants name groups: what they resolve to may have grown.
+  const v1::Policy policy = engine_.policy();
+  SR_TRY(engine_.set_policy(policy, definitions()));
+  return {};
+}
+
+void Ledger::finish_renewal(CollectionInfo& info) {
+  for (const uint32_t lane : info.live_lanes) lanes_[lane].retired = true;
+  for (const uint32_t lane : info.renewed_lanes) lanes_[lane].renewed = false;
+  info.live_lanes = std::move(info.renewed_lanes);
+  info.renewed_lanes.clear();
+  ++generation_;
+}
+
+Result<void> Ledger::apply_definition(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms) {
   if (item.has_collection()) {
-    SR_TRY(policy::check_collection(item.collection()));
-    CollectionInfo& info = collections_[item.collection().id()];
-    info.definition = item.collection();
-    info.leaf = leaf;
-    if (!info.definition.has_reindexing()) info.reindexed = 0;
-    // Grants name groups: what they resolve to may have grown.
-    const v1::Policy policy = engine_.policy();
-    SR_TRY(engine_.set_policy(policy, definitions()));
+    SR_TRY(apply_collection(item.collection(), leaf, t_ms));
   } else if (item.has_policy()) {
     SR_TRY(engine_.set_policy(item.policy(), definitions()));
     policy_leaf_ = leaf;
@@ -234,7 +255,7 @@ Result<void> Ledger::apply_change(const v1::LogItem& item, uint64_t leaf, uint64
     embargo_lifts_.add(item.embargo_lift(), leaf);
     return {};
   }
-  if (!item.has_hold()) return apply_definition(item, leaf);
+  if (!item.has_hold()) return apply_definition(item, leaf, t_ms);
   for (const uint64_t idx : item.hold().idx()) {
     if (granted(RecordIndex{idx}) != CollectionId{item.hold().collection()}) return foreign(leaf);
   }
@@ -333,10 +354,10 @@ Result<void> Ledger::apply_token(std::span<const v1::LogItem> items, uint64_t le
   const bool unique = items[1].token().unique();
   policy::Amounts amounts;
   if (unique) {
-    amounts.uniques = ticket.charge();
+    (ticket.reindex() ? amounts.reindexed : amounts.uniques) = ticket.charge();
     const auto info = collections_.find(ticket.collection());
     if (info == collections_.end()) return foreign(leaf);
-    if (!info->second.unique_leaf) {
+    if (!info->second.unique_leaf && !ticket.reindex()) {
       info->second.unique_leaf = leaf;
       info->second.unique_ms = t_ms;
     }
@@ -491,13 +512,16 @@ Result<void> Ledger::apply_lane_item(const v1::LaneItem& item, uint64_t leaf, ui
                            false,
                            leaf,
                            leaf,
-                           t_ms};
+                           t_ms,
+                           item.renewed()};
   }
   const auto lane = lanes_.find(item.lane());
   if (lane == lanes_.end() || lane->second.collection.value != item.collection()) {
     return foreign(leaf);
   }
-  auto& live = lane->second.history ? info.history_lanes : info.live_lanes;
+  auto& live = lane->second.history   ? info.history_lanes
+               : lane->second.renewed ? info.renewed_lanes
+                                      : info.live_lanes;
   switch (item.change()) {
     case v1::LaneItem::OPENED:
       live.push_back(item.lane());

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "strongroom/base/ids.h"
 #include "strongroom/keyserver/alarm_book.h"
 #include "strongroom/keyserver/backups.h"
 #include "strongroom/keyserver/destructions.h"
@@ -56,9 +57,10 @@ struct LaneInfo {
   uint64_t leaf = 0;     // Of the last change.
   uint64_t opened_leaf = 0;
   uint64_t opened_ms = 0;
+  bool renewed = false;  // Under the collection's next key: not searched before all terms are.
   template <class A>
   void archive(A& a) {
-    a(collection, status, packed, history, retired, leaf, opened_leaf, opened_ms);
+    a(collection, status, packed, history, retired, leaf, opened_leaf, opened_ms, renewed);
   }
 };
 
@@ -78,14 +80,27 @@ struct CollectionInfo {
   std::optional<uint32_t> open_block;   // With room left.
   std::vector<uint32_t> live_lanes;     // Searched, ascending.
   std::vector<uint32_t> history_lanes;  // Live too, but not searched.
+  std::vector<uint32_t> renewed_lanes;  // Published, to be searched when the renewal is done.
   size_t reserved_lanes = 0;
   std::optional<uint64_t> unique_leaf;  // First unique tokens, which made the root.
   uint64_t unique_ms = 0;
-  uint64_t reindexed = 0;  // Records opened by the reindexing under way.
+  uint64_t reindexed = 0;     // Records opened by the reindexing or renewal under way.
+  uint64_t renewal_leaf = 0;  // That began the last renewal, and made its root.
+  uint64_t renewal_ms = 0;
+  bool renews() const {
+    return definition.reindexing().renew() && definition.reindexing().below_u() != 0;
+  }
+  // Of its unique rows as they are, and as a renewal makes them.
+  CollectionId space() const {
+    return term_space(CollectionId{definition.id()}, definition.terms());
+  }
+  CollectionId next_space() const {
+    return term_space(CollectionId{definition.id()}, definition.terms() + 1);
+  }
   template <class A>
   void archive(A& a) {
     a(definition, leaf, open_block, live_lanes, history_lanes, reserved_lanes, unique_leaf);
-    a(unique_ms, reindexed);
+    a(unique_ms, reindexed, renewed_lanes, renewal_leaf, renewal_ms);
   }
 };
 
@@ -169,7 +184,10 @@ class Ledger {
   Result<void> apply_change(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
   // What follows from policy and definitions read back. False: they are not sound.
   bool restore();
-  Result<void> apply_definition(const v1::LogItem& item, uint64_t leaf);
+  Result<void> apply_definition(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
+  Result<void> apply_collection(const v1::Collection& next, uint64_t leaf, uint64_t t_ms);
+  // The lanes under the next key take the place of those there are.
+  void finish_renewal(CollectionInfo& info);
   Result<void> apply_freeze(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_approval(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   void charge(const v1::TicketItem& ticket, const policy::Amounts& amounts, tlog::EntryType type,

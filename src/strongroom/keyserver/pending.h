@@ -27,6 +27,9 @@ struct KeyServer::Pending {
   std::vector<uint32_t> gone;       // Lanes whose root this destroys.
   uint32_t closed = 0;              // ResetLanes.
   uint64_t below_u = 0;             // Reindex.
+  CollectionId space;               // UniqueTokens; Reindex: of the terms that are made anew.
+  bool renews = false;              // Reindex: makes the root of `space`.
+  CollectionId old_space;           // Reindex: of the terms that this does away with.
   std::vector<uint32_t> erased;     // Release: places of items that have no key.
   std::vector<RecordIndex> erases;  // Erase.
 };

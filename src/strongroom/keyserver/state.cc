@@ -172,8 +172,8 @@ const LaneRoot* KeyState::lane_root(LaneId lane) const {
   return it == contents_.lanes.end() ? nullptr : &it->second;
 }
 
-const LaneRoot* KeyState::unique_root(CollectionId collection) const {
-  const auto it = contents_.uniques.find(collection);
+const LaneRoot* KeyState::unique_root(CollectionId space) const {
+  const auto it = contents_.uniques.find(space);
   return it == contents_.uniques.end() ? nullptr : &it->second;
 }
 
@@ -195,10 +195,13 @@ void KeyState::drop_lane(LaneId lane) {
   if (contents_.lanes.erase(lane) > 0) write_lane_gone(staged_, lane);
 }
 
-void KeyState::add_unique(CollectionId collection) {
-  const auto [it, added] =
-      contents_.uniques.try_emplace(collection, crypto::random_secret<LaneRoot>());
-  if (added) write_unique(staged_, collection, it->second);
+void KeyState::add_unique(CollectionId space) {
+  const auto [it, added] = contents_.uniques.try_emplace(space, crypto::random_secret<LaneRoot>());
+  if (added) write_unique(staged_, space, it->second);
+}
+
+void KeyState::drop_unique(CollectionId space) {
+  contents_.uniques.erase(space);
 }
 
 void KeyState::add_canaries(CanaryPlanting planting) {

@@ -51,7 +51,8 @@ class KeyState : public tlog::BodyKeys {
   const crypto::SigningKey& log_key() const { return log_keys_.back(); }
   const tlog::LogSigners& log_signers() const { return log_keys_; }
   const LaneRoot* lane_root(LaneId lane) const;  // nullptr: never made, or destroyed.
-  const LaneRoot* unique_root(CollectionId collection) const;
+  const LaneRoot* unique_root(CollectionId space) const;
+  const std::map<CollectionId, LaneRoot>& unique_roots() const { return contents_.uniques; }
   const std::unordered_map<LaneId, LaneRoot>& lane_roots() const { return contents_.lanes; }
   const Canaries& canaries() const { return contents_.canaries; }
   uint64_t epoch() const { return epoch_; }
@@ -69,7 +70,9 @@ class KeyState : public tlog::BodyKeys {
   void add_block(uint32_t block, CollectionId collection);
   void add_lane(LaneId lane);
   void drop_lane(LaneId lane);  // Idempotent.
-  void add_unique(CollectionId collection);
+  // `space`: as term_space() has it.
+  void add_unique(CollectionId space);
+  void drop_unique(CollectionId space);  // Its last copy goes with the epoch. Idempotent.
   void add_canaries(CanaryPlanting planting);
   // A fresh one beside that which there is; nothing may be signed with it before commit().
   const crypto::SigningKey& add_log_key();

@@ -198,6 +198,11 @@ uint32_t group_mask(const v1::Collection& collection) {
   return mask;
 }
 
+bool has_unique(const v1::Collection& collection) {
+  return std::any_of(collection.fields().begin(), collection.fields().end(),
+                     [](const v1::Field& field) { return field.unique(); });
+}
+
 uint32_t indexed_groups(const v1::Collection& collection) {
   uint32_t mask = 0;
   for (const v1::Field& field : collection.fields()) {

@@ -33,6 +33,7 @@ bool is_principal_name(std::string_view name);   // [a-z][a-z0-9_.-]{0,63}; purp
 
 // Bit g for each group g of the collection, bit 0 for the masked view.
 uint32_t group_mask(const v1::Collection& collection);
+bool has_unique(const v1::Collection& collection);  // A field that is.
 // Of these the groups with a field that is indexed.
 uint32_t indexed_groups(const v1::Collection& collection);
 

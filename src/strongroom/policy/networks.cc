@@ -6,10 +6,12 @@
 namespace strongroom::policy {
 
 bool Network::contains(const IpAddress& other) const {
-  const size_t whole = bits / 8;
-  if (!std::equal(address.begin(), address.begin() + whole, other.begin())) return false;
-  const uint32_t rest = bits % 8;
-  return rest == 0 || (address[whole] ^ other[whole]) >> (8 - rest) == 0;
+  // Whether the first so many bits of eight bytes are others.
+  const auto differ = [&](size_t at, uint32_t count) {
+    const uint64_t others = load_be64(address.data() + at) ^ load_be64(other.data() + at);
+    return count != 0 && others >> (64 - count) != 0;
+  };
+  return !differ(0, std::min(bits, 64u)) && !differ(8, std::max(bits, 64u) - 64);
 }
 
 std::optional<Network> parse_network(std::string_view text) {

@@ -41,6 +41,11 @@ void wipe(v1::Reply& reply) {
     case v1::Reply::kBeginMerge:
       wipe(*reply.mutable_begin_merge()->mutable_root());
       return wipe(*reply.mutable_begin_merge()->mutable_source_roots());
+    case v1::Reply::kReindex:
+      return wipe(*reply.mutable_reindex()->mutable_salt());
+    case v1::Reply::kSync:
+      for (auto& terms : *reply.mutable_sync()->mutable_terms()) wipe(*terms.mutable_salt());
+      return;
     case v1::Reply::kError:
     case v1::Reply::kResetLanes:
     case v1::Reply::kListLanes:
@@ -48,13 +53,11 @@ void wipe(v1::Reply& reply) {
     case v1::Reply::kFreezeStore:
     case v1::Reply::kMeasureLanes:
     case v1::Reply::kIngestLane:
-    case v1::Reply::kSync:
     case v1::Reply::kPublishLane:
     case v1::Reply::kAlarms:
     case v1::Reply::kWitness:
     case v1::Reply::kLogTile:
     case v1::Reply::kCheck:
-    case v1::Reply::kReindex:
     case v1::Reply::kErase:
     case v1::Reply::kErasures:
     case v1::Reply::kMarkStore:
