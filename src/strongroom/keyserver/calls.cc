@@ -130,9 +130,7 @@ Result<void> KeyServer::store_secrets(const v1::CallBatch& batch,
       state_->add_block(pending.first.block(), pending.collection);
     } else if (call.has_open_lane() || call.has_begin_merge()) {
       state_->add_lane(pending.lane);
-    } else if (call.has_unique_tokens()) {
-      state_->add_unique(pending.space);
-    } else if (pending.renews) {
+    } else if (call.has_unique_tokens() || pending.renews) {
       state_->add_unique(pending.space);
     } else if (pending.old_space.value != 0) {
       state_->drop_unique(pending.old_space);

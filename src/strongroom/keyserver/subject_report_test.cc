@@ -46,7 +46,7 @@ class SubjectReportTest : public testing::Test {
     u_ = granted.u();
   }
 
-  void release(std::vector<uint64_t> offsets, const std::string& purpose = "service",
+  void release(const std::vector<uint64_t>& offsets, const std::string& purpose = "service",
                uint32_t groups = 2) {
     std::vector<std::pair<uint64_t, uint64_t>> items;
     for (const uint64_t offset : offsets) items.emplace_back(first_ + offset, u_);
