@@ -358,7 +358,8 @@ class Successes(Test):
         """So what the other tests see refused is refused for its signature, and no call is forgotten."""
         with open(os.path.join(SOURCE, "proto", "strongroom", "v1", "admin.proto"), encoding="utf-8") as file:
             calls = set(re.findall(r"rpc (\w+)\(", file.read()))
-        self.assertEqual(set(genuine), calls - {"Unseal"})
+        # ProveReport takes a witness; what it says is checked against the log's key besides.
+        self.assertEqual(set(genuine), calls - {"Unseal", "ProveReport"})
         self.assertEqual({reply.status for reply in genuine.values()}, {200})
 
     def test_an_unsigned_one_is_refused(self):

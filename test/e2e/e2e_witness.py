@@ -2,8 +2,10 @@
 tools/log_verify.py. Proofs of single entries are checked by both."""
 
 import base64
+import csv
 import hashlib
 import http.client
+import io
 import json
 import os
 import shutil
@@ -70,7 +72,9 @@ def consistency(hashes, old, lo=0, hi=None, known=True):
 class WitnessTest(unittest.TestCase):
     def setUp(self):
         self.vault = self.enterContext(Vault())
-        self.vault.import_csv("person", self.vault.generate("person", 300), name="people.csv")
+        people = self.vault.generate("person", 300)
+        self.person = next(csv.DictReader(io.StringIO(people)))
+        self.vault.import_csv("person", people, name="people.csv")
         self.log = os.path.join(self.vault.dir, "keyserver", "log")
         self.key = json.loads(self.vault.must("log", "checkpoint", "--json", who="auditor").stdout)["verifier_key"]
         self.folder = self.vault.path("witness")
@@ -236,6 +240,20 @@ class WitnessTest(unittest.TestCase):
         self.assertTrue(self.until(lambda: vault.run("log", "prove", str(leaf), "-o", file, who="auditor").status == 0
                                    and vault.run("log", "check", file, "--log", self.key, "--witness",
                                                  witness.said["witness"], who=None).status == 0))
+        # So does what a person is told of who looked.
+        vault.must("find", "person", "phone=" + self.person["phone"], "--purpose", "service")
+        report = vault.path("report.json")
+        told = vault.must("subject", "report", "person", "phone=" + self.person["phone"], "--purpose",
+                          "subject-access", "--case", "S-1", "-o", report, who="privacy")
+        self.assertIn("cosigned by witnesses", told.stderr)
+        checked = vault.must("subject", "check", report, "--log", self.key, "--witness", witness.said["witness"],
+                             who=None)
+        self.assertIn("cosigned by 1", checked.stdout)
+        keys = log_verify.LogKeys(log_verify.parse_verifier_key(self.key), self.key.split("+")[0])
+        with open(report, "rb") as file:
+            said = log_verify.verify_report(file.read(), keys,
+                                            (log_verify.parse_verifier_key(witness.said["witness"], 4),))
+        self.assertEqual(len(said["witnesses"]), 1)
         # The witness is away: at first it goes on, then it does not; and again when the witness is back.
         at = witness.said["url"].rpartition("/")[2]
         witness.end(signal.SIGKILL)

@@ -283,6 +283,7 @@ void KeyServerProcess::register_calls() {
   admin("ReviewEmergencies", &KeyServer::review_emergencies);
   admin("ReportSubject", &KeyServer::report_subject);
   admin("RenewTerms", &KeyServer::renew_terms);
+  admin("ProveReport", &KeyServer::prove_report_witnessed);
   admin("LiftEmbargo", &KeyServer::lift_embargo);
   admin("LogKeys", &KeyServer::log_keys);
   admin("ChangeLogKey", &KeyServer::change_log_key);

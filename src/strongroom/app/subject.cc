@@ -1,7 +1,9 @@
 // `subject`: what the people in the records may ask for.
 #include <algorithm>
+#include <chrono>
 #include <iostream>
 #include <memory>
+#include <thread>
 
 #include "strongroom/app/approval_view.h"
 #include "strongroom/app/log_proofs.h"
@@ -15,6 +17,8 @@ namespace strongroom::app {
 namespace {
 
 constexpr uint32_t kRecordsMax = 16;  // In one report.
+constexpr std::chrono::milliseconds kWitnessesWait{10'000};
+constexpr std::chrono::milliseconds kWitnessesLook{250};
 
 struct Options : QueryOptions {
   std::vector<std::string> terms;
@@ -75,6 +79,39 @@ Result<void> save(const v1::SubjectReport& report, const std::string& file) {
   return env::real_files().write_atomic(file, as_bytes(text), 0600);
 }
 
+// Every proof of a report.
+template <class Visit>
+void for_each_proof(v1::SubjectReport& report, const Visit& visit) {
+  for (v1::ReportedRecord& record : *report.mutable_records()) {
+    visit(*record.mutable_proof());
+    for (v1::ReportLine& line : *record.mutable_lines()) visit(*line.mutable_proof());
+  }
+}
+
+// The same report under a checkpoint that witnesses have cosigned. False: they are late, and it is
+// as it was.
+Result<bool> lead_to_witnesses(AdminClient& admin, v1::SubjectReport& report) {
+  v1::ProveReportRequest request;
+  for_each_proof(report, [&](v1::EntryProof& proof) { request.add_leaves(proof.leaf()); });
+  Result<v1::ProveReportResponse> proven = make_error(ErrorCode::kUnavailable, "");
+  for (std::chrono::milliseconds waited{0}; waited < kWitnessesWait; waited += kWitnessesLook) {
+    proven = admin.call<v1::ProveReportRequest, v1::ProveReportResponse>("ProveReport", request);
+    if (proven || proven.error().code != ErrorCode::kUnavailable) break;
+    std::this_thread::sleep_for(kWitnessesLook);
+  }
+  if (!proven && proven.error().code == ErrorCode::kUnavailable) return false;
+  if (!proven) return proven.error();
+  if (proven->paths_size() != request.leaves_size()) {
+    return make_error(ErrorCode::kInternal, "the key server's answer lacks proofs");
+  }
+  report.set_checkpoint(proven->checkpoint());
+  int next = 0;
+  for_each_proof(report, [&](v1::EntryProof& proof) {
+    *proof.mutable_path() = proven->paths(next++).hashes();
+  });
+  return true;
+}
+
 Result<void> report(const Global& global, const Options& options, std::string& about) {
   if (options.ids.empty() == options.terms.empty()) {
     return make_error(ErrorCode::kInvalidArgument,
@@ -88,9 +125,13 @@ Result<void> report(const Global& global, const Options& options, std::string& a
   request.mutable_idx()->Add(records.begin(), records.end());
   request.set_purpose(options.purpose);
   request.set_case_reference(options.case_reference);
-  SR_ASSIGN(const auto response, (admin->call<v1::ReportSubjectRequest, v1::ReportSubjectResponse>(
-                                     "ReportSubject", request)));
-  const v1::SubjectReport& report = response.report();
+  SR_ASSIGN(auto response, (admin->call<v1::ReportSubjectRequest, v1::ReportSubjectResponse>(
+                               "ReportSubject", request)));
+  v1::SubjectReport& report = *response.mutable_report();
+  bool cosigned = false;
+  if (response.witnessed()) {
+    SR_ASSIGN(cosigned, lead_to_witnesses(*admin, report));
+  }
   // What goes out is what somebody else will check.
   SR_ASSIGN(const tlog::LogKeys keys, admin->log_keys());
   SR_TRY(keyserver::check_subject_report(report, keys, {}));
@@ -103,7 +144,11 @@ Result<void> report(const Global& global, const Options& options, std::string& a
     return {};
   }
   print_subject_report(report);
-  std::cerr << "logged as entry " << report.records(0).proof().leaf() << "\n";
+  std::cerr << "logged as entry " << report.records(0).proof().leaf()
+            << (cosigned               ? ", and cosigned by witnesses"
+                : response.witnessed() ? "; witnesses have not cosigned that yet"
+                                       : "")
+            << "\n";
   return {};
 }
 

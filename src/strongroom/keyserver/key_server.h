@@ -206,6 +206,9 @@ class KeyServer {
   // Logged and charged as a record each, then told. Blocks for a read of the log per release.
   //   kNotFound           `number` is the place of a record that is none of the collection.
   //   kPermissionDenied, kBudgetExhausted  As any search under this purpose.
+  //   kUnavailable  Not cosigned yet; retry_after_ms is set.
+  Result<v1::ProveReportResponse> prove_report_witnessed(
+      const std::string& who, const v1::ProveReportRequest& request) const;
   Result<v1::ReportSubjectResponse> report_subject(const std::string& who,
                                                    const v1::ReportSubjectRequest& request);
   // Legal holds. At once; with records erased meanwhile it is refused as a whole.

@@ -13,7 +13,9 @@ using tlog::EntryType;
 constexpr int kRecordsMax = 16;
 // Read backwards one by one, on the event loop: some 0.2 s at worst.
 constexpr uint32_t kReadsMax = 1000;
+constexpr int kProofsMax = kReadsMax + kRecordsMax + 1;
 constexpr uint64_t kDayMs = 86'400'000;
+constexpr int64_t kCosignedRetryMs = 250;
 
 // One release of the record, as its entry says.
 struct Found {
@@ -242,6 +244,38 @@ Result<v1::ReportSubjectResponse> KeyServer::report_subject(
   SR_TRY(ledger_.engine().clear(holder));
   SR_TRY(log_->write_checkpoint());
   SR_TRY(prove_report((*leaves)[position].index().value, report));
+  out.set_witnessed(!witnessing_.witnesses().empty());
+  return out;
+}
+
+Result<v1::ProveReportResponse> KeyServer::prove_report_witnessed(
+    const std::string& who, const v1::ProveReportRequest& request) const {
+  SR_TRY(require(who, {v1::REPORT_SUBJECTS}));
+  if (request.leaves().empty() || request.leaves_size() > kProofsMax) {
+    return make_error(ErrorCode::kInvalidArgument, "A report has 1 to 1017 proofs.");
+  }
+  if (witnessing_.witnesses().empty()) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "The policy names no witnesses, so nobody cosigns a checkpoint.");
+  }
+  v1::ProveReportResponse out;
+  out.set_checkpoint(witnessing_.cosigned_note());
+  // Ours: its text ends at the empty line before the signatures.
+  const size_t text = out.checkpoint().find("\n\n");
+  const auto checkpoint = tlog::parse_checkpoint_text(out.checkpoint().substr(0, text + 1));
+  const uint64_t last = std::ranges::max(request.leaves());
+  if (!checkpoint || last >= checkpoint->size) {
+    Error error = make_error(ErrorCode::kUnavailable,
+                             "Witnesses have not cosigned these entries yet. Try again.");
+    error.retry_after_ms = kCosignedRetryMs;
+    return error;
+  }
+  const tlog::TileReader read = [this](std::string_view path) { return log_->tile(path); };
+  for (const uint64_t leaf : request.leaves()) {
+    SR_ASSIGN(const auto path, tlog::prove_inclusion(read, leaf, checkpoint->size));
+    v1::LogPath& to = *out.add_paths();
+    for (const tlog::Hash& hash : path) to.add_hashes(std::string(as_text(hash)));
+  }
   return out;
 }
 
