@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <set>
 
 #include "strongroom/gateway/search.h"
@@ -143,6 +144,40 @@ class ReindexerTest : public testing::Test {
     again.name = "again";
     again.rows.resize(3);
     EXPECT_EQ(vault.import(again)->state.rejected(), 3u);
+  }
+
+  // After the nth call, carried out or not, nothing more reaches the key server; then the power
+  // goes, or the gateway is started anew, or the link alone comes back.
+  enum class Cut { kPower, kRestart, kLink };
+  static void cut_off_anywhere(std::initializer_list<Cut> cuts,
+                               const std::function<void(GatewayVault&)>& begin,
+                               const std::function<void(GatewayVault&)>& meanwhile,
+                               const std::function<void(GatewayVault&)>& expect) {
+    for (const bool applied : {false, true}) {
+      for (const Cut cut : cuts) {
+        uint64_t nth = 1;
+        for (bool struck = true; struck && !HasFailure(); nth += cut == Cut::kLink ? 1 : 3) {
+          SCOPED_TRACE("call " + std::to_string(nth));
+          GatewayVault vault;
+          prepare(vault);
+          begin(vault);
+          vault.faults().fail_from(nth, applied);
+          const auto first = reindex(vault);
+          struck = vault.faults().struck();
+          EXPECT_TRUE(struck || first);
+          vault.faults().clear();
+          if (cut == Cut::kPower) vault.crash();
+          if (cut == Cut::kRestart) vault.restart();
+          meanwhile(vault);
+          const auto rest = reindex(vault);
+          // Its last call may have been carried out, and the answer lost.
+          EXPECT_TRUE(rest || rest.error().code == ErrorCode::kFailedPrecondition);
+          expect(vault);
+          ASSERT_LT(nth, 500u);
+        }
+        EXPECT_GT(nth, 20u) << "it makes more calls than that";
+      }
+    }
   }
 
   GatewayVault vault_;
@@ -316,33 +351,8 @@ TEST_F(ReindexerTest, ItGoesOnWhereItStopped) {
 }
 
 TEST_F(ReindexerTest, CutOffAtAnyCallItGoesOnAndLosesNothing) {
-  for (const bool applied : {false, true}) {
-    for (const bool power : {false, true}) {
-      uint64_t nth = 1;
-      for (bool struck = true; struck && !HasFailure(); nth += 3) {
-        SCOPED_TRACE("call " + std::to_string(nth));
-        GatewayVault vault;
-        prepare(vault);
-        add_indexes(vault);
-        vault.faults().fail_from(nth, applied);
-        const auto first = reindex(vault);
-        struck = vault.faults().struck();
-        EXPECT_TRUE(struck || first);
-        vault.faults().clear();
-        if (power) {
-          vault.crash();
-        } else {
-          vault.restart();
-        }
-        const auto rest = reindex(vault);
-        // Its last call may have been carried out, and the answer lost.
-        EXPECT_TRUE(rest || rest.error().code == ErrorCode::kFailedPrecondition);
-        expect_all_found(vault);
-        ASSERT_LT(nth, 500u);
-      }
-      EXPECT_GT(nth, 20u) << "it makes more calls than that";
-    }
-  }
+  cut_off_anywhere(
+      {Cut::kPower, Cut::kRestart}, add_indexes, [](GatewayVault&) {}, expect_all_found);
 }
 
 // The same collection, under a fresh key.
@@ -483,36 +493,40 @@ TEST_F(RenewalTest, WhoeverHasTheOldKeyAloneFindsNothing) {
 }
 
 TEST_F(RenewalTest, CutOffAtAnyCallItGoesOnAndLosesNothing) {
-  for (const bool applied : {false, true}) {
-    for (const bool power : {false, true}) {
-      uint64_t nth = 1;
-      for (bool struck = true; struck && !HasFailure(); nth += 3) {
-        SCOPED_TRACE("call " + std::to_string(nth));
-        GatewayVault vault;
-        prepare(vault);
-        const uint64_t uniques = unique_rows(vault);
-        approve_renewal(vault);
-        vault.faults().fail_from(nth, applied);
-        const auto first = reindex(vault);
-        struck = vault.faults().struck();
-        EXPECT_TRUE(struck || first);
-        vault.faults().clear();
-        if (power) {
-          vault.crash();
-        } else {
-          vault.restart();
+  const uint64_t uniques = unique_rows(vault_);
+  cut_off_anywhere({Cut::kPower, Cut::kRestart}, approve_renewal, expect_counts,
+                   [&](GatewayVault& vault) {
+                     expect_town(vault);
+                     EXPECT_EQ(unique_rows(vault), uniques) << "none is left of the old key";
+                   });
+}
+
+// The end may have come, and only the answer been lost: who writes then must not write under the
+// key that is gone.
+TEST_F(RenewalTest, WhatIsWrittenBehindALostAnswerIsFound) {
+  cut_off_anywhere(
+      {Cut::kLink}, approve_renewal,
+      [](GatewayVault& vault) {
+        Result<v1::PutResponse> put = make_error(ErrorCode::kUnavailable, "");
+        for (int i = 0; i < 5 && !put; ++i) {
+          v1::PutRequest request;
+          *request.mutable_ticket() = ticket(vault);
+          request.set_request_id(keyserver::fresh(16));
+          auto& fields = *request.add_records()->mutable_fields();
+          fields["name"] = "Li Bo";
+          fields["number"] = "N9000";
+          fields["city"] = "Harbin";
+          put = vault.loop().wait<v1::PutResponse>(
+              [&](auto done) { vault.gateway().put(request, done); });
         }
-        expect_counts(vault);
-        const auto rest = reindex(vault);
-        // Its last call may have been carried out, and the answer lost.
-        EXPECT_TRUE(rest || rest.error().code == ErrorCode::kFailedPrecondition);
-        expect_town(vault);
-        EXPECT_EQ(unique_rows(vault), uniques) << "none is left of the old key";
-        ASSERT_LT(nth, 500u);
-      }
-      EXPECT_GT(nth, 20u) << "it makes more calls than that";
-    }
-  }
+        ASSERT_TRUE(put) << put.error().text;
+        EXPECT_EQ(vault.count({{"city", "Harbin"}})->count(), 1u);
+      },
+      [](GatewayVault& vault) {
+        EXPECT_EQ(vault.count({{"city", "Harbin"}})->count(), 1u);
+        EXPECT_EQ(vault.count({{"city", "Wuhan"}})->count(), uint64_t{kPeople / 2});
+        EXPECT_EQ(vault.find({{"number", "N9000"}})->records_size(), 1);
+      });
 }
 
 }  // namespace
