@@ -7,6 +7,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(STRONGROOM_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them")
 option(STRONGROOM_FUZZ "Build the libFuzzer targets" OFF)
 option(STRONGROOM_COVERAGE "Instrument for gcov" OFF)
+option(STRONGROOM_UNITY "Compile several sources of a target at once" ON)
 
 find_program(STRONGROOM_CCACHE ccache)
 if(STRONGROOM_CCACHE)
@@ -39,6 +40,9 @@ endif()
 # Our own code only; generated and third-party code is compiled without.
 add_library(strongroom_warnings INTERFACE)
 target_compile_options(strongroom_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wno-sign-conversion -Werror)
+if(STRONGROOM_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(strongroom_warnings INTERFACE -Wno-subobject-linkage)  # Every source is an included one.
+endif()
 
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto SSL)

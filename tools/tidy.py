@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -21,20 +22,28 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CACHE = ROOT / "build" / "tidy-cache"
 CLANG_TIDY = "clang-tidy-14"
+GCC_ONLY_WARNINGS = "--extra-arg=-Wno-unknown-warning-option"
 SLOWEST_SHOWN = 3
 CACHE_DAYS = 60
 NOT_PRODUCT = ("_test", "_bench", "_fuzz")
 
 
 def our_commands(build):
-    """[(source, folder, arguments)] of our own sources, largest first so that the last one is short."""
+    """[(file, folder, arguments, sources)] of our own, largest first so that the last one is short.
+
+    The file is one of our sources, or what CMake made to compile several of them together.
+    """
     entries = json.loads((build / "compile_commands.json").read_text(encoding="utf-8"))
     ours = {}
     for entry in entries:
         path = pathlib.Path(entry["directory"], entry["file"]).resolve()
-        if path.is_relative_to(ROOT / "src"):
-            ours[path] = (path, entry["directory"], shlex.split(entry["command"]))
-    return sorted(ours.values(), key=lambda e: -e[0].stat().st_size)
+        sources = [path]
+        if path.parent.name == "Unity":
+            text = path.read_text(encoding="utf-8")
+            sources = [pathlib.Path(name) for name in re.findall('^#include "(.*)"$', text, re.MULTILINE)]
+        if all(source.is_relative_to(ROOT / "src") for source in sources):
+            ours[path] = (path, entry["directory"], shlex.split(entry["command"]), sources)
+    return sorted(ours.values(), key=lambda e: -sum(source.stat().st_size for source in e[3]))
 
 
 def includes(folder, arguments):
@@ -87,14 +96,14 @@ def state_of(digests, config, folder, arguments):
 
 def tidy_one(build, use_cache, digests, config, command):
     """(source, None where skipped or seconds taken, findings)."""
-    path, folder, arguments = command
+    path, folder, arguments, _ = command
     state = state_of(digests, config, folder, arguments)
     if use_cache and state and (CACHE / state).exists():
         os.utime(CACHE / state)
         return path, None, ""
     started = time.monotonic()
-    run = subprocess.run([CLANG_TIDY, "--quiet", "-p", str(build), str(path)], cwd=ROOT, capture_output=True,
-                         text=True, check=False)
+    run = subprocess.run([CLANG_TIDY, "--quiet", "-p", str(build), GCC_ONLY_WARNINGS, str(path)], cwd=ROOT,
+                         capture_output=True, text=True, check=False)
     seconds = time.monotonic() - started
     if run.returncode != 0:
         return path, seconds, run.stdout or run.stderr
@@ -126,7 +135,8 @@ def main():
     digests = Digests()
     only = {f.resolve() for f in options.files}
     commands = [c for c in our_commands(options.build)
-                if (c[0] in only if only else options.tests or not c[0].stem.endswith(NOT_PRODUCT))]
+                if (only.intersection(c[3]) if only
+                    else options.tests or not all(source.stem.endswith(NOT_PRODUCT) for source in c[3]))]
     if not commands:
         print("clang-tidy: no source to check; is build/release configured, and the file in a CMakeLists.txt?")
         return 1
@@ -137,12 +147,12 @@ def main():
         for run in concurrent.futures.as_completed(runs):
             path, seconds, findings = run.result()
             if seconds is not None:
-                times.append((seconds, path.name))
+                times.append((seconds, path.relative_to(options.build if path.parent.name == "Unity" else ROOT)))
             if findings:
                 failed += 1
                 print(findings.rstrip(), flush=True)
     slowest = ", ".join(f"{name} {seconds:.0f} s" for seconds, name in sorted(times, reverse=True)[:SLOWEST_SHOWN])
-    print(f"clang-tidy: {len(commands)} files, {len(commands) - len(times)} unchanged, {failed} with findings"
+    print(f"clang-tidy: {sum(len(c[3]) for c in commands)} files in {len(commands)} compilations, {len(commands) - len(times)} unchanged, {failed} with findings"
           + (f"; slowest {slowest}" if slowest else ""))
     return 1 if failed else 0
 

@@ -10,7 +10,7 @@
 namespace strongroom::app {
 namespace {
 
-struct Options {
+struct AlarmsOptions {
   uint32_t count = 20;
   bool follow = false;
 };
@@ -34,7 +34,7 @@ Result<void> follow(const Global& global, AdminClient& admin, v1::ListAlarmsResp
   }
 }
 
-Result<void> run(const Global& global, const Options& options) {
+Result<void> run(const Global& global, const AlarmsOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::ListAlarmsRequest request;
@@ -60,7 +60,7 @@ std::string describe_alarm(const v1::Alarm& alarm) {
 }
 
 void add_alarms(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AlarmsOptions>();
   auto* command = app.add_subcommand("alarms", "What was noticed, why, and what came of it");
   command->add_option("-n", options->count, "How many, the newest (20)")
       ->check(CLI::Range(1, 1000));

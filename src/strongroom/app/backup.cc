@@ -23,7 +23,7 @@ namespace {
 // second.
 constexpr int kFreezesMax = 50;
 
-struct Options {
+struct BackupOptions {
   std::string dir;
   std::string keys;
   std::string destroyed;
@@ -31,7 +31,7 @@ struct Options {
 
 class Backup {
  public:
-  Backup(const Global& global, const Options& options) : global_(global), options_(options) {}
+  Backup(const Global& global, const BackupOptions& options) : global_(global), options_(options) {}
 
   Result<void> run();
   Result<void> destroyed();
@@ -51,7 +51,7 @@ class Backup {
   v1::BackupManifest head(v1::BackupManifest::Part part) const;
 
   const Global& global_;
-  const Options& options_;
+  const BackupOptions& options_;
   std::string about_;
   std::string keys_dir_;
   std::optional<Credential> credential_;
@@ -234,7 +234,7 @@ Result<void> Backup::destroyed() {
 }  // namespace
 
 void add_backup(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BackupOptions>();
   auto* command =
       app.add_subcommand("backup", "Copy a vault that serves: a point to restore it from");
   auto* dir = command->add_option("DIR2", options->dir,

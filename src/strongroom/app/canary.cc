@@ -19,7 +19,7 @@ namespace {
 
 constexpr uint64_t kCountMax = 4096;
 
-struct Options {
+struct CanaryOptions {
   ImportJob job;
   std::string into;
   uint64_t count = 10;
@@ -114,7 +114,8 @@ Result<Counted> count_rows(intake::RowReader& reader) {
 
 class Planting {
  public:
-  Planting(const Global& global, const Options& options) : global_(global), options_(options) {}
+  Planting(const Global& global, const CanaryOptions& options)
+      : global_(global), options_(options) {}
   Result<void> run();
   const std::string& about() const { return about_; }
 
@@ -123,7 +124,7 @@ class Planting {
   void report(const v1::PlantCanariesResponse& response) const;
 
   const Global& global_;
-  const Options& options_;
+  const CanaryOptions& options_;
   std::string about_;
   std::set<uint64_t> places_;
   std::vector<uint64_t> records_;
@@ -270,7 +271,7 @@ void add_canary(CLI::App& app, Global& global, int& status) {
   command->footer(
       "Example:\n  strongroom canary plant person --count 20 --into people.csv --credential "
       "operator.json");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CanaryOptions>();
   auto* plant = command->add_subcommand(
       "plant",
       "Import invented records, at random places, and have the key server alone know them");

@@ -33,6 +33,8 @@ std::string fresh_id();  // 16 random bytes.
 // That of the log, and of the key server's replies, as it is pinned.
 tlog::NoteKey log_key_of(const Credential& credential);
 
+inline constexpr char kNotVerified[] = "not verified: a sealed vault cannot sign what it says";
+
 // The key server's own listener. Every request is signed; every reply's signature is checked
 // against the newest of the vault's keys, over all of the call and of the reply that counts. Where
 // that is not the one in the credential, the client follows the changes from there.

@@ -5,11 +5,11 @@
 namespace strongroom::app {
 namespace {
 
-struct Options : QueryOptions {
+struct CountOptions : QueryOptions {
   std::vector<std::string> terms;
 };
 
-Result<void> run(const Global& global, const Options& options, std::string& about) {
+Result<void> run(const Global& global, const CountOptions& options, std::string& about) {
   v1::CountRequest request;
   SR_ASSIGN(auto query, open_query(global, options, 0));
   for (const auto& text : options.terms) {
@@ -30,7 +30,7 @@ Result<void> run(const Global& global, const Options& options, std::string& abou
 }  // namespace
 
 void add_count(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CountOptions>();
   auto* command = app.add_subcommand(
       "count", "Count matching records: nothing is opened, but it is metered and logged");
   command->add_option("COLLECTION", options->collection, "Such as person")->required();

@@ -9,13 +9,13 @@
 namespace strongroom::app {
 namespace {
 
-constexpr uint64_t kFileBytesMax = 64 << 10;
+constexpr uint64_t kCredentialBytesMax = 64 << 10;
 constexpr char kPrivate[] = "ed25519-private";
 constexpr char kPublic[] = "ed25519-public";
 
 template <class Message>
 Result<Message> read_json(const std::string& path, const char* malformed) {
-  auto text = env::real_files().read(path, kFileBytesMax);
+  auto text = env::real_files().read(path, kCredentialBytesMax);
   if (!text) return text.error();
   Message message;
   const auto status = google::protobuf::util::JsonStringToMessage(*text, &message);

@@ -10,14 +10,14 @@
 namespace strongroom::app {
 namespace {
 
-struct Options {
+struct DestructionOptions {
   std::string collection;
   std::string before;
   std::string reason;
   uint64_t id = 0;
 };
 
-Result<void> request(const Global& global, const Options& options) {
+Result<void> request(const Global& global, const DestructionOptions& options) {
   const auto before = parse_time(options.before);
   if (!before) {
     return make_error(ErrorCode::kInvalidArgument,
@@ -43,7 +43,7 @@ Result<void> request(const Global& global, const Options& options) {
   return {};
 }
 
-const char* state_of(const v1::DestructionView& view) {
+const char* destruction_state(const v1::DestructionView& view) {
   switch (view.state()) {
     case v1::DestructionView::RUNNING:
       return "running";
@@ -56,7 +56,7 @@ const char* state_of(const v1::DestructionView& view) {
   }
 }
 
-Result<void> list(const Global& global, const Options&) {
+Result<void> list(const Global& global, const DestructionOptions&) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(const auto response,
@@ -73,19 +73,20 @@ Result<void> list(const Global& global, const Options&) {
   std::vector<std::vector<std::string>> rows{
       {"id", "collection", "from before", "state", "due", "erased", "left", "held", "by"}};
   for (const v1::DestructionView& view : response.destructions()) {
-    rows.push_back(
-        {std::to_string(view.id()), view.collection(), format_time(view.before_ms()),
-         state_of(view) + (view.cancelled_by().empty() ? "" : " by " + view.cancelled_by()),
-         format_time(view.due_ms()), format_count(view.erased()), format_count(view.left()),
-         format_count(view.held()),
-         view.request() == 0 ? "retention"
-                             : view.author() + ", request " + std::to_string(view.request())});
+    rows.push_back({std::to_string(view.id()), view.collection(), format_time(view.before_ms()),
+                    destruction_state(view) +
+                        (view.cancelled_by().empty() ? "" : " by " + view.cancelled_by()),
+                    format_time(view.due_ms()), format_count(view.erased()),
+                    format_count(view.left()), format_count(view.held()),
+                    view.request() == 0
+                        ? "retention"
+                        : view.author() + ", request " + std::to_string(view.request())});
   }
   print_table(rows);
   return {};
 }
 
-Result<void> cancel(const Global& global, const Options& options) {
+Result<void> cancel(const Global& global, const DestructionOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::CancelDestructionRequest asked;
@@ -106,7 +107,7 @@ Result<void> cancel(const Global& global, const Options& options) {
 }  // namespace
 
 void add_destruction(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DestructionOptions>();
   const auto run = runner(global, status, options);
   auto* command =
       app.add_subcommand("destruction", "Erase all old records of a collection, by several")

@@ -30,7 +30,7 @@ constexpr uint64_t kRecordsMin = 5000;  // Fewer, and a score's own noise is as 
 constexpr int kCopiesMax = 5;
 constexpr uint64_t kAlikeMin = 50;
 
-struct Options {
+struct DrillOptions {
   uint64_t records = 50'000;
   uint64_t seed = 1;
   uint64_t queries = 10'000;
@@ -178,7 +178,7 @@ void sort_people(drill::Population& people, size_t column) {
   });
 }
 
-Result<Outcome> run(const Options& options) {
+Result<Outcome> run(const DrillOptions& options) {
   const uint64_t started_us = env::real_clock().monotonic_us();
   SR_ASSIGN(const DrillFolder folder, DrillFolder::make(options.keep));
   drill::Population people(options.records, options.seed);
@@ -292,7 +292,7 @@ std::string sizes_text(const std::vector<uint32_t>& sizes) {
   return out;
 }
 
-void print_json(const Options& options, const Outcome& outcome) {
+void print_json(const DrillOptions& options, const Outcome& outcome) {
   const auto& seen = outcome.seen;
   const LaneSums lanes = sum_lanes(seen);
   std::string out =
@@ -357,7 +357,7 @@ void print_json(const Options& options, const Outcome& outcome) {
   std::cout << out << "]}" << std::endl;
 }
 
-void print_text(const Options& options, const Outcome& outcome) {
+void print_text(const DrillOptions& options, const Outcome& outcome) {
   const auto& seen = outcome.seen;
   const LaneSums lanes = sum_lanes(seen);
   std::cout << "A thief copied the store of " << format_count(options.records)
@@ -453,7 +453,7 @@ void add_drill(CLI::App& app, Global& global, int& status) {
       "strongroom drill erasure");
   add_drill_theft(*command, global, status);
   add_drill_erasure(*command, global, status);
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DrillOptions>();
   auto* snapshot = command->add_subcommand(
       "snapshot", "What a stolen copy of the store tells, and what watching it tells");
   snapshot->add_option("--records", options->records, "Invented people (50,000)")

@@ -140,7 +140,7 @@ struct Attempt {
   bool promised;  // That it must not.
 };
 
-struct Outcome {
+struct ErasureOutcome {
   std::vector<Attempt> attempts;
   bool control = false;  // A record that was not erased opens, by the same thief.
   bool bound = false;    // Tried with a vault bound to a TPM, too.
@@ -154,9 +154,9 @@ struct Outcome {
 class Drill {
  public:
   explicit Drill(std::string folder) : folder_(std::move(folder)), vault_(folder_ + "/vault") {}
-  Result<Outcome> run();
+  Result<ErasureOutcome> run();
   // The same with a vault whose key state is bound to this TPM.
-  Result<Outcome> run_bound(const std::string& tpm);
+  Result<ErasureOutcome> run_bound(const std::string& tpm);
 
  private:
   std::string image(const char* name) const { return folder_ + "/image-" + name; }
@@ -252,10 +252,10 @@ Result<SealingKey> Drill::erase_one(const std::string& tpm) {
   return root;
 }
 
-Result<Outcome> Drill::run() {
+Result<ErasureOutcome> Drill::run() {
   const VaultDir dir(vault_.path());
   SR_ASSIGN(const SealingKey root, erase_one(""));
-  Outcome out;
+  ErasureOutcome out;
   const auto through_vault = [&](const char* with) -> Result<void> {
     SR_ASSIGN(const bool victim, found(kVictim));
     SR_ASSIGN(const bool other, found(kOther));
@@ -291,13 +291,13 @@ Result<Outcome> Drill::run() {
   return out;
 }
 
-Result<Outcome> Drill::run_bound(const std::string& tpm) {
+Result<ErasureOutcome> Drill::run_bound(const std::string& tpm) {
   SR_ASSIGN(const SealingKey root, erase_one(tpm));
   vault_.stop();
   SR_ASSIGN(const std::vector<EpochSecret> tpm_now, read_tpm());
   SR_ASSIGN(const auto thief, Thief::make(folder_ + "/thief", folder_ + "/stolen-store"));
   const RecordIndex victim{records_[kVictim]}, other{records_[kOther]};
-  Outcome out;
+  ErasureOutcome out;
   for (const auto& [name, text] : kImages) {
     const std::string with = std::string("TPM vault: ") + text;
     SR_ASSIGN(const bool disks, thief->opens(image(name), root, victim));
@@ -314,7 +314,7 @@ Result<Outcome> Drill::run_bound(const std::string& tpm) {
   return out;
 }
 
-void print_json(const Outcome& outcome) {
+void print_json(const ErasureOutcome& outcome) {
   std::string out =
       "{\"drill\":\"erasure\",\"pass\":" + std::string(outcome.pass() ? "true" : "false") +
       ",\"control\":" + (outcome.control ? "true" : "false") + ",\"attempts\":[";
@@ -329,23 +329,23 @@ void print_json(const Outcome& outcome) {
 }
 
 // With a second vault, if there is a TPM to be had.
-Result<Outcome> run_drill(const std::string& folder) {
+Result<ErasureOutcome> run_drill(const std::string& folder) {
   auto& files = env::real_files();
   SR_TRY(files.make_dirs(folder + "/shares"));
-  SR_ASSIGN(Outcome out, Drill(folder + "/shares").run());
+  SR_ASSIGN(ErasureOutcome out, Drill(folder + "/shares").run());
   if (!tpm::swtpm_is_installed()) return out;
   const std::string state = folder + "/tpm-state";
   SR_TRY(files.make_dirs(state));
   SR_TRY(files.make_dirs(folder + "/tpm"));
   SR_ASSIGN(const auto software, tpm::Swtpm::start(state));
-  SR_ASSIGN(Outcome bound, Drill(folder + "/tpm").run_bound(software->tcti()));
+  SR_ASSIGN(ErasureOutcome bound, Drill(folder + "/tpm").run_bound(software->tcti()));
   std::ranges::move(bound.attempts, std::back_inserter(out.attempts));
   out.control = out.control && bound.control;
   out.bound = true;
   return out;
 }
 
-void print_text(const Outcome& outcome) {
+void print_text(const ErasureOutcome& outcome) {
   std::cout << "One of " << kPeopleCount
             << " records was erased. A thief has a copy of the store from before, and tries to "
                "open it.\n\n";
@@ -379,7 +379,7 @@ void add_drill_erasure(CLI::App& drill, Global& global, int& status) {
   command->add_option("--keep", *keep, "Leave vault and copies in this folder");
   command->footer("Examples:\n  strongroom drill erasure\n  strongroom drill erasure --json");
   command->callback([&global, &status, keep] {
-    const auto outcome = [&]() -> Result<Outcome> {
+    const auto outcome = [&]() -> Result<ErasureOutcome> {
       SR_ASSIGN(const DrillFolder folder, DrillFolder::make(*keep));
       return run_drill(folder.path());
     }();

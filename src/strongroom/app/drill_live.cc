@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "strongroom/app/client.h"
+#include "strongroom/app/linked_key_service.h"
 #include "strongroom/app/processes.h"
 #include "strongroom/app/vault_dir.h"
 #include "strongroom/env/clock.h"
@@ -22,18 +23,6 @@ namespace {
 constexpr uint32_t kLimit = 20;
 constexpr uint64_t kQueriesPerTicket = 500;
 constexpr uint64_t kQueryStream = 41;
-
-class LinkedKeyService : public gateway::KeyService {
- public:
-  explicit LinkedKeyService(rpc::KeyServiceLink& link) : link_(link) {}
-  void call(v1::Call call, Callback done) override { link_.call(std::move(call), std::move(done)); }
-  Result<v1::Reply> call_blocking(v1::Call call) override {
-    return link_.call_blocking(std::move(call));
-  }
-
- private:
-  rpc::KeyServiceLink& link_;
-};
 
 // Whom clerks ask about: person r of an arbitrary order with a chance that falls as 1/r^0.8, Zipf's
 // law as access logs show it.

@@ -21,7 +21,7 @@ constexpr uint32_t kSubjectRecordsMax = 50;  // Of one person in one collection.
 constexpr int kProofTries = 20;
 constexpr std::chrono::milliseconds kProofEvery{500};
 
-struct Options : QueryOptions {
+struct EraseOptions : QueryOptions {
   std::vector<std::string> ids;
   std::vector<std::string> terms;
   std::string statement;
@@ -40,7 +40,7 @@ Error not_confirmed() {
                     "nothing was erased: answer yes, or say --yes where nobody can be asked");
 }
 
-bool confirmed(const Options& options) {
+bool confirmed(const EraseOptions& options) {
   if (options.yes) return true;
   if (isatty(STDIN_FILENO) != 1) return false;
   std::cerr << "Nobody can undo this. Erase them for ever? Type yes: " << std::flush;
@@ -69,7 +69,7 @@ Result<std::string> fetch_proof(AdminClient& admin, uint64_t leaf) {
 }
 
 Result<Erased> erase(const Credential& credential, AdminClient& admin, VaultClient& vault,
-                     const Options& options, const v1::Collection& schema,
+                     const EraseOptions& options, const v1::Collection& schema,
                      std::vector<RecordIndex> records) {
   std::sort(records.begin(), records.end());
   records.erase(std::unique(records.begin(), records.end()), records.end());
@@ -91,7 +91,7 @@ Result<Erased> erase(const Credential& credential, AdminClient& admin, VaultClie
   return out;
 }
 
-Result<void> save(const Options& options, const Erased& erased, const std::string& suffix) {
+Result<void> save(const EraseOptions& options, const Erased& erased, const std::string& suffix) {
   if (options.statement.empty()) return {};
   return env::real_files().write_atomic(options.statement + suffix, as_bytes(erased.proof), 0644);
 }
@@ -123,7 +123,7 @@ void print_horizon() {
          "`strongroom status` prints when that is over.\n";
 }
 
-Result<void> run(const Global& global, const Options& options) {
+Result<void> run(const Global& global, const EraseOptions& options) {
   std::vector<RecordIndex> records;
   for (const std::string& text : options.ids) {
     const auto idx = gateway::parse_record_id(text);
@@ -151,7 +151,7 @@ Result<void> run(const Global& global, const Options& options) {
   return {};
 }
 
-Result<void> run_subject(const Global& global, const Options& options, std::string& about) {
+Result<void> run_subject(const Global& global, const EraseOptions& options, std::string& about) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(auto vault, VaultClient::connect(credential));
@@ -193,7 +193,7 @@ Result<void> run_subject(const Global& global, const Options& options, std::stri
   return {};
 }
 
-void add_options(CLI::App& command, Options& options, const char* statement) {
+void add_options(CLI::App& command, EraseOptions& options, const char* statement) {
   add_query_options(command, options, false);
   command.add_option("--statement", options.statement, statement);
   command.add_flag("--yes", options.yes, "Do not ask");
@@ -202,7 +202,7 @@ void add_options(CLI::App& command, Options& options, const char* statement) {
 }  // namespace
 
 void add_erase(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EraseOptions>();
   auto* command =
       app.add_subcommand("erase", "Erase records for ever, from old copies of the vault too");
   command->add_option("COLLECTION", options->collection, "Such as person")->required();
@@ -219,7 +219,7 @@ void add_erase(CLI::App& app, Global& global, int& status) {
 }
 
 void add_subject_erase(CLI::App& subject, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EraseOptions>();
   auto* command = subject.add_subcommand(
       "erase", "Erase all records of a person, in every collection you may search");
   command->add_option("TERM", options->terms, kTermHelp)->required();

@@ -15,14 +15,14 @@ namespace {
 constexpr uint32_t kBatch = 1000;
 constexpr uint64_t kPlaceBytesMax = 4096;
 
-struct Options : QueryOptions {
+struct ExportOptions : QueryOptions {
   std::vector<std::string> terms;
   std::string output, format, reason;
   uint64_t records = 0;
   uint32_t hours = 24;
 };
 
-Result<v1::ExportPlan> plan_of(const Options& options, const v1::Collection& schema) {
+Result<v1::ExportPlan> plan_of(const ExportOptions& options, const v1::Collection& schema) {
   v1::ExportPlan plan;
   plan.set_collection(schema.id());
   for (const std::string& text : options.terms) {
@@ -41,7 +41,7 @@ Result<v1::ExportPlan> plan_of(const Options& options, const v1::Collection& sch
 //   "strongroom export 1 " plan " " records " " bytes " " cursor "\n"
 class Place {
  public:
-  Place(const Options& options, const v1::ExportPlan& plan)
+  Place(const ExportOptions& options, const v1::ExportPlan& plan)
       : path_(options.output + ".export"),
         plan_(to_hex(crypto::sha256(as_bytes(plan.SerializeAsString())))) {}
 
@@ -81,7 +81,7 @@ class Place {
 
 class RowWriter {
  public:
-  RowWriter(const Options& options, const v1::Collection& schema)
+  RowWriter(const ExportOptions& options, const v1::Collection& schema)
       : csv_(options.format == "csv"), columns_{"id"}, ndjson_({}) {
     for (const auto& field : schema.fields()) {
       if (std::find(options.fields.begin(), options.fields.end(), field.name()) !=
@@ -115,7 +115,7 @@ bool passes_by_itself(const Error& error) {
          (error.code == ErrorCode::kBudgetExhausted || error.code == ErrorCode::kUnavailable);
 }
 
-Result<uint64_t> run_export(const Options& options, const v1::ExportPlan& plan,
+Result<uint64_t> run_export(const ExportOptions& options, const v1::ExportPlan& plan,
                             const v1::RequestExportResponse& approved, const Credential& credential,
                             const v1::Collection& schema) {
   SR_ASSIGN(auto vault, VaultClient::connect(credential));
@@ -192,7 +192,7 @@ Result<uint64_t> run_export(const Options& options, const v1::ExportPlan& plan,
   return place.records;
 }
 
-Result<void> run(const Global& global, Options options) {
+Result<void> run(const Global& global, ExportOptions options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(const auto schema, admin->collection(options.collection));
@@ -229,7 +229,7 @@ Result<void> run(const Global& global, Options options) {
 }  // namespace
 
 void add_export(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExportOptions>();
   auto* command = app.add_subcommand(
       "export", "Many records into a file, once several have approved exactly that");
   command->add_option("COLLECTION", options->collection, "Such as person")->required();

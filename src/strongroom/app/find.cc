@@ -3,12 +3,12 @@
 namespace strongroom::app {
 namespace {
 
-struct Options : QueryOptions {
+struct FindOptions : QueryOptions {
   std::vector<std::string> terms;
   std::string cursor;
 };
 
-Result<void> run(const Global& global, const Options& options, std::string& about) {
+Result<void> run(const Global& global, const FindOptions& options, std::string& about) {
   v1::FindRequest request;
   SR_ASSIGN(auto query, open_query(global, options, options.limit));
   for (const auto& text : options.terms) {
@@ -33,7 +33,7 @@ Result<void> run(const Global& global, const Options& options, std::string& abou
 }  // namespace
 
 void add_find(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FindOptions>();
   auto* command = app.add_subcommand("find", "Find records: metered, and logged before they leave");
   command->add_option("COLLECTION", options->collection, "Such as person")->required();
   command->add_option("TERM", options->terms, kTermHelp)->required();

@@ -11,13 +11,13 @@ namespace {
 constexpr char kScopes[] =
     "principal:NAME, role:NAME, purpose:NAME, collection:NAME, gateway:NAME or all";
 
-struct Options {
+struct FreezeOptions {
   std::string scope;
   std::string reason;
   bool to_masked = false;
 };
 
-Result<void> freeze(const Global& global, const Options& options) {
+Result<void> freeze(const Global& global, const FreezeOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::FreezeRequest request;
@@ -38,7 +38,7 @@ Result<void> freeze(const Global& global, const Options& options) {
   return {};
 }
 
-Result<void> thaw(const Global& global, const Options& options) {
+Result<void> thaw(const Global& global, const FreezeOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::ThawRequest request;
@@ -58,7 +58,7 @@ Result<void> thaw(const Global& global, const Options& options) {
 }  // namespace
 
 void add_freeze(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FreezeOptions>();
   const auto run = runner(global, status, options);
   auto* freeze_command =
       app.add_subcommand("freeze", "Cut somebody or something off: nothing leaves any more");

@@ -6,7 +6,9 @@
 #include <iostream>
 #include <memory>
 
+#include "strongroom/app/linked_key_service.h"
 #include "strongroom/app/processes.h"
+#include "strongroom/app/vault_dir.h"
 #include "strongroom/crypto/random.h"
 #include "strongroom/env/clock.h"
 #include "strongroom/env/files.h"
@@ -21,21 +23,6 @@
 
 namespace strongroom::app {
 namespace {
-
-constexpr uint64_t kPemBytesMax = 64 << 10;
-
-// The transport to the key server, as the gateway wants it.
-class LinkedKeyService : public gateway::KeyService {
- public:
-  explicit LinkedKeyService(rpc::KeyServiceLink& link) : link_(link) {}
-  void call(v1::Call call, Callback done) override { link_.call(std::move(call), std::move(done)); }
-  Result<v1::Reply> call_blocking(v1::Call call) override {
-    return link_.call_blocking(std::move(call));
-  }
-
- private:
-  rpc::KeyServiceLink& link_;
-};
 
 constexpr std::chrono::milliseconds kMarkEvery{1000};
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kFlushBytes = size_t{1} << 20;
 
-struct Options {
+struct GenerateOptions {
   std::string collection;
   uint64_t count = 0;
   uint64_t seed = 1;
@@ -30,7 +30,7 @@ Result<void> write_all(std::string& buffer) {
   return {};
 }
 
-Result<void> run(const Options& options) {
+Result<void> run(const GenerateOptions& options) {
   SR_ASSIGN(auto generator, synth::make_generator(options.collection, options.count, options.seed));
   const bool csv = options.format == "csv";
   const synth::NdjsonWriter ndjson(generator->columns());
@@ -52,7 +52,7 @@ Result<void> run(const Options& options) {
 }  // namespace
 
 void add_generate(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GenerateOptions>();
   auto* command = app.add_subcommand(
       "generate", "Invent people, incidents or parcels: the same for the same seed");
   command->add_option("COLLECTION", options->collection, "person, incident or parcel")->required();

@@ -3,11 +3,11 @@
 namespace strongroom::app {
 namespace {
 
-struct Options : QueryOptions {
+struct GetOptions : QueryOptions {
   std::vector<std::string> ids;
 };
 
-Result<void> run(const Global& global, const Options& options) {
+Result<void> run(const Global& global, const GetOptions& options) {
   SR_ASSIGN(auto query, open_query(global, options, options.ids.size()));
   v1::GetRequest request;
   *request.mutable_ticket() = query.ticket;
@@ -24,7 +24,7 @@ Result<void> run(const Global& global, const Options& options) {
 }  // namespace
 
 void add_get(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GetOptions>();
   auto* command = app.add_subcommand("get", "Open records by their id, as find shows it");
   command->add_option("COLLECTION", options->collection, "Such as person")->required();
   command->add_option("ID", options->ids, "Ten hex digits; several are allowed")->required();

@@ -10,14 +10,14 @@
 namespace strongroom::app {
 namespace {
 
-struct Options {
+struct HoldOptions {
   std::string reference;
   std::string collection;
   std::vector<std::string> ids;
   std::string reason;
 };
 
-Result<void> place(const Global& global, const Options& options) {
+Result<void> place(const Global& global, const HoldOptions& options) {
   v1::PlaceHoldRequest request;
   for (const std::string& id : options.ids) {
     const auto idx = gateway::parse_record_id(id);
@@ -46,7 +46,7 @@ Result<void> place(const Global& global, const Options& options) {
   return {};
 }
 
-Result<void> lift(const Global& global, const Options& options) {
+Result<void> lift(const Global& global, const HoldOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::LiftHoldRequest request;
@@ -58,7 +58,7 @@ Result<void> lift(const Global& global, const Options& options) {
   return {};
 }
 
-Result<void> list(const Global& global, const Options&) {
+Result<void> list(const Global& global, const HoldOptions&) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(const auto response,
@@ -83,7 +83,7 @@ Result<void> list(const Global& global, const Options&) {
 }  // namespace
 
 void add_hold(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<HoldOptions>();
   const auto run = runner(global, status, options);
   auto* command = app.add_subcommand("hold", "Legal holds: records that must not be erased for now")
                       ->require_subcommand(1);

@@ -14,6 +14,7 @@
 #include "strongroom/app/cli.h"
 #include "strongroom/app/client.h"
 #include "strongroom/app/import.h"
+#include "strongroom/app/long_job.h"
 #include "strongroom/app/progress.h"
 #include "strongroom/app/rejects_file.h"
 #include "strongroom/crypto/hash.h"
@@ -31,8 +32,6 @@ constexpr size_t kBatchesInHand = 2;  // Sent, and not yet known what became of 
 constexpr uint64_t kTicketLifetimeS = 600;
 constexpr uint64_t kTicketRenewUs = 300'000'000;
 constexpr size_t kRejectsShown = 5;
-
-std::atomic<bool> interrupted{false};
 
 struct Batch {
   v1::ImportBatchRequest request;
@@ -231,7 +230,7 @@ Result<void> Import::read_all(Queue& queue) {
     size_t bytes = 0;
     batch.request.mutable_rows()->Reserve(kBatchRows);
     while (batch.request.rows_size() < static_cast<int>(kBatchRows) && bytes < kBatchBytes &&
-           !interrupted) {
+           !stop_wanted()) {
       SR_ASSIGN(const auto status, reader_->next(row));
       if (status == intake::ReadStatus::kEnd) {
         batch.last = true;
@@ -250,7 +249,7 @@ Result<void> Import::read_all(Queue& queue) {
       }
       batch.lines.push_back(row.line);
     }
-    if (interrupted) return {};
+    if (stop_wanted()) return {};
     *batch.request.mutable_position() = reader_->position();
     const bool last = batch.last;
     queue.push(std::move(batch));
@@ -296,17 +295,14 @@ Result<void> Import::run() {
     report();
     return {};
   }
-  struct sigaction action {};
-  action.sa_handler = [](int) { interrupted = true; };
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  stop_between_steps();
 
   Progress progress("rows", file_size(options_.file));
   Queue queue;
   Result<void> read;
   std::thread reading([&] {
     read = read_all(queue);
-    if (!read || interrupted) queue.close();
+    if (!read || stop_wanted()) queue.close();
   });
   const auto sent = send_all(queue, progress);
   queue.close();
@@ -318,7 +314,7 @@ Result<void> Import::run() {
     return read.error();
   }
   if (!sent) return sent.error();
-  if (interrupted) {
+  if (stop_wanted()) {
     return make_error(ErrorCode::kUnavailable,
                       "stopped; what is safe stays. Run the same command again to go on behind the "
                       "row named here",

@@ -34,7 +34,7 @@ bool is_plain(std::string_view name) {
          std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c <= 0x7e; });
 }
 
-struct Options {
+struct InitOptions {
   std::string dir;
   std::string name = "strongroom";
   int shares = 5;
@@ -102,7 +102,7 @@ void print_shares(const std::vector<crypto::Share>& shares, int threshold) {
   std::cout << "\n";
 }
 
-Result<void> run(const Global& global, const Options& options) {
+Result<void> run(const Global& global, const InitOptions& options) {
   auto& files = env::real_files();
   const VaultDir dir(options.dir);
   SR_ASSIGN(const bool exists, files.exists(dir.keyserver() + "/vault.json"));
@@ -231,7 +231,7 @@ Result<void> run(const Global& global, const Options& options) {
 }  // namespace
 
 void add_init(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InitOptions>();
   auto* command = app.add_subcommand("init", "Found a vault in a folder");
   command->add_option("DIR", options->dir, "A new or empty folder")->required();
   command->add_option("--name", options->name, "What people call it (strongroom)");

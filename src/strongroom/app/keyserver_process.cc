@@ -7,6 +7,7 @@
 
 #include "strongroom/app/processes.h"
 #include "strongroom/app/tpm_hardware.h"
+#include "strongroom/app/vault_dir.h"
 #include "strongroom/crypto/hash.h"
 #include "strongroom/crypto/random.h"
 #include "strongroom/crypto/shamir.h"
@@ -26,7 +27,6 @@ namespace {
 
 using keyserver::KeyServer;
 
-constexpr uint64_t kPemBytesMax = 64 << 10;
 constexpr std::chrono::milliseconds kReplyTime{200};
 
 // The key server behind its two doors: the gateways' socket and its own listener. Sealed until the

@@ -10,12 +10,12 @@
 namespace strongroom::app {
 namespace {
 
-struct Options {
+struct LogExportOptions {
   bool ocsf = false;
   uint64_t from = 0;
 };
 
-Result<void> run(const Global& global, const Options& options) {
+Result<void> run(const Global& global, const LogExportOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   const sender::Origin origin{credential.connection.vault_hex, kVersion};
@@ -33,7 +33,7 @@ Result<void> run(const Global& global, const Options& options) {
 }  // namespace
 
 void add_log_export(CLI::App& log, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LogExportOptions>();
   auto* command =
       log.add_subcommand("export", "The entries as events for other tools, one JSON a line");
   command->add_flag("--ocsf", options->ocsf, "As OCSF 1.3 events")->required();

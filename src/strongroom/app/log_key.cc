@@ -12,7 +12,7 @@
 namespace strongroom::app {
 namespace {
 
-struct Options {
+struct LogKeyOptions {
   std::string output;
   std::string reason;
   bool pin = false;
@@ -51,7 +51,7 @@ void print(const v1::LogKeysResponse& response, const tlog::LogKeys& keys) {
   std::cout << "\n";
 }
 
-Result<void> show(const Global& global, const Options& options) {
+Result<void> show(const Global& global, const LogKeyOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::LogKeysResponse response;
@@ -68,7 +68,7 @@ Result<void> show(const Global& global, const Options& options) {
   return {};
 }
 
-Result<void> change(const Global& global, const Options& options) {
+Result<void> change(const Global& global, const LogKeyOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::ChangeLogKeyRequest asked;
@@ -79,7 +79,7 @@ Result<void> change(const Global& global, const Options& options) {
   return {};
 }
 
-Result<void> finish(const Global& global, const Options& options) {
+Result<void> finish(const Global& global, const LogKeyOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::FinishLogKeyRequest asked;
@@ -98,7 +98,7 @@ Result<void> finish(const Global& global, const Options& options) {
 }  // namespace
 
 void add_log_key(CLI::App& log, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LogKeyOptions>();
   const auto run = runner(global, status, options);
   auto* command = log.add_subcommand("key", "What the log is signed with, and a change of that")
                       ->require_subcommand(1);

@@ -8,19 +8,20 @@
 namespace strongroom::app {
 namespace {
 
-volatile std::sig_atomic_t interrupted = 0;
+std::atomic<bool> interrupted{false};  // Lock-free, so a signal may set it.
+static_assert(std::atomic<bool>::is_always_lock_free);
 
 }  // namespace
 
 void stop_between_steps() {
   struct sigaction action {};
-  action.sa_handler = [](int) { interrupted = 1; };
+  action.sa_handler = [](int) { interrupted = true; };
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }
 
 bool stop_wanted() {
-  return interrupted != 0;
+  return interrupted;
 }
 
 void wait_shown(int64_t ms, const std::function<void(int64_t seconds)>& show) {

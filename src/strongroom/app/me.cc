@@ -10,7 +10,7 @@ std::string uses_text(const v1::UseLine& use) {
   return use.purpose() + (use.case_reference().empty() ? "" : " " + use.case_reference());
 }
 
-Result<void> run(const Global& global) {
+Result<void> show_me(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(const auto me, (admin->call<v1::MeRequest, v1::MeResponse>("Me", {})));
@@ -97,7 +97,7 @@ void add_me(CLI::App& app, Global& global, int& status) {
   auto* command = app.add_subcommand("me", "Your own role, budgets and last calls");
   command->footer("Example:\n  strongroom me --credential clerk.json");
   command->callback([&global, &status] {
-    if (const auto done = run(global); !done) status = fail(global, done.error());
+    if (const auto done = show_me(global); !done) status = fail(global, done.error());
   });
   auto options = std::make_shared<ReviewOptions>();
   auto* review_command =

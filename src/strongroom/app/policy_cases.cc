@@ -6,6 +6,7 @@
 #include "strongroom/app/cli.h"
 #include "strongroom/app/policy_replay.h"
 #include "strongroom/app/yaml_file.h"
+#include "strongroom/base/durations.h"
 #include "strongroom/policy/engine.h"
 #include "strongroom/v1/policycases.pb.h"
 
@@ -13,9 +14,8 @@ namespace strongroom::app {
 namespace {
 
 constexpr uint64_t kMonday = 1'700'438'400'000;  // A Monday's midnight, UTC.
-constexpr uint64_t kMinuteMs = 60'000;
 
-struct Options {
+struct PolicyCasesOptions {
   std::string cases;
   std::string policy;
   std::vector<std::string> collections;
@@ -119,7 +119,7 @@ class Cases {
   int32_t offset_min_;
 };
 
-int run(const Global& global, const Options& options) {
+int run(const Global& global, const PolicyCasesOptions& options) {
   v1::PolicyCases cases;
   v1::Policy policy;
   if (const int status = read_yaml_file(global, options.cases, cases); status != kDone) {
@@ -175,7 +175,7 @@ int replay(const Global& global, const std::string& file) {
 }  // namespace
 
 void add_policy_test(CLI::App& policy, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PolicyCasesOptions>();
   auto* command = policy.add_subcommand("test", "Decide cases from a file, without a server");
   command->add_option("CASES", options->cases, "YAML; examples/policies/cases.yaml is one");
   command->add_option("--policy", options->policy, "The policy's YAML");

@@ -15,7 +15,7 @@ namespace {
 
 using v1::AlarmItem;
 
-struct Outcome {
+struct ReplayOutcome {
   std::vector<v1::Alarm> would;
   std::array<uint64_t, AlarmItem::Rule_ARRAYSIZE> were{}, would_be{};
   uint64_t entries = 0, unreadable = 0;
@@ -44,7 +44,7 @@ class Replay {
       feed(entry, items);
     }
   }
-  Outcome finish() { return std::move(out_); }
+  ReplayOutcome finish() { return std::move(out_); }
 
  private:
   void feed(const v1::LogEntryView& entry, std::span<const v1::LogItem> items) {
@@ -65,10 +65,10 @@ class Replay {
   watch::Feed feed_;
   watch::Watcher watcher_;
   std::vector<v1::LogItem> items_;
-  Outcome out_;
+  ReplayOutcome out_;
 };
 
-void print(const Global& global, const Outcome& outcome) {
+void print(const Global& global, const ReplayOutcome& outcome) {
   if (global.json) {
     std::string out = "{\"entries\":" + std::to_string(outcome.entries) + ",\"alarms\":[";
     for (size_t i = 0; i < outcome.would.size(); ++i) {

@@ -148,7 +148,7 @@ void print(const Review& review) {
   }
 }
 
-Result<void> run(const Global& global) {
+Result<void> review(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(const auto access,
@@ -173,7 +173,7 @@ void add_policy_review(CLI::App& policy, Global& global, int& status) {
       "review", "What nobody used in 90 days, the widest reach, and who approves what");
   command->footer("Example:\n  strongroom policy review --credential auditor.json");
   command->callback([&global, &status] {
-    if (const auto done = run(global); !done) status = fail(global, done.error());
+    if (const auto done = review(global); !done) status = fail(global, done.error());
   });
 }
 

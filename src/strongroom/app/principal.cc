@@ -9,7 +9,7 @@
 namespace strongroom::app {
 namespace {
 
-struct Options {
+struct PrincipalOptions {
   std::string name;
   std::string role;
   std::string unit;
@@ -18,7 +18,7 @@ struct Options {
   std::string reason;
 };
 
-Result<void> add(const Global& global, const Options& options) {
+Result<void> add(const Global& global, const PrincipalOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(const auto key, load_public_key(options.public_key));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
@@ -50,7 +50,7 @@ Result<void> add(const Global& global, const Options& options) {
   return {};
 }
 
-Result<void> list(const Global& global) {
+Result<void> list_principals(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(const auto listed, (admin->call<v1::ListPrincipalsRequest, v1::ListPrincipalsResponse>(
@@ -66,7 +66,7 @@ Result<void> list(const Global& global) {
   return {};
 }
 
-Result<void> disable(const Global& global, const Options& options) {
+Result<void> disable(const Global& global, const PrincipalOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::DisablePrincipalRequest request;
@@ -80,7 +80,7 @@ Result<void> disable(const Global& global, const Options& options) {
   return {};
 }
 
-Result<void> rekey(const Global& global, const Options& options) {
+Result<void> rekey(const Global& global, const PrincipalOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(const auto key, load_public_key(options.public_key));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
@@ -109,7 +109,7 @@ std::string words_of(const google::protobuf::RepeatedPtrField<std::string>& name
   return out;
 }
 
-Result<void> review(const Global& global, const Options& options) {
+Result<void> review(const Global& global, const PrincipalOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::ReviewAccessRequest request;
@@ -152,7 +152,7 @@ void add_principal(CLI::App& app, Global& global, int& status) {
   auto* command = app.add_subcommand("principal", "People and programs that may ask");
   command->require_subcommand(1);
   command->footer("Example:\n  strongroom principal list --credential operator.json");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PrincipalOptions>();
   const auto run = runner(global, status, options);
   auto* add_command =
       command->add_subcommand("add", "Register someone by the public key they made");
@@ -171,7 +171,7 @@ void add_principal(CLI::App& app, Global& global, int& status) {
   auto* list_command = command->add_subcommand("list", "All of them");
   list_command->footer("Example:\n  strongroom principal list --credential operator.json");
   list_command->callback([&global, &status] {
-    if (const auto done = list(global); !done) status = fail(global, done.error());
+    if (const auto done = list_principals(global); !done) status = fail(global, done.error());
   });
   auto* disable_command = command->add_subcommand("disable", "From now on they can do nothing");
   disable_command->add_option("NAME", options->name)->required();

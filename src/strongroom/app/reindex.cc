@@ -8,11 +8,11 @@
 namespace strongroom::app {
 namespace {
 
-struct Options : QueryOptions {
+struct ReindexOptions : QueryOptions {
   uint32_t step = 8192;
 };
 
-Result<void> run(const Global& global, const Options& options) {
+Result<void> run(const Global& global, const ReindexOptions& options) {
   SR_ASSIGN(const auto query, open_query(global, options, options.step));
   stop_between_steps();
   std::unique_ptr<Progress> progress;
@@ -66,7 +66,7 @@ Result<void> run(const Global& global, const Options& options) {
 }  // namespace
 
 void add_reindex(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReindexOptions>();
   auto* command = app.add_subcommand(
       "reindex",
       "Bring the records there are under indexes that were added, or under a fresh key; goes on "

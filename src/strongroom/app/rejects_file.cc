@@ -11,7 +11,7 @@ namespace strongroom::app {
 namespace {
 
 constexpr char kHeader[] = "row,line,field,reason,shapes\n";
-constexpr uint64_t kFileBytesMax = uint64_t{1} << 30;
+constexpr uint64_t kRejectsBytesMax = uint64_t{1} << 30;
 constexpr size_t kShapeMax = 64;
 
 Error unwritable() {
@@ -47,7 +47,7 @@ Result<RejectsFile> RejectsFile::open(const std::string& path, uint64_t rows_kep
     SR_TRY(files.remove(path));
     return out;
   }
-  const auto text = files.read(path, kFileBytesMax);
+  const auto text = files.read(path, kRejectsBytesMax);
   if (!text && text.error().code == ErrorCode::kNotFound) return out;
   if (!text) return text.error();
   // Our own file, one line a row: no field of it holds a line break.

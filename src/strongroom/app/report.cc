@@ -17,7 +17,7 @@
 namespace strongroom::app {
 namespace {
 
-struct Options {
+struct ReportOptions {
   std::string since, until, principal, gateway, purpose, collection;
 };
 
@@ -42,7 +42,7 @@ struct Happening {
 
 class Breach {
  public:
-  Breach(const Options& options, uint64_t since_ms, uint64_t until_ms)
+  Breach(const ReportOptions& options, uint64_t since_ms, uint64_t until_ms)
       : options_(options), since_ms_(since_ms), until_ms_(until_ms) {}
 
   Result<void> step(const v1::LogEntryView& entry) {
@@ -147,7 +147,7 @@ class Breach {
     return out;
   }
 
-  const Options& options_;
+  const ReportOptions& options_;
   const uint64_t since_ms_, until_ms_;
   uint64_t entries_ = 0;
   Period period_;
@@ -248,7 +248,7 @@ void Breach::print(const Global& global) const {
   std::cout << "Each line can be proven to others: `strongroom log prove ENTRY`.\n";
 }
 
-Result<void> run(const Global& global, const Options& options) {
+Result<void> run(const Global& global, const ReportOptions& options) {
   const auto since = options.since.empty() ? 0 : parse_time(options.since);
   const auto until = options.until.empty() ? UINT64_MAX : parse_time(options.until);
   if (!since || !until) {
@@ -270,7 +270,7 @@ void add_report(CLI::App& app, Global& global, int& status) {
   command->require_subcommand(1);
   command->footer(
       "Example:\n  strongroom report breach --since 2026-11-20 --credential auditor.json");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReportOptions>();
   auto* breach = command->add_subcommand(
       "breach", "What left, of whom, when, by whose credential, and what was done about it");
   breach->add_option("--principal", options->principal, "Under this credential");

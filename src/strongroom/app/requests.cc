@@ -12,7 +12,7 @@
 namespace strongroom::app {
 namespace {
 
-struct Options {
+struct RequestsOptions {
   uint64_t id = 0;
   bool all = false;
   bool yes = false;
@@ -27,7 +27,7 @@ std::string approved_of(const v1::ListRequestsResponse& listed, const v1::Reques
   return out;
 }
 
-Result<void> list(const Global& global, const Options& options) {
+Result<void> list(const Global& global, const RequestsOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::ListRequestsRequest request;
@@ -78,7 +78,7 @@ Result<ReadRequest> show(const Global& global, const Credential& credential, Adm
   return read;
 }
 
-Result<void> show_one(const Global& global, const Options& options) {
+Result<void> show_one(const Global& global, const RequestsOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(const ReadRequest read, show(global, credential, *admin, options.id));
@@ -86,7 +86,7 @@ Result<void> show_one(const Global& global, const Options& options) {
   return {};
 }
 
-Result<void> withdraw(const Global& global, const Options& options) {
+Result<void> withdraw(const Global& global, const RequestsOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::WithdrawRequestRequest request;
@@ -102,7 +102,7 @@ Result<void> withdraw(const Global& global, const Options& options) {
   return {};
 }
 
-bool confirmed(const Options& options) {
+bool confirmed(const RequestsOptions& options) {
   if (options.yes) return true;
   if (isatty(STDIN_FILENO) != 1) return false;
   std::cout << (options.deny ? "Deny" : "Approve") << " exactly this? Type yes: " << std::flush;
@@ -111,7 +111,7 @@ bool confirmed(const Options& options) {
   return answer == "yes";
 }
 
-Result<void> sign(const Global& global, const Options& options) {
+Result<void> sign(const Global& global, const RequestsOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(const ReadRequest read, show(global, credential, *admin, options.id));
@@ -143,7 +143,7 @@ Result<void> sign(const Global& global, const Options& options) {
 }  // namespace
 
 void add_requests(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RequestsOptions>();
   const auto run = runner(global, status, options);
   auto* requests = app.add_subcommand("requests", "What waits for several to sign");
   requests->add_flag("--all", options->all, "Those done, denied, withdrawn or expired lately, too");

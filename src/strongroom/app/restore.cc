@@ -28,9 +28,8 @@ using backup::SourceFile;
 using keyserver::KeyServer;
 
 constexpr uint64_t kMarkerBytesMax = 64;
-constexpr uint64_t kCheckpointBytesMax = 128 << 10;
 
-struct Options {
+struct RestoreOptions {
   std::string from;
   std::string dir;
   std::string keys;
@@ -39,7 +38,7 @@ struct Options {
 
 class Restore {
  public:
-  Restore(const Global& global, const Options& options)
+  Restore(const Global& global, const RestoreOptions& options)
       : global_(global), options_(options), dir_(options.dir) {}
   Result<void> run();
   const std::string& about() const { return about_; }
@@ -55,7 +54,7 @@ class Restore {
   void report() const;
 
   const Global& global_;
-  const Options& options_;
+  const RestoreOptions& options_;
   VaultDir dir_;
   std::string about_;
   std::string store_dir_, keys_dir_;
@@ -298,7 +297,7 @@ Result<void> Restore::run() {
 }  // namespace
 
 void add_restore(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RestoreOptions>();
   auto* command = app.add_subcommand("restore", "Make a vault of a backup, on a bare machine");
   command->add_option("DIR2", options->from, "The backup")->required();
   command->add_option("DIR", options->dir, "A new or empty folder for the vault")->required();

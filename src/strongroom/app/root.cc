@@ -12,7 +12,7 @@
 namespace strongroom::app {
 namespace {
 
-struct Options {
+struct RootOptions {
   std::vector<std::string> holders;
   uint32_t threshold = 0;
   bool key_file = false;
@@ -23,7 +23,7 @@ void wipe(std::string& text) {
   explicit_bzero(text.data(), text.size());
 }
 
-Result<void> change(const Global& global, const Options& options) {
+Result<void> change(const Global& global, const RootOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::ChangeRootRequest request;
@@ -38,7 +38,7 @@ Result<void> change(const Global& global, const Options& options) {
   return {};
 }
 
-Result<void> take(const Global& global, const Options&) {
+Result<void> take(const Global& global, const RootOptions&) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(auto response,
@@ -61,7 +61,7 @@ Result<void> take(const Global& global, const Options&) {
   return {};
 }
 
-Result<void> confirm(const Global& global, const Options&) {
+Result<void> confirm(const Global& global, const RootOptions&) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::ConfirmShareRequest request;
@@ -88,7 +88,7 @@ Result<void> confirm(const Global& global, const Options&) {
 }  // namespace
 
 void add_root(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RootOptions>();
   auto* root = app.add_subcommand("root", "Change the root key, and who holds shares of it");
   root->require_subcommand(1);
   root->footer(

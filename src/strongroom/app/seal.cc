@@ -7,7 +7,7 @@
 namespace strongroom::app {
 namespace {
 
-Result<void> run(const Global& global, const std::string& reason) {
+Result<void> seal(const Global& global, const std::string& reason) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::SealRequest request;
@@ -35,7 +35,7 @@ void add_seal(CLI::App& app, Global& global, int& status) {
       "--reason "
       "'break-in at the data centre'");
   command->callback([&global, &status, reason] {
-    if (const auto done = run(global, *reason); !done) status = fail(global, done.error());
+    if (const auto done = seal(global, *reason); !done) status = fail(global, done.error());
   });
 }
 

@@ -32,9 +32,8 @@ namespace {
 
 constexpr int64_t kCertificateDays = 397;
 constexpr int kStartTimeoutMs = 600'000;  // Replaying a large log takes its time.
-constexpr uint64_t kPemBytesMax = 64 << 10;
 
-struct Options {
+struct ServeOptions {
   std::string dir;
   std::string listen = kDefaultListen;
   std::string keyserver_listen;
@@ -113,7 +112,7 @@ class Child {
  public:
   // Starts this very program as `command`.
   // `credentials`: what it reads through its --credential-fd, one after the other.
-  Result<void> start(const char* command, const Options& options, const std::string& listen,
+  Result<void> start(const char* command, const ServeOptions& options, const std::string& listen,
                      std::initializer_list<const HelperCredential*> credentials = {}) {
     int ends[2], secret[2] = {-1, -1};
     if (pipe2(ends, O_CLOEXEC) != 0)
@@ -232,7 +231,7 @@ struct Helper {
   Child child = {};
   HelperCredential credential = crypto::random_secret<HelperCredential>();
 
-  Result<void> start(const Options& options) {
+  Result<void> start(const ServeOptions& options) {
     return child.start(command, options, "-", {&credential});
   }
 };
@@ -313,8 +312,8 @@ void announce(const Global& global, const v1::VaultFile& vault, const std::strin
 
 // Until it is told to end, or a process that it cannot do without ends. True: since the vault was
 // sealed on command, so it is to be started anew.
-Result<bool> serve_once(const Global& global, const Options& options, Doors& doors, int signal_fd,
-                        int& status) {
+Result<bool> serve_once(const Global& global, const ServeOptions& options, Doors& doors,
+                        int signal_fd, int& status) {
   const VaultDir dir(options.dir);
   SR_ASSIGN(const v1::VaultFile vault, load_vault(dir));
   SR_TRY(make_certificates(dir, {doors.gateway.host, doors.keyserver.host}));
@@ -391,7 +390,7 @@ Result<bool> serve_once(const Global& global, const Options& options, Doors& doo
   return again;
 }
 
-Result<void> run(const Global& global, const Options& options, int& status) {
+Result<void> run(const Global& global, const ServeOptions& options, int& status) {
   const VaultDir dir(options.dir);
   SR_TRY(load_vault(dir));
   Doors doors;
@@ -442,7 +441,7 @@ std::vector<std::string> read_credentials(int credential_fd) {
 }
 
 void add_serve(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ServeOptions>();
   auto* command = app.add_subcommand("serve", "Run the key server and the gateway of a vault");
   command->add_option("DIR", options->dir, "The vault's folder, from `init`")->required();
   command->add_option("--listen", options->listen,

@@ -8,8 +8,6 @@
 namespace strongroom::app {
 namespace {
 
-constexpr char kNotVerified[] = "not verified: a sealed vault cannot sign what it says";
-
 // All that a sealed key server says. Whatever else an unsigned reply holds is not its.
 v1::StatusResponse sealed_part(const v1::StatusResponse& status) {
   v1::StatusResponse out;
@@ -105,7 +103,7 @@ std::string backup_text(const v1::StatusResponse& status) {
          ", until replaced by `backup` or destroyed";
 }
 
-Result<void> run(const Global& global) {
+Result<void> show_status(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   bool verified = true;
@@ -202,7 +200,7 @@ void add_status(CLI::App& app, Global& global, int& status) {
   command->footer(
       "Example:\n  strongroom status --credential vault/credentials/officer.json --json");
   command->callback([&global, &status] {
-    if (const auto done = run(global); !done) status = fail(global, done.error());
+    if (const auto done = show_status(global); !done) status = fail(global, done.error());
   });
 }
 

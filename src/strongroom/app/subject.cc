@@ -20,7 +20,7 @@ constexpr uint32_t kRecordsMax = 16;  // In one report.
 constexpr std::chrono::milliseconds kWitnessesWait{10'000};
 constexpr std::chrono::milliseconds kWitnessesLook{250};
 
-struct Options : QueryOptions {
+struct SubjectOptions : QueryOptions {
   std::vector<std::string> terms;
   std::vector<std::string> ids;
   std::vector<std::string> outputs;
@@ -31,7 +31,7 @@ struct Options : QueryOptions {
 };
 
 // The record numbers: by id, or found. Nothing is opened.
-Result<std::vector<uint64_t>> records_of(const Global& global, const Options& options,
+Result<std::vector<uint64_t>> records_of(const Global& global, const SubjectOptions& options,
                                          std::string& about) {
   std::vector<uint64_t> out;
   for (const std::string& id : options.ids) {
@@ -112,7 +112,7 @@ Result<bool> lead_to_witnesses(AdminClient& admin, v1::SubjectReport& report) {
   return true;
 }
 
-Result<void> report(const Global& global, const Options& options, std::string& about) {
+Result<void> report(const Global& global, const SubjectOptions& options, std::string& about) {
   if (options.ids.empty() == options.terms.empty()) {
     return make_error(ErrorCode::kInvalidArgument,
                       "say whose records: either field=value, or --id for each");
@@ -152,7 +152,7 @@ Result<void> report(const Global& global, const Options& options, std::string& a
   return {};
 }
 
-Result<void> check(const Global& global, const Options& options) {
+Result<void> check(const Global& global, const SubjectOptions& options) {
   SR_ASSIGN(const tlog::LogKeys log, log_keys_of(global, options.log));
   std::vector<tlog::NoteKey> witnesses;
   for (const std::string& text : options.witnesses) {
@@ -191,7 +191,7 @@ Result<void> check(const Global& global, const Options& options) {
   return {};
 }
 
-Result<void> lift_embargo(const Global& global, const Options& options) {
+Result<void> lift_embargo(const Global& global, const SubjectOptions& options) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::LiftEmbargoRequest request;
@@ -205,7 +205,7 @@ Result<void> lift_embargo(const Global& global, const Options& options) {
 }
 
 void add_subject_lift_embargo(CLI::App& subject, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SubjectOptions>();
   auto* command = subject.add_subcommand(
       "lift-embargo", "Have the openings of one case told before their day; takes several");
   command->add_option("--purpose", options->purpose, "Under which they were opened")->required();
@@ -224,7 +224,7 @@ void add_subject_lift_embargo(CLI::App& subject, Global& global, int& status) {
 }
 
 void add_subject_report(CLI::App& subject, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SubjectOptions>();
   auto* command = subject.add_subcommand(
       "report", "Who opened a person's records, for that person: metered, logged, with proofs");
   command->add_option("COLLECTION", options->collection, "Such as person")->required();
@@ -249,7 +249,7 @@ void add_subject_report(CLI::App& subject, Global& global, int& status) {
 }
 
 void add_subject_check(CLI::App& subject, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SubjectOptions>();
   auto* command = subject.add_subcommand(
       "check", "Check such a report, offline; needs no vault and no network");
   command->add_option("FILE", options->file, "The report, .html or .json")->required();

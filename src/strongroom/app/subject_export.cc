@@ -8,10 +8,10 @@
 namespace strongroom::app {
 namespace {
 
-constexpr uint32_t kRecordsMax = 50;  // In one collection.
+constexpr uint32_t kExportedMax = 50;  // In one collection.
 constexpr char kFormat[] = "strongroom subject export, version 1";
 
-struct Options : QueryOptions {
+struct SubjectExportOptions : QueryOptions {
   std::vector<std::string> terms;
   std::string output;
 };
@@ -49,12 +49,12 @@ std::string json_of(const SubjectFound& one) {
   return out + "],\"leaf\":" + std::to_string(one.response.leaf()) + "}";
 }
 
-Result<void> run(const Global& global, const Options& options, std::string& about) {
+Result<void> run(const Global& global, const SubjectExportOptions& options, std::string& about) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   SR_ASSIGN(auto vault, VaultClient::connect(credential));
   SR_ASSIGN(const auto found, find_subject(credential, *admin, *vault, options, options.terms,
-                                           {.records_max = kRecordsMax}, about));
+                                           {.records_max = kExportedMax}, about));
   std::string json = std::string("{\"format\":") + json_string(kFormat) +
                      ",\"exported_at\":" + json_string(format_time(env::real_clock().wall_ms())) +
                      ",\"purpose\":" + json_string(options.purpose) +
@@ -81,7 +81,7 @@ Result<void> run(const Global& global, const Options& options, std::string& abou
 }  // namespace
 
 void add_subject_export(CLI::App& subject, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SubjectExportOptions>();
   auto* command = subject.add_subcommand(
       "export", "All that the vault holds of a person, as JSON for that person to take along");
   command->add_option("TERM", options->terms, kTermHelp)->required();

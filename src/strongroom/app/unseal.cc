@@ -11,8 +11,6 @@
 namespace strongroom::app {
 namespace {
 
-constexpr char kNotVerified[] = "not verified: a sealed vault cannot sign what it says";
-
 // What a sealed vault says of a share, unsigned: that it is still sealed, or a refusal. A refusal
 // is ours to word: why the text is no share we know ourselves, and else one of a few is believed.
 std::optional<Result<void>> said_while_sealed(const rpc::HttpReply& reply,
@@ -31,7 +29,7 @@ std::optional<Result<void>> said_while_sealed(const rpc::HttpReply& reply,
   return std::nullopt;
 }
 
-Result<void> run(const Global& global) {
+Result<void> unseal(const Global& global) {
   SR_ASSIGN(const auto credential, load_credential(global.credential));
   SR_ASSIGN(auto admin, AdminClient::connect(credential));
   v1::UnsealRequest request;
@@ -66,7 +64,7 @@ void add_unseal(CLI::App& app, Global& global, int& status) {
       "The share is read from the terminal or standard input, never from the command line.\n"
       "Example:\n  strongroom unseal --credential operator.json");
   command->callback([&global, &status] {
-    if (const auto done = run(global); !done) status = fail(global, done.error());
+    if (const auto done = unseal(global); !done) status = fail(global, done.error());
   });
 }
 

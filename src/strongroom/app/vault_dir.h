@@ -1,9 +1,14 @@
 // What lies where in a vault's DIR.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace strongroom::app {
+
+// Limits of files in it, in bytes.
+inline constexpr uint64_t kPemBytesMax = 64 << 10;
+inline constexpr uint64_t kCheckpointBytesMax = 128 << 10;
 
 struct VaultDir {
   explicit VaultDir(std::string path) : root(std::move(path)) {}

@@ -19,7 +19,6 @@
 namespace strongroom::app {
 namespace {
 
-constexpr uint64_t kCheckpointBytesMax = 128 << 10;
 constexpr uint64_t kStateReadMax = uint64_t{1} << 30;
 
 class Verify {
@@ -206,7 +205,7 @@ Result<void> Verify::run() {
                     "there is neither a vault nor a whole backup in this folder");
 }
 
-Result<bool> run(const Global& global, const std::string& dir) {
+Result<bool> verify_vault(const Global& global, const std::string& dir) {
   Verify verify(dir);
   SR_TRY(verify.run());
   const auto& damaged = verify.damaged();
@@ -249,7 +248,7 @@ void add_verify(CLI::App& app, Global& global, int& status) {
       "what to do.\nExamples:\n  strongroom verify /srv/strongroom\n  strongroom verify "
       "/mnt/backup");
   command->callback([&global, &status, dir] {
-    const auto sound = run(global, *dir);
+    const auto sound = verify_vault(global, *dir);
     if (!sound) {
       status = fail(global, sound.error(), *dir);
     } else if (!*sound) {

@@ -25,10 +25,10 @@ namespace {
 constexpr char kWitnessListen[] = "127.0.0.1:7430";
 constexpr size_t kNameMax = 256;
 constexpr size_t kPemMax = 64 << 10;
-constexpr int64_t kAuthorityYears = 30;
-constexpr int64_t kCertificateDays = 397;
+constexpr int64_t kWitnessAuthorityYears = 30;
+constexpr int64_t kWitnessCertificateDays = 397;
 
-struct Options {
+struct WitnessOptions {
   std::string dir;
   std::string name;
   std::string listen = kWitnessListen;
@@ -43,7 +43,7 @@ std::string host_of(const std::string& listen) {
 }
 
 // What a witness is: a name, a key, an authority for its door. Made once, at its first start.
-Result<void> found(const Options& options) {
+Result<void> found(const WitnessOptions& options) {
   auto& files = env::real_files();
   const std::string name = options.name.empty() ? "strongroom-witness" : options.name;
   if (name.size() > kNameMax || !tlog::is_note_text(name) || !tlog::is_key_name(name)) {
@@ -54,7 +54,7 @@ Result<void> found(const Options& options) {
   const auto now_s = static_cast<int64_t>(env::real_clock().wall_ms() / 1000);
   SR_ASSIGN(const auto authority,
             crypto::make_authority("strongroom witness",
-                                   {now_s - 3600, now_s + kAuthorityYears * 365 * 86400}));
+                                   {now_s - 3600, now_s + kWitnessAuthorityYears * 365 * 86400}));
   SR_TRY(files.write_atomic(options.dir + "/ca.pem", as_bytes(authority.certificate_pem), 0644));
   SR_TRY(files.write_atomic(options.dir + "/ca.key", authority.key_pem.read(SecretAccess{})));
   SR_TRY(save_key(options.dir + "/key", crypto::SigningKey::generate()));
@@ -62,15 +62,15 @@ Result<void> found(const Options& options) {
   return files.write_atomic(options.dir + "/name", as_bytes(name), 0644);
 }
 
-Result<rpc::TextServer::Options> door_of(const Options& options) {
+Result<rpc::TextServer::Options> door_of(const WitnessOptions& options) {
   auto& files = env::real_files();
   SR_ASSIGN(const std::string authority, files.read(options.dir + "/ca.pem", kPemMax));
   SR_ASSIGN(std::string key, files.read(options.dir + "/ca.key", kPemMax));
   const auto now_s = static_cast<int64_t>(env::real_clock().wall_ms() / 1000);
   std::vector<std::string> names;
   if (const std::string host = host_of(options.listen); !host.empty()) names.push_back(host);
-  auto made = crypto::make_server_certificate(authority, as_bytes(key), names,
-                                              {now_s - 3600, now_s + kCertificateDays * 86400});
+  auto made = crypto::make_server_certificate(
+      authority, as_bytes(key), names, {now_s - 3600, now_s + kWitnessCertificateDays * 86400});
   explicit_bzero(key.data(), key.size());
   if (!made) return made.error();
   rpc::TextServer::Options out;
@@ -94,7 +94,7 @@ rpc::TextReply answer(tlog::Witness& witness, const rpc::TextRequest& request) {
   return {reply.status, std::move(reply.content_type), std::move(reply.body)};
 }
 
-Result<void> run(const Global& global, const Options& options) {
+Result<void> run(const Global& global, const WitnessOptions& options) {
   auto& files = env::real_files();
   SR_TRY(env::harden_process());
   SR_TRY(files.make_dirs(options.dir));
@@ -158,7 +158,7 @@ Result<void> run(const Global& global, const Options& options) {
 }  // namespace
 
 void add_witness(CLI::App& app, Global& global, int& status) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<WitnessOptions>();
   auto* command = app.add_subcommand(
       "witness", "Watch that release logs only grow, and say so with a signature (tlog-witness)");
   command->add_option("DIR", options->dir, "What it remembers; made at its first start")

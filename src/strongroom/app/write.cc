@@ -10,7 +10,7 @@
 namespace strongroom::app {
 namespace {
 
-struct Options : QueryOptions {
+struct WriteOptions : QueryOptions {
   std::string id;
   std::vector<std::string> values;
   bool from_stdin = false;
@@ -20,7 +20,7 @@ struct Options : QueryOptions {
 constexpr char kValuesHelp[] = "field=value, several are allowed";
 
 // "field=value"; the value may hold "=" too.
-Result<void> add_values(const Options& options,
+Result<void> add_values(const WriteOptions& options,
                         google::protobuf::Map<std::string, std::string>& out) {
   std::vector<std::string> texts = options.values;
   for (std::string line; options.from_stdin && std::getline(std::cin, line);) {
@@ -49,7 +49,7 @@ Error refused(const v1::RejectedRow& row, std::string& about) {
   return make_error(ErrorCode::kInvalidArgument, rpc::intern_text(row.reason()));
 }
 
-Result<void> put(const Global& global, const Options& options, std::string& about) {
+Result<void> put(const Global& global, const WriteOptions& options, std::string& about) {
   v1::PutRequest request;
   SR_TRY(add_values(options, *request.add_records()->mutable_fields()));
   SR_ASSIGN(auto query, open_query(global, options, 0));
@@ -66,7 +66,7 @@ Result<void> put(const Global& global, const Options& options, std::string& abou
   return {};
 }
 
-Result<void> update(const Global& global, const Options& options, std::string& about) {
+Result<void> update(const Global& global, const WriteOptions& options, std::string& about) {
   v1::UpdateRequest request;
   SR_TRY(add_values(options, *request.mutable_set()));
   const auto idx = gateway::parse_record_id(options.id);
@@ -109,7 +109,7 @@ Result<void> update(const Global& global, const Options& options, std::string& a
   return make_error(ErrorCode::kFailedPrecondition, rpc::intern_text(response.not_erased()));
 }
 
-void add_values_option(CLI::App& command, Options& options) {
+void add_values_option(CLI::App& command, WriteOptions& options) {
   command.add_option("VALUE", options.values, kValuesHelp);
   command.add_flag("--stdin", options.from_stdin,
                    "Read field=value lines from standard input: not seen in lists of processes");
@@ -118,8 +118,8 @@ void add_values_option(CLI::App& command, Options& options) {
 }  // namespace
 
 void add_write(CLI::App& app, Global& global, int& status) {
-  using Work = Result<void> (*)(const Global&, const Options&, std::string&);
-  const auto run = [&global, &status](Work work, std::shared_ptr<Options> options) {
+  using Work = Result<void> (*)(const Global&, const WriteOptions&, std::string&);
+  const auto run = [&global, &status](Work work, std::shared_ptr<WriteOptions> options) {
     return [&global, &status, work, options = std::move(options)] {
       std::string about;
       if (const auto done = work(global, *options, about); !done) {
@@ -127,7 +127,7 @@ void add_write(CLI::App& app, Global& global, int& status) {
       }
     };
   };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<WriteOptions>();
   auto* put_command = app.add_subcommand("put", "Write a new record; prints its id");
   put_command->add_option("COLLECTION", options->collection, "Such as person")->required();
   add_values_option(*put_command, *options);
@@ -138,7 +138,7 @@ void add_write(CLI::App& app, Global& global, int& status) {
       "national_id=110101199003072316 --purpose import");
   put_command->callback(run(put, options));
 
-  options = std::make_shared<Options>();
+  options = std::make_shared<WriteOptions>();
   auto* update_command = app.add_subcommand("update", "Change values of one record");
   update_command->add_option("COLLECTION", options->collection, "Such as person")->required();
   update_command->add_option("ID", options->id, "Ten hex digits, as find shows it")->required();

@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "strongroom/compactor/lane_reader.h"
+#include "strongroom/compactor/pace.h"
 #include "strongroom/compactor/versions.h"
 #include "strongroom/index/lane_packer.h"
 
 namespace strongroom::compactor {
 namespace {
 
-constexpr uint64_t kPaceStep = 1024;
 constexpr size_t kSpoolStep = size_t{1} << 16;
 
 }  // namespace

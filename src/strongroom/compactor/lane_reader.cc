@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "strongroom/compactor/pace.h"
+
 namespace strongroom::compactor {
 namespace {
 
@@ -12,9 +14,8 @@ using index::TermCipher;
 using index::TermCount;
 
 constexpr size_t kWritesAtOnce = 1024;
-constexpr uint64_t kPaceStep = 1024;
 
-Error damaged() {
+Error damaged_lane() {
   return make_error(ErrorCode::kDataLoss,
                     "A lane of the index is damaged or lacks rows, so that it cannot be merged; it "
                     "is searched as before. Restore the store from a backup.");
@@ -57,7 +58,7 @@ Result<void> LaneReader::for_each_row(
         if (!row) {
           outcome = row.error();
         } else if (load_be<uint64_t>(as_bytes(key).data() + kLaneSize, 5) != number++) {
-          outcome = damaged();  // A gap means a lost row.
+          outcome = damaged_lane();  // A gap means a lost row.
         } else {
           outcome = visit(std::move(*row));
         }
@@ -108,7 +109,7 @@ Result<void> LaneReader::read(Versions& versions, const Visit& visit) {
       return writes.size() < kWritesAtOnce ? Result<void>() : flush();
     }
     // Over the rows too: of a term that is there twice, one would hide the other.
-    if (expected.size() > 0 && row.terms.front().h_w <= last) return damaged();
+    if (expected.size() > 0 && row.terms.front().h_w <= last) return damaged_lane();
     last = row.terms.back().h_w;
     return expect_rows(row.terms, expected);
   }));
@@ -129,7 +130,7 @@ Result<void> LaneReader::expect_rows(std::span<const TermCount> terms,
   };
   for (size_t t = 0; t < terms.size(); ++t) {
     const TermCount& term = terms[t];
-    if (term.count > index::kTermPostingsMax) return damaged();
+    if (term.count > index::kTermPostingsMax) return damaged_lane();
     cipher.rekey(lane_, tokens[t]);
     const bool packed = term.count >= index::kPackedMin;
     keys.resize(packed ? blocks_of(term.count) : term.count);
@@ -152,7 +153,7 @@ Result<void> LaneReader::read_packed(index::Spool<Expected>& expected, Versions&
   auto next = rows.cbegin();
   size_t buckets = 0;  // Taken so far.
   const auto take_bucket = [&]() -> Result<void> {
-    if (next != rows.cend()) return damaged();  // The store has fewer.
+    if (next != rows.cend()) return damaged_lane();  // The store has fewer.
     rows.clear();
     SR_TRY(expected.take(static_cast<uint8_t>(buckets++), rows));
     std::sort(rows.begin(), rows.end(),
@@ -166,9 +167,9 @@ Result<void> LaneReader::read_packed(index::Spool<Expected>& expected, Versions&
   uint64_t unpaced = 0;
   const auto take = [&](std::string_view key, std::string_view value) -> Result<void> {
     // Nothing missing, nothing more.
-    if (key.size() != index::kPostingKeySize) return damaged();
+    if (key.size() != index::kPostingKeySize) return damaged_lane();
     while (buckets <= static_cast<uint8_t>(key[kLaneSize])) SR_TRY(take_bucket());
-    if (next == rows.cend() || key != as_text(next->key)) return damaged();
+    if (next == rows.cend() || key != as_text(next->key)) return damaged_lane();
     const Expected& row = *next++;
     const TermCount& term = row.term;
     token = tokens_.token(term.h_w);
@@ -176,12 +177,13 @@ Result<void> LaneReader::read_packed(index::Spool<Expected>& expected, Versions&
     postings.clear();
     if (row.what == Expected::kHead) {
       SR_ASSIGN(const uint64_t count, cipher.open_head(as_bytes(value)));
-      if (count != term.count) return damaged();
+      if (count != term.count) return damaged_lane();
     } else if ((row.what & Expected::kBlock) != 0) {
       const uint64_t j = row.what & ~Expected::kBlock;
       SR_TRY(cipher.open_packed(j, as_bytes(value), postings));
       const uint64_t left = term.count - j * index::kPackedPostings;
-      if (postings.size() != std::min<uint64_t>(left, index::kPackedPostings)) return damaged();
+      if (postings.size() != std::min<uint64_t>(left, index::kPackedPostings))
+        return damaged_lane();
     } else {
       SR_ASSIGN(const Posting posting, cipher.open_single(row.what, as_bytes(value)));
       postings.push_back(posting);
@@ -202,7 +204,7 @@ Result<void> LaneReader::read_packed(index::Spool<Expected>& expected, Versions&
                      }));
   SR_TRY(outcome);
   while (buckets < index::Spool<Expected>::kBuckets) SR_TRY(take_bucket());
-  return next == rows.cend() ? Result<void>() : damaged();
+  return next == rows.cend() ? Result<void>() : damaged_lane();
 }
 
 }  // namespace strongroom::compactor

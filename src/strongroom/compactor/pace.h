@@ -8,6 +8,8 @@
 
 namespace strongroom::compactor {
 
+inline constexpr uint64_t kPaceStep = 1024;  // Postings that are paid for at once.
+
 // Not thread-safe. Borrows the clock.
 class Pace {
  public:

@@ -7,7 +7,7 @@
 namespace strongroom::compactor {
 namespace {
 
-Error damaged() {
+Error damaged_record() {
   return make_error(ErrorCode::kDataLoss,
                     "A stored record is damaged, so that its lanes cannot be merged; they are "
                     "searched as before. Restore the store from a backup.");
@@ -15,7 +15,7 @@ Error damaged() {
 
 Result<uint32_t> u_lo_of(std::string_view row) {
   const auto header = record::parse_row(as_bytes(row));
-  if (!header) return damaged();
+  if (!header) return damaged_record();
   return static_cast<uint32_t>(header->u.value);
 }
 
@@ -36,7 +36,7 @@ Result<const Versions::Block*> Versions::block(uint32_t number) {
                          RecordIndex idx;
                          const auto u_lo = u_lo_of(value);
                          if (!u_lo || !record::parse_row_key(as_bytes(key), &collection, &idx)) {
-                           outcome = damaged();
+                           outcome = damaged_record();
                            return false;
                          }
                          block->present.set(idx.offset());

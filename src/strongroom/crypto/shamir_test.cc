@@ -10,7 +10,7 @@
 namespace strongroom::crypto {
 namespace {
 
-constexpr SecretAccess kRead{};
+constexpr SecretAccess kShareRead{};
 
 Share copy(const Share& share) {
   return {share.x, share.threshold, share.set, share.y.clone()};
@@ -23,13 +23,13 @@ std::vector<Share> pick(const std::vector<Share>& shares, std::initializer_list<
 }
 
 std::vector<Share> split(const Secret<32>& secret, uint8_t threshold, uint8_t n) {
-  auto shares = split_secret(secret.read(kRead), threshold, n);
+  auto shares = split_secret(secret.read(kShareRead), threshold, n);
   EXPECT_TRUE(shares);
   return std::move(shares).value();
 }
 
 std::string text_of(const Share& share) {
-  return std::string(as_text(share_to_text(share).read(kRead)));
+  return std::string(as_text(share_to_text(share).read(kShareRead)));
 }
 
 TEST(ShamirTest, EveryThresholdOfSharesGivesTheSecret) {
@@ -41,7 +41,7 @@ TEST(ShamirTest, EveryThresholdOfSharesGivesTheSecret) {
         if (a == b || b == c || a == c) continue;
         const auto combined = combine_shares(pick(shares, {a, b, c}));
         ASSERT_TRUE(combined);
-        EXPECT_EQ(to_hex(combined->read(kRead)), to_hex(secret.read(kRead)));
+        EXPECT_EQ(to_hex(combined->read(kShareRead)), to_hex(secret.read(kShareRead)));
       }
     }
   }
@@ -55,11 +55,11 @@ TEST(ShamirTest, LimitsOfThresholdAndCount) {
     ASSERT_EQ(shares.size(), n);
     const auto combined = combine_shares(std::span(shares).last(threshold));
     ASSERT_TRUE(combined);
-    EXPECT_EQ(to_hex(combined->read(kRead)), to_hex(secret.read(kRead)));
+    EXPECT_EQ(to_hex(combined->read(kShareRead)), to_hex(secret.read(kShareRead)));
   }
   for (const auto& [threshold, n] :
        std::initializer_list<std::pair<uint8_t, uint8_t>>{{0, 3}, {4, 3}, {0, 0}}) {
-    EXPECT_EQ(split_secret(secret.read(kRead), threshold, n).error().code,
+    EXPECT_EQ(split_secret(secret.read(kShareRead), threshold, n).error().code,
               ErrorCode::kInvalidArgument);
   }
 }
@@ -74,7 +74,7 @@ TEST(ShamirTest, SharesOfTheModelGiveItsSecret) {
   }
   const auto combined = combine_shares(shares);
   ASSERT_TRUE(combined);
-  EXPECT_EQ(to_hex(combined->read(kRead)),
+  EXPECT_EQ(to_hex(combined->read(kShareRead)),
             "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
 }
 
@@ -83,7 +83,7 @@ TEST(ShamirTest, OneShareLessSaysNothing) {
   // share 1.
   const Secret<32> secret;
   std::set<uint8_t> seen;
-  for (int i = 0; i < 200; ++i) seen.insert(split(secret, 2, 2)[0].y.read(kRead)[0]);
+  for (int i = 0; i < 200; ++i) seen.insert(split(secret, 2, 2)[0].y.read(kShareRead)[0]);
   EXPECT_GT(seen.size(), 80u) << "a share of the zero secret must look random";
 }
 
@@ -110,7 +110,7 @@ TEST(ShamirTest, CombineSaysWhatIsWrong) {
   EXPECT_TRUE(combine_shares(surplus));
   for (size_t bad = 0; bad < 4; ++bad) {
     auto damaged = pick(shares, {0, 1, 2, 3});
-    damaged[bad].y.write(kRead)[31] ^= 1;
+    damaged[bad].y.write(kShareRead)[31] ^= 1;
     EXPECT_EQ(combine_shares(damaged).error().code, ErrorCode::kDataLoss) << bad;
   }
 }

@@ -23,12 +23,6 @@ Error injected(ErrorCode code) {
   return make_error(code, "A fault injected by a test.");
 }
 
-std::string folder_of(const std::string& path) {
-  const size_t slash = path.find_last_of('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 }  // namespace
 
 struct FaultyFiles::State {

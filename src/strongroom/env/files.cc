@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "strongroom/base/check.h"
+#include "strongroom/env/fd.h"
 
 namespace strongroom::env {
 namespace {
@@ -55,23 +56,6 @@ Error error_of(int number) {
 Error last_error() {
   return error_of(errno);
 }
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  Fd& operator=(Fd&&) = delete;
-  int get() const { return fd_; }
-  bool ok() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
 
 Fd open_fd(const std::string& path, int flags, mode_t mode = 0) {
   int fd;
@@ -111,12 +95,6 @@ Result<size_t> read_all(int fd, MutableBytes out, int64_t offset = -1) {
 
 MutableBytes bytes_of(std::string& s) {
   return {reinterpret_cast<uint8_t*>(s.data()), s.size()};
-}
-
-std::string folder_of(const std::string& path) {
-  const size_t slash = path.find_last_of('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 Result<void> sync_folder(const std::string& path) {
@@ -409,6 +387,12 @@ class RealFiles : public Files {
 };
 
 }  // namespace
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
 
 Files& real_files() {
   static RealFiles files;

@@ -62,4 +62,7 @@ class Files {
 // The machine's. Static lifetime.
 Files& real_files();
 
+// The folder that a file or folder is in; "." where its path does not say.
+std::string folder_of(const std::string& path);
+
 }  // namespace strongroom::env

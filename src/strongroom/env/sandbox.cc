@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <initializer_list>
 
+#include "strongroom/env/fd.h"
 #include "strongroom/env/process.h"
 
 #ifndef PR_SET_VMA
@@ -24,20 +25,6 @@
 
 namespace strongroom::env {
 namespace {
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // --- Landlock ---
 

@@ -11,9 +11,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kGuardWait{5000};
 constexpr int kFilesMax = 4096;
-constexpr int kLanesMax = 4096;
+constexpr int kMeasuredLanesMax = 4096;
 
-Error invalid(const char* text) {
+Error invalid_call(const char* text) {
   return make_error(ErrorCode::kInvalidArgument, text);
 }
 
@@ -73,10 +73,11 @@ Result<v1::Reply> CompactionService::answer(const v1::Call& call) {
       return reply;
     }
     case v1::Call::kMeasureLanes:
-      if (call.measure_lanes().lanes_size() > kLanesMax) return invalid("Too many lanes at once.");
+      if (call.measure_lanes().lanes_size() > kMeasuredLanesMax)
+        return invalid_call("Too many lanes at once.");
       reply.mutable_measure_lanes();
       for (const uint32_t lane : call.measure_lanes().lanes()) {
-        if (lane > kLaneMax) return invalid("A lane number has 24 bits.");
+        if (lane > kLaneMax) return invalid_call("A lane number has 24 bits.");
         const auto [from, to] = index::lane_range(LaneId{lane});
         SR_ASSIGN(const uint64_t bytes, store_.measure(store::Table::kPostings, from, to));
         reply.mutable_measure_lanes()->add_bytes(bytes);
@@ -87,7 +88,7 @@ Result<v1::Reply> CompactionService::answer(const v1::Call& call) {
       reply.mutable_ingest_lane();
       return reply;
     default:
-      return invalid("This call is of a kind that a gateway does not know.");
+      return invalid_call("This call is of a kind that a gateway does not know.");
   }
 }
 
@@ -104,9 +105,9 @@ Result<void> CompactionService::check_reserved(uint32_t lane) {
 }
 
 Result<void> CompactionService::ingest(const v1::IngestLaneCall& call) {
-  if (call.lane() > kLaneMax) return invalid("A lane number has 24 bits.");
+  if (call.lane() > kLaneMax) return invalid_call("A lane number has 24 bits.");
   if (call.postings_size() > kFilesMax || call.directory_size() > kFilesMax) {
-    return invalid("Too many files at once.");
+    return invalid_call("Too many files at once.");
   }
   SR_TRY(check_reserved(call.lane()));
   const auto [from, to] = index::lane_range(LaneId{call.lane()});
@@ -114,7 +115,7 @@ Result<void> CompactionService::ingest(const v1::IngestLaneCall& call) {
                                      {store::Table::kDirectory, &call.directory()}}) {
     std::vector<std::string> paths;
     for (const std::string& name : *names) {
-      if (!is_file_name(name)) return invalid("This is not the name of a file of a merge.");
+      if (!is_file_name(name)) return invalid_call("This is not the name of a file of a merge.");
       paths.push_back(folders_.files + "/" + name);
     }
     SR_TRY(store_.ingest_files(table, from, to, paths));

@@ -7,7 +7,7 @@
 namespace strongroom::gateway {
 namespace {
 
-constexpr char kVersion = 1;
+constexpr char kCursorVersion = 1;
 constexpr size_t kPlainSize = 4 + 5 + 4;
 constexpr size_t kCursorBytesMax = 128;
 
@@ -21,14 +21,15 @@ std::string Cursors::seal(const Match& last, std::string_view asked) const {
   append_be(plain, last.rank);
   append_be(plain, last.posting.idx.value, 5);
   append_be(plain, last.posting.u_lo);
-  return kVersion + crypto::xchacha_seal(key_, as_bytes(asked), as_bytes(plain));
+  return kCursorVersion + crypto::xchacha_seal(key_, as_bytes(asked), as_bytes(plain));
 }
 
 Result<Match> Cursors::open(std::string_view cursor, std::string_view asked) const {
   const Error wrong =
       make_error(ErrorCode::kInvalidArgument,
                  "this cursor belongs to another search, or is none; begin without");
-  if (cursor.empty() || cursor.size() > kCursorBytesMax || cursor[0] != kVersion) return wrong;
+  if (cursor.empty() || cursor.size() > kCursorBytesMax || cursor[0] != kCursorVersion)
+    return wrong;
   const auto opened = crypto::xchacha_open(key_, as_bytes(asked), as_bytes(cursor.substr(1)));
   if (!opened) return wrong;
   const Bytes plain = opened->read(SecretAccess{});

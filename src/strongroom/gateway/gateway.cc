@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "strongroom/base/wipe.h"
 #include "strongroom/crypto/hash.h"
 #include "strongroom/gateway/open_row.h"
+#include "strongroom/gateway/request.h"
 #include "strongroom/index/han.h"
 #include "strongroom/index/words.h"
 #include "strongroom/record/record.h"
@@ -17,10 +19,6 @@ constexpr uint32_t kDefaultLimit = 20;
 constexpr uint64_t kInlineScan = 2000;  // Postings; a broader search runs in the background.
 constexpr size_t kInlineTokens = 256;   // Terms by lanes, two probes each.
 
-Error no_such_record() {
-  return make_error(ErrorCode::kNotFound, "no such record: erased, or it never existed");
-}
-
 // What a cursor is good for.
 std::string asked_of(CollectionId collection, const v1::FindRequest& request) {
   v1::FindRequest terms;
@@ -31,13 +29,9 @@ std::string asked_of(CollectionId collection, const v1::FindRequest& request) {
   return std::string(as_text(crypto::sha256(as_bytes(bytes))));
 }
 
-void wipe(std::string* bytes) {
-  explicit_bzero(bytes->data(), bytes->size());
-}
-
 void wipe_fields(v1::FindResponse& response) {
   for (auto& record : *response.mutable_records()) {
-    for (auto& [name, value] : *record.mutable_fields()) wipe(&value);
+    for (auto& [name, value] : *record.mutable_fields()) wipe(value);
   }
 }
 
@@ -142,7 +136,7 @@ Result<void> take_tokens(v1::TokensReply& reply, size_t terms, std::vector<LaneI
   const Bytes bytes = as_bytes(reply.tokens());
   for (size_t i = 0; i < terms * lanes.size(); ++i)
     tokens.emplace_back(bytes.subspan(i * 32).first<32>());
-  wipe(reply.mutable_tokens());
+  wipe(*reply.mutable_tokens());
   return {};
 }
 
@@ -428,12 +422,12 @@ void Gateway::release(const std::shared_ptr<Query>& query) {
             }
           });
       if (!opened) {
-        wipe(released.mutable_keys());
+        wipe(*released.mutable_keys());
         wipe_fields(query->response);
         return query->done(opened.error());
       }
     }
-    wipe(released.mutable_keys());
+    wipe(*released.mutable_keys());
     query->response.mutable_explain()->set_open_us(clock_.monotonic_us() - open_us);
     finish();
   });

@@ -44,7 +44,7 @@ std::vector<record::GroupValues> views_of(const std::string& held) {
 }
 
 template <class T>
-void wipe(std::vector<T>& values) {
+void wipe_and_clear(std::vector<T>& values) {
   if (!values.empty()) explicit_bzero(values.data(), values.size() * sizeof(T));
   values.clear();
 }
@@ -67,7 +67,7 @@ void HeldRows::add(const PreparedRow& row) {
 void HeldRows::clear() {
   for (Row& row : rows_) explicit_bzero(row.groups.data(), row.groups.size());
   rows_.clear();
-  wipe(order_);
+  wipe_and_clear(order_);
   terms_ = 0;
   bytes_ = 0;
 }

@@ -10,7 +10,7 @@
 namespace strongroom::gateway {
 namespace {
 
-const CollectionId kCollection{7};
+const CollectionId kHeldIn{7};
 
 PreparedRow row(const std::string& name, const std::string& masked, uint8_t term) {
   PreparedRow out;
@@ -49,12 +49,12 @@ TEST(HeldRowsTest, WhatWasHeldIsSealedOnceWhole) {
   for (size_t i = 0; i < 3; ++i) {
     const auto secret = crypto::random_secret<WriteSecret>();
     const RecordVersion version{RecordIndex{40 + i}, Version{9}};
-    const auto write = held.seal(i, kCollection, version, secret);
+    const auto write = held.seal(i, kHeldIn, version, secret);
     ASSERT_TRUE(write) << write.error().text;
     const auto header = record::parse_row(as_bytes(write->row));
     ASSERT_TRUE(header);
     const auto key = crypto::derive_group_key(secret, GroupId{1});
-    auto opened = record::open_group(kCollection, version.idx, *header, GroupId{1}, key);
+    auto opened = record::open_group(kHeldIn, version.idx, *header, GroupId{1}, key);
     ASSERT_TRUE(opened);
     const std::string name = opened->empty() ? "" : opened->front().value.take(SecretAccess{});
     EXPECT_TRUE(seen.insert(name).second);
@@ -82,8 +82,8 @@ TEST(HeldRowsTest, TheOrderIsDrawnAnewForEachChunk) {
     held.shuffle();
     std::vector<uint8_t> order;
     for (size_t i = 0; i < 100; ++i) {
-      const auto write = held.seal(i, kCollection, {RecordIndex{i}, Version{1}},
-                                   crypto::random_secret<WriteSecret>());
+      const auto write =
+          held.seal(i, kHeldIn, {RecordIndex{i}, Version{1}}, crypto::random_secret<WriteSecret>());
       order.push_back(write->terms[0].bytes[0]);
     }
     return order;

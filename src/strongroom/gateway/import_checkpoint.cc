@@ -9,7 +9,7 @@ namespace {
 
 constexpr char kPrefix[] = "import/";
 constexpr char kPrefixEnd[] = "import0";  // '0' follows '/'.
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kCheckpointVersion = 1;
 
 }  // namespace
 
@@ -30,7 +30,7 @@ Result<v1::ImportCheckpoint> ImportCheckpoints::open(const std::string& name, By
   const auto damaged = make_error(
       ErrorCode::kDataLoss,
       "an import's checkpoint is damaged; import the file again with --key, which doubles nothing");
-  if (sealed.empty() || sealed[0] != kVersion) return damaged;
+  if (sealed.empty() || sealed[0] != kCheckpointVersion) return damaged;
   const auto opened = crypto::xchacha_open(key_, as_bytes(name), sealed.subspan(1));
   if (!opened) return damaged;
   v1::ImportCheckpoint checkpoint;
@@ -51,7 +51,7 @@ Result<void> ImportCheckpoints::save(const std::string& name,
                                      const v1::ImportCheckpoint& checkpoint) {
   std::string plain;
   checkpoint.SerializeToString(&plain);
-  std::string value(1, static_cast<char>(kVersion));
+  std::string value(1, static_cast<char>(kCheckpointVersion));
   value += crypto::xchacha_seal(key_, as_bytes(name), as_bytes(plain));
   return store_.put(std::vector<store::Put>{{store::Table::kMeta, name, std::move(value)}},
                     store::Durability::kSynced);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "strongroom/base/wipe.h"
 #include "strongroom/crypto/random.h"
 
 namespace strongroom::gateway {
@@ -28,10 +29,6 @@ Error erased_meanwhile() {
                     "was lost. Run the same command again: it goes on where it stopped");
 }
 
-void wipe(std::string* bytes) {
-  explicit_bzero(bytes->data(), bytes->size());
-}
-
 }  // namespace
 
 ImportSession::ImportSession(ImportShared& shared, std::shared_ptr<const Collection> collection,
@@ -54,7 +51,7 @@ ImportSession::~ImportSession() {
   if (reserved) static_cast<void>(change_lane(shared_.keys, lane_, v1::PublishLaneCall::DROP));
   for (PreparedRow& row : prepared_) row.built.wipe();
   for (Deferred& held : deferred_) {
-    for (std::string& value : *held.row.mutable_values()) wipe(&value);
+    for (std::string& value : *held.row.mutable_values()) wipe(value);
   }
 }
 
@@ -305,7 +302,7 @@ Result<void> ImportSession::start_packing() {
   auto& opened = *reply.mutable_open_lane();
   if (opened.root().size() != LaneRoot::kSize || opened.lane() > kLaneMax) return malformed_reply();
   LaneRoot root(as_bytes(opened.root()).first<32>());
-  wipe(opened.mutable_root());
+  wipe(*opened.mutable_root());
   lane_ = LaneId{opened.lane()};
   auto memory = shared_.options.memory;
   memory.bytes_max -= memory.bytes_max / 8;
@@ -412,7 +409,7 @@ Result<void> ImportSession::process_deferred() {
   deferred_ = std::move(later);
   const auto done = process(wave, true);
   for (v1::ImportRow& row : wave) {
-    for (std::string& value : *row.mutable_values()) wipe(&value);
+    for (std::string& value : *row.mutable_values()) wipe(value);
   }
   return done;
 }

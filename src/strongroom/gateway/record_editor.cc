@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "strongroom/base/wipe.h"
 #include "strongroom/gateway/open_row.h"
 #include "strongroom/gateway/request.h"
 
@@ -15,20 +16,12 @@ Error taken(size_t place) {
                     static_cast<int64_t>(place));
 }
 
-Error no_such_record() {
-  return make_error(ErrorCode::kNotFound, "no such record: erased, or it never existed");
-}
-
 void reject(uint64_t number, const std::string& field, const char* reason,
             google::protobuf::RepeatedPtrField<v1::RejectedRow>& rejects) {
   v1::RejectedRow& row = *rejects.Add();
   row.set_number(number);
   row.set_field(field);
   row.set_reason(reason);
-}
-
-void wipe(std::vector<std::string>& values) {
-  for (std::string& value : values) explicit_bzero(value.data(), value.size());
 }
 
 // Plaintext goes with the scope.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <thread>
 
+#include "strongroom/base/wipe.h"
 #include "strongroom/gateway/open_row.h"
 #include "strongroom/gateway/request.h"
 
@@ -14,10 +15,6 @@ constexpr size_t kStepRecordsMax = 16'384;
 constexpr size_t kStepRowsMax = 100'000;  // Read in one step where most are newer: imports wait.
 constexpr std::chrono::milliseconds kMergeWait{1000};
 constexpr size_t kReleaseRecordsMax = 1000;  // As many as the key server opens at once.
-
-void wipe(std::string& bytes) {
-  explicit_bzero(bytes.data(), bytes.size());
-}
 
 // Where the rows of this space begin.
 std::string space_start(CollectionId space) {

@@ -18,7 +18,7 @@ using test::Source;
 
 constexpr int kPeople = 40;
 
-Source town() {
+Source small_town() {
   Source source{"town", {"name", "number", "email", "city"}, "", {}, keyserver::kPerson};
   for (int i = 0; i < kPeople; ++i) {
     const std::string n = std::to_string(i);
@@ -46,7 +46,7 @@ class ReindexerTest : public testing::Test {
   void SetUp() override { prepare(vault_); }
 
   static void prepare(GatewayVault& vault) {
-    ASSERT_TRUE(vault.import(town(), 7));
+    ASSERT_TRUE(vault.import(small_town(), 7));
     allow(vault, {v1::IMPORT, v1::REINDEX});
   }
   // What the operator may do, under the purpose of imports.
@@ -140,7 +140,7 @@ class ReindexerTest : public testing::Test {
     for (const auto& [id, fields] : vault.records()) numbers.insert(fields.at("number"));
     EXPECT_EQ(numbers.size(), size_t{kPeople});
     // Unique values are taken still.
-    Source again = town();
+    Source again = small_town();
     again.name = "again";
     again.rows.resize(3);
     EXPECT_EQ(vault.import(again)->state.rejected(), 3u);
@@ -216,7 +216,7 @@ TEST_F(ReindexerTest, ReadsAndWritesGoOnMeanwhile) {
 }
 
 TEST_F(ReindexerTest, AnImportThatBeganBeforeHoldsItUp) {
-  Source late = town();
+  Source late = small_town();
   late.name = "late";
   for (auto& row : late.rows) row[1] = "L" + row[1], row[2] = "";
   const auto begun = vault_.begin(vault_.begin_request(late));
@@ -254,7 +254,7 @@ TEST_F(ReindexerTest, OnlyWhoMayReindexDoes) {
   EXPECT_EQ(step(vault_).error().code, ErrorCode::kPermissionDenied);
   allow(vault_, {v1::REINDEX});
   ASSERT_TRUE(vault_.start());
-  EXPECT_EQ(vault_.begin(vault_.begin_request(town(), true)).error().code,
+  EXPECT_EQ(vault_.begin(vault_.begin_request(small_town(), true)).error().code,
             ErrorCode::kPermissionDenied)
       << "it is no right to import";
   EXPECT_EQ(reindex(vault_).value(), uint64_t{kPeople});
@@ -275,7 +275,7 @@ TEST_F(ReindexerTest, RecordsThatCameBeforeTheApprovalAreNotForgotten) {
   *request.mutable_collection() = indexed_more();
   const auto applied = empty.vault().server().apply_collection("operator", request);
   ASSERT_TRUE(applied);
-  ASSERT_TRUE(empty.import(town()));
+  ASSERT_TRUE(empty.import(small_town()));
   ASSERT_TRUE(empty.vault().sign("approver1", applied->request()));
   const auto last = empty.vault().sign("approver2", applied->request());
   ASSERT_FALSE(last);
@@ -378,7 +378,7 @@ class RenewalTest : public ReindexerTest {
   }
   static void expect_town(GatewayVault& vault) {
     expect_counts(vault);
-    Source again = town();
+    Source again = small_town();
     again.name = "again" + keyserver::fresh(4);
     again.rows.resize(3);
     EXPECT_EQ(vault.import(again)->state.rejected(), 3u) << "unique values are taken still";
@@ -449,7 +449,7 @@ TEST_F(RenewalTest, SearchesAndSingleRecordsGoOnAndImportsWait) {
   ASSERT_TRUE(put("N9001", "Harbin"));
   EXPECT_FALSE(put("N9000", "Harbin")) << "taken";
   EXPECT_EQ(vault_.count({{"city", "Harbin"}})->count(), 2u);
-  Source more = town();
+  Source more = small_town();
   more.name = "more";
   EXPECT_EQ(vault_.import(more).error().code, ErrorCode::kFailedPrecondition);
   ASSERT_TRUE(reindex(vault_));

@@ -67,6 +67,10 @@ Result<ChosenFields> choose_fields(const Collection& collection,
   return out;
 }
 
+Error no_such_record() {
+  return make_error(ErrorCode::kNotFound, "no such record: erased, or it never existed");
+}
+
 uint32_t group_mask(std::span<const GroupId> groups) {
   uint32_t mask = 0;
   for (const GroupId g : groups) mask |= 1u << g.value;

@@ -36,6 +36,7 @@ Result<ChosenFields> choose_fields(const Collection& collection,
                                    const google::protobuf::RepeatedPtrField<std::string>& names,
                                    bool masked, uint32_t allowed);
 uint32_t group_mask(std::span<const GroupId> groups);
+Error no_such_record();
 
 // What a search asks for, in terms.
 struct SearchTerms {

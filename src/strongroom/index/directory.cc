@@ -10,7 +10,7 @@
 namespace strongroom::index {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kDirectoryVersion = 1;
 constexpr uint8_t kKindWrite = 0;
 constexpr uint8_t kKindTerms = 1;
 constexpr uint8_t kKindWideWrite = 2;
@@ -44,7 +44,7 @@ Ad ad_of(Bytes row_key) {
   return ad;
 }
 
-Error damaged() {
+Error damaged_directory() {
   return make_error(ErrorCode::kDataLoss,
                     "a directory row is damaged, forged or from another place; restore the store "
                     "from a backup");
@@ -65,13 +65,14 @@ Result<DirectoryRow> parse_write(ByteReader in, WritePadding padding) {
   const size_t count = in.le(2);
   if (!in.ok() || count > kTermsPerWriteMax ||
       in.remaining() != padded_terms(count, padding) * kHashSize) {
-    return damaged();
+    return damaged_directory();
   }
   row.write = posting;
   row.terms.reserve(count);
   for (size_t i = 0; i < count; ++i) row.terms.push_back({take_hash(in), 1});
   const Bytes rest = in.take(in.remaining());
-  if (std::any_of(rest.begin(), rest.end(), [](uint8_t b) { return b != 0; })) return damaged();
+  if (std::any_of(rest.begin(), rest.end(), [](uint8_t b) { return b != 0; }))
+    return damaged_directory();
   return row;
 }
 
@@ -80,13 +81,13 @@ Result<DirectoryRow> parse_terms(ByteReader in) {
   const size_t count = in.le(2);
   if (!in.ok() || count == 0 || count > DirectoryWriter::kTermsPerRow ||
       in.remaining() != count * kTermCountSize) {
-    return damaged();
+    return damaged_directory();
   }
   row.terms.reserve(count);
   for (size_t i = 0; i < count; ++i) {
     const TermHash h_w = take_hash(in);
     const auto postings = static_cast<uint32_t>(in.le(4));
-    if (postings == 0 || (i > 0 && h_w <= row.terms.back().h_w)) return damaged();
+    if (postings == 0 || (i > 0 && h_w <= row.terms.back().h_w)) return damaged_directory();
     row.terms.push_back({h_w, postings});
   }
   return row;
@@ -106,7 +107,7 @@ SealedRow DirectoryWriter::seal(Bytes plaintext) {
   ByteArray<crypto::kGcmNonceSize> nonce;
   crypto::random_nonce(nonce);
   row.value.reserve(kOverhead + plaintext.size());
-  row.value.push_back(static_cast<char>(kVersion));
+  row.value.push_back(static_cast<char>(kDirectoryVersion));
   append(row.value, nonce);
   crypto::gcm_seal(key_.read(SecretAccess{}), nonce, ad_of(as_bytes(row.key)), plaintext,
                    row.value);
@@ -146,8 +147,8 @@ DirectoryReader::DirectoryReader(LaneId lane, const LaneRoot& root)
 
 Result<DirectoryRow> DirectoryReader::open(Bytes key, Bytes value) const {
   if (key.size() != kDirectoryKeySize || load_be<uint32_t>(key.data(), kLaneSize) != lane_.value ||
-      value.size() <= kOverhead || value.size() > kValueSizeMax || value[0] != kVersion) {
-    return damaged();
+      value.size() <= kOverhead || value.size() > kValueSizeMax || value[0] != kDirectoryVersion) {
+    return damaged_directory();
   }
   const auto nonce = value.subspan(1).first<crypto::kGcmNonceSize>();
   std::string plain(value.size() - kOverhead, '\0');
@@ -159,7 +160,7 @@ Result<DirectoryRow> DirectoryReader::open(Bytes key, Bytes value) const {
   if (kind == kKindWrite) return parse_write(in, WritePadding::kNarrow);
   if (kind == kKindWideWrite) return parse_write(in, WritePadding::kWide);
   if (kind == kKindTerms) return parse_terms(in);
-  return damaged();
+  return damaged_directory();
 }
 
 Result<DirectoryRow> open_directory_row(LaneId lane, const LaneRoot& root, Bytes key, Bytes value) {

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kFirstDay = "0001-01-01", kLastDay = "9999-12-31";
 
-Error refuse(const char* text) {
+Error no_such_term(const char* text) {
   return make_error(ErrorCode::kInvalidArgument, text);
 }
 
@@ -36,7 +36,7 @@ std::string_view prefix_base(const FieldIndex& index, std::string_view norm) {
   return norm;
 }
 
-std::optional<int64_t> integer(std::string_view text) {
+std::optional<int64_t> number_of(std::string_view text) {
   int64_t out = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
   if (failed != std::errc() || end != text.data() + text.size()) return std::nullopt;
@@ -53,7 +53,7 @@ void add_one(Condition& out, Kind kind, std::string norm) {
 
 Result<void> prefix_terms(const FieldIndex& index, std::string_view value, Condition& out) {
   if (index.prefixes.empty())
-    return refuse("this field has no index of prefixes; ask for the whole value");
+    return no_such_term("this field has no index of prefixes; ask for the whole value");
   std::string text;
   if (index.type == ValueType::kText || index.type == ValueType::kName) {
     SR_ASSIGN(text, normalise(index.type, value, index.region));
@@ -72,7 +72,7 @@ Result<void> prefix_terms(const FieldIndex& index, std::string_view value, Condi
   }
   const size_t size = characters(text);
   if (std::find(index.prefixes.begin(), index.prefixes.end(), size) == index.prefixes.end()) {
-    Error error = refuse(
+    Error error = no_such_term(
         "no index of prefixes of this length; `collection show` lists the lengths there are. The "
         "longest that is shorter is given, or 0");
     int64_t shorter = 0;
@@ -88,7 +88,7 @@ Result<void> prefix_terms(const FieldIndex& index, std::string_view value, Condi
 
 Result<void> range_terms(const FieldIndex& index, std::string_view from, std::string_view to,
                          Condition& out) {
-  if (!index.range) return refuse("this field has no index of ranges; ask for one value (=)");
+  if (!index.range) return no_such_term("this field has no index of ranges; ask for one value (=)");
   const auto normal = [&](std::string_view text) {
     return normalise(index.type, text, index.region);
   };
@@ -118,7 +118,7 @@ Result<void> range_terms(const FieldIndex& index, std::string_view from, std::st
     };
     SR_ASSIGN(const std::string first, day(from, false));
     SR_ASSIGN(const std::string last, day(to, true));
-    if (first > last) return refuse("the range ends before it begins");
+    if (first > last) return no_such_term("the range ends before it begins");
     nodes = date_cover(first, last);
     out.newest_first = true;
   } else {
@@ -126,13 +126,13 @@ Result<void> range_terms(const FieldIndex& index, std::string_view from, std::st
     int64_t first = index.range_min, last = index.range_max;
     if (!from.empty()) {
       SR_ASSIGN(const std::string norm, normal(from));
-      first = *integer(norm);
+      first = *number_of(norm);
     }
     if (!to.empty()) {
       SR_ASSIGN(const std::string norm, normal(to));
-      last = *integer(norm);
+      last = *number_of(norm);
     }
-    if (first > last) return refuse("the range ends before it begins");
+    if (first > last) return no_such_term("the range ends before it begins");
     nodes = integer_cover(index.range_min, index.range_max, first, last);
   }
   uint16_t rank = 0;
@@ -167,9 +167,9 @@ Result<void> value_terms(const FieldIndex& index, std::string_view norm,
   if (index.range && is_date(index.type)) {
     for (auto& node : date_nodes(norm)) out.push_back({Kind::kDateNode, std::move(node)});
   } else if (index.range) {
-    const auto number = integer(norm);
+    const auto number = number_of(norm);
     if (!number || *number < index.range_min || *number > index.range_max) {
-      return refuse("outside the range that the collection allows for this field");
+      return no_such_term("outside the range that the collection allows for this field");
     }
     for (auto& node : integer_nodes(index.range_min, index.range_max, *number)) {
       out.push_back({Kind::kIntegerNode, std::move(node)});
@@ -187,7 +187,7 @@ Result<void> value_terms(const FieldIndex& index, std::string_view norm,
     out.erase(std::unique(begin, out.end()), out.end());
   }
   if (out.size() - before > kValueTermsMax) {
-    return refuse("a text of more than 4,000 different words; split it");
+    return no_such_term("a text of more than 4,000 different words; split it");
   }
   return {};
 }
@@ -197,10 +197,10 @@ Result<void> condition_terms(const FieldIndex& index, Op op, std::string_view va
   switch (op) {
     case Op::kEquals: {
       if (!index.exact) {
-        return refuse(index.any()
-                          ? "this field is not indexed by whole values; ask for a prefix "
-                            "(^), a range (..), a name (~) or words (:), as its index has it"
-                          : "this field is not indexed, so it cannot be searched");
+        return no_such_term(index.any()
+                                ? "this field is not indexed by whole values; ask for a prefix "
+                                  "(^), a range (..), a name (~) or words (:), as its index has it"
+                                : "this field is not indexed, so it cannot be searched");
       }
       SR_ASSIGN(std::string norm, normalise(index.type, value, index.region));
       add_one(out, Kind::kExact, std::move(norm));
@@ -214,19 +214,19 @@ Result<void> condition_terms(const FieldIndex& index, Op op, std::string_view va
       break;
     case Op::kFuzzy: {
       if (!index.fuzzy)
-        return refuse("this field has no index of names; ask for the whole value (=)");
+        return no_such_term("this field has no index of names; ask for the whole value (=)");
       SR_ASSIGN(const std::string norm, normalise(index.type, value, index.region));
       name_alternatives(norm, out.any_of);
-      if (out.any_of.empty()) return refuse("nothing in this name can be searched for");
+      if (out.any_of.empty()) return no_such_term("nothing in this name can be searched for");
       break;
     }
     case Op::kWords: {
       if (!index.words)
-        return refuse("this field has no index of words; ask for the whole value (=)");
+        return no_such_term("this field has no index of words; ask for the whole value (=)");
       SR_ASSIGN(const std::string norm, normalise(index.type, value, index.region));
       Alternative all;
       for (auto& word : words_of(norm)) all.all_of.push_back({Kind::kWord, std::move(word)});
-      if (all.all_of.empty()) return refuse("no word to search for");
+      if (all.all_of.empty()) return no_such_term("no word to search for");
       out.any_of.push_back(std::move(all));
       break;
     }

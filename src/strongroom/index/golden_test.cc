@@ -14,7 +14,7 @@
 namespace strongroom::index {
 namespace {
 
-constexpr LaneId kLane{0x0a0b0c};
+constexpr LaneId kGoldenLane{0x0a0b0c};
 constexpr Posting kPosting{{(3 << 12) | 0xabc}, 1000};
 
 class GoldenTest : public testing::Test {
@@ -56,7 +56,7 @@ TEST_F(GoldenTest, TermAndTokenAreTheDesigns) {
 }
 
 TEST_F(GoldenTest, FirstPostingIsTheDesigns) {
-  TermCipher cipher(kLane, token());
+  TermCipher cipher(kGoldenLane, token());
   EXPECT_EQ(to_hex(cipher.single_key(0)), "0a0b0c0372f4f2e5447f53ff6b02377b");
   EXPECT_EQ(to_hex(cipher.seal_single(0, kPosting)), "34bc1f31bae6f48b864a867522f4ba97");
   EXPECT_EQ(to_hex(cipher.packed_key(0)), "0a0b0ce13f0c6cc1e6d0bddf519a6742");
@@ -65,7 +65,7 @@ TEST_F(GoldenTest, FirstPostingIsTheDesigns) {
 
 TEST_F(GoldenTest, SinglesSealAndOpenAsTheModel) {
   load("posting_single.hex");
-  TermCipher cipher(kLane, token());
+  TermCipher cipher(kGoldenLane, token());
   for (const uint64_t i : {uint64_t{0}, uint64_t{1}, uint64_t{23}, uint64_t{0x010203040506}}) {
     const std::string n = std::to_string(i);
     const Posting posting{{kPosting.idx.value + i % 7},
@@ -82,7 +82,7 @@ TEST_F(GoldenTest, SinglesSealAndOpenAsTheModel) {
 
 TEST_F(GoldenTest, HeadSealsAndOpensAsTheModel) {
   load("posting_head.hex");
-  TermCipher cipher(kLane, token());
+  TermCipher cipher(kGoldenLane, token());
   EXPECT_EQ(to_hex(cipher.head_key()), golden_hex("key"));
   EXPECT_EQ(to_hex(cipher.seal_head(123456789)), golden_hex("value_123456789"));
   EXPECT_EQ(cipher.open_head(golden("value_123456789")).value(), 123456789u);
@@ -92,7 +92,7 @@ TEST_F(GoldenTest, PackedBlocksSealAndOpenAsTheModel) {
   load("posting_packed.hex");
   EXPECT_EQ(golden_hex("secret"),
             "d3387c20ba4e719388ad26c453ac593db57cce981247aa65f9d743c0eeb9e8a9");
-  TermCipher cipher(kLane, token());
+  TermCipher cipher(kGoldenLane, token());
   for (const auto& [j, count] : {std::pair<uint64_t, uint32_t>{0, 111}, {1, 5}}) {
     std::vector<Posting> postings;
     for (uint32_t n = 0; n < count; ++n) {
@@ -109,7 +109,7 @@ TEST_F(GoldenTest, PackedBlocksSealAndOpenAsTheModel) {
 
 TEST_F(GoldenTest, DirectoryRowsOfVersion1Open) {
   load("directory_v1.hex");
-  const DirectoryReader reader(kLane, root());
+  const DirectoryReader reader(kGoldenLane, root());
   const auto write = reader.open(golden("key_0"), golden("value_0"));
   ASSERT_TRUE(write);
   EXPECT_EQ(write->write, kPosting);
@@ -118,20 +118,21 @@ TEST_F(GoldenTest, DirectoryRowsOfVersion1Open) {
     EXPECT_EQ(to_hex(write->terms[n].h_w.bytes), golden_hex("h_w_" + std::to_string(n)));
     EXPECT_EQ(write->terms[n].count, 1u);
   }
-  const auto terms = open_directory_row(kLane, root(), golden("key_1"), golden("value_1"));
+  const auto terms = open_directory_row(kGoldenLane, root(), golden("key_1"), golden("value_1"));
   ASSERT_TRUE(terms);
   EXPECT_FALSE(terms->write.has_value());
   ASSERT_EQ(terms->terms.size(), 3u);
   EXPECT_EQ(terms->terms[0].count, 1u);
   EXPECT_EQ(terms->terms[2].count, 3u);
   EXPECT_LT(terms->terms[0].h_w, terms->terms[1].h_w);
-  EXPECT_EQ(open_directory_row(kLane, root(), golden("key_0"), golden("value_1")).error().code,
-            ErrorCode::kDataLoss);
+  EXPECT_EQ(
+      open_directory_row(kGoldenLane, root(), golden("key_0"), golden("value_1")).error().code,
+      ErrorCode::kDataLoss);
 }
 
 TEST_F(GoldenTest, AWidelyPaddedDirectoryRowOfVersion1Opens) {
   load("directory_wide_v1.hex");
-  const auto write = open_directory_row(kLane, root(), golden("key"), golden("value"));
+  const auto write = open_directory_row(kGoldenLane, root(), golden("key"), golden("value"));
   ASSERT_TRUE(write);
   EXPECT_EQ(write->write, kPosting);
   EXPECT_EQ(write->terms.size(), 3u);

@@ -35,7 +35,7 @@ static_assert(kPackedPostings >= kPackedMin);
 
 using Plain = ByteArray<kPostingSize>;
 
-Error damaged() {
+Error damaged_postings() {
   return make_error(
       ErrorCode::kDataLoss,
       "an index row is damaged, forged or from another place; restore the store from a "
@@ -86,7 +86,7 @@ SingleValue seal_small(std::span<const uint8_t, 32> token, uint8_t pad_tweak, ui
 
 Result<Plain> open_small(std::span<const uint8_t, 32> token, uint8_t pad_tweak, uint8_t tag_tweak,
                          uint64_t i, Bytes value) {
-  if (value.size() != kSingleSize) return damaged();
+  if (value.size() != kSingleSize) return damaged_postings();
   Block pad[1] = {blk(pad_tweak, i)};
   crypto::prf_blocks(token, pad);
   Plain plain;
@@ -94,7 +94,7 @@ Result<Plain> open_small(std::span<const uint8_t, 32> token, uint8_t pad_tweak, 
   Block tag[1] = {tag_block(tag_tweak, i, plain)};
   crypto::prf_blocks(token, tag);
   if (!crypto::equal_ct(Bytes(tag[0]).first(kTagSize), value.subspan(kPostingSize)))
-    return damaged();
+    return damaged_postings();
   return plain;
 }
 
@@ -198,7 +198,7 @@ SingleValue TermCipher::seal_head(uint64_t count) {
 
 Result<uint64_t> TermCipher::open_head(Bytes value) {
   SR_ASSIGN(const Plain plain, open_small(token(), kHeadPad, kHeadTag, 0, value));
-  if (plain[kPostingSize - 1] != 0) return damaged();
+  if (plain[kPostingSize - 1] != 0) return damaged_postings();
   return load_le<uint64_t>(plain.data());
 }
 
@@ -226,14 +226,14 @@ std::string TermCipher::seal_packed(uint64_t j, std::span<const Posting> posting
 }
 
 Result<void> TermCipher::open_packed(uint64_t j, Bytes value, std::vector<Posting>& out) {
-  if (value.size() != kPackedSize) return damaged();
+  if (value.size() != kPackedSize) return damaged_postings();
   ByteArray<kPackedPlainSize> plain;
   SR_TRY(crypto::gcm_open(packed_secret(), packed_nonce(j), packed_key(j), value, plain));
   const size_t count = load_le<uint16_t>(plain.data());
   const size_t end = 2 + count * kPostingSize;
   if (count == 0 || count > kPackedPostings ||
       std::any_of(plain.begin() + end, plain.end(), [](uint8_t b) { return b != 0; })) {
-    return damaged();
+    return damaged_postings();
   }
   for (size_t at = 2; at < end; at += kPostingSize) out.push_back(posting_of(plain.data() + at));
   return {};

@@ -13,7 +13,7 @@ ByteArray<crypto::kGcmNonceSize> nonce_of(uint64_t number) {
   return nonce;
 }
 
-Error damaged() {
+Error damaged_spool() {
   return make_error(ErrorCode::kDataLoss,
                     "A temporary file of this import or merge was changed or cut; nothing of it "
                     "was used. Run it again.");
@@ -46,10 +46,10 @@ Result<SpoolFile::Piece> SpoolFile::write(Bytes plain) {
 Result<void> SpoolFile::read(const Piece& piece, MutableBytes plain) const {
   const uint64_t size = piece.size + crypto::kGcmTagSize;
   SR_ASSIGN(const std::string sealed, files_.read_range(path_, piece.offset, size));
-  if (sealed.size() != size || plain.size() != piece.size) return damaged();
+  if (sealed.size() != size || plain.size() != piece.size) return damaged_spool();
   if (!crypto::gcm_open(key_.read(SecretAccess{}), nonce_of(piece.number), {}, as_bytes(sealed),
                         plain)) {
-    return damaged();
+    return damaged_spool();
   }
   return {};
 }

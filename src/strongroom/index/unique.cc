@@ -11,7 +11,7 @@
 namespace strongroom::index {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kUniqueVersion = 1;
 constexpr uint8_t kLabel = 0x48;
 constexpr uint8_t kSecret0 = 0x62;
 constexpr uint8_t kSecret1 = 0x63;
@@ -26,7 +26,7 @@ SealingKey row_secret(const TermToken& token) {
   return key;
 }
 
-Error damaged() {
+Error damaged_unique() {
   return make_error(
       ErrorCode::kDataLoss,
       "a unique row is damaged, forged or from another place; restore the store from a "
@@ -63,14 +63,14 @@ std::string seal_unique(Bytes key, const TermToken& token, const UniqueRow& row)
   crypto::random_nonce(nonce);
   std::string value;
   value.reserve(kUniqueValueSize);
-  value.push_back(static_cast<char>(kVersion));
+  value.push_back(static_cast<char>(kUniqueVersion));
   append(value, nonce);
   crypto::gcm_seal(row_secret(token).read(SecretAccess{}), nonce, key, plain, value);
   return value;
 }
 
 Result<UniqueRow> open_unique(Bytes key, const TermToken& token, Bytes value) {
-  if (value.size() != kUniqueValueSize || value[0] != kVersion) return damaged();
+  if (value.size() != kUniqueValueSize || value[0] != kUniqueVersion) return damaged_unique();
   const auto nonce = value.subspan(1).first<crypto::kGcmNonceSize>();
   ByteArray<kPlainSize> plain;
   SR_TRY(crypto::gcm_open(row_secret(token).read(SecretAccess{}), nonce, key,

@@ -8,8 +8,6 @@
 namespace strongroom::intake {
 namespace {
 
-constexpr const char* kFieldTooLarge = "a field is larger than 1 MiB";
-constexpr const char* kRowTooLarge = "the row is larger than 8 MiB";
 constexpr const char* kTooManyFields = "the row has more fields than the header";
 constexpr const char* kTooFewFields = "the row has fewer fields than the header";
 constexpr const char* kStrayQuote =
@@ -19,8 +17,6 @@ constexpr const char* kBehindQuote =
 constexpr const char* kStrayReturn = "a carriage return stands outside quotes without a line feed";
 constexpr const char* kUnclosed =
     "a quote is opened here and never closed; everything behind it belongs to this row";
-constexpr const char* kBadEncoding =
-    "the row has bytes that are not valid in the source's encoding";
 
 constexpr auto kStops = [] {
   std::array<bool, 256> stops{};

@@ -12,10 +12,6 @@ namespace ondemand = simdjson::ondemand;
 static_assert(TextStream::kPadding >= simdjson::SIMDJSON_PADDING);
 
 constexpr const char* kBadJson = "the line is not one JSON object";
-constexpr const char* kBadEncoding =
-    "the row has bytes that are not valid in the source's encoding";
-constexpr const char* kFieldTooLarge = "a field is larger than 1 MiB";
-constexpr const char* kRowTooLarge = "the row is larger than 8 MiB";
 constexpr const char* kTooDeep = "the line is nested deeper than 64 levels";
 constexpr const char* kTwice = "a field has two values";
 constexpr const char* kNotSingle = "a list or object stands where a single value belongs";

@@ -18,21 +18,21 @@ std::vector<Column> columns() {
           {"extra", "extra", true}};
 }
 
-struct Read {
+struct JsonRead {
   uint64_t line;
   Values values;
   std::string reason;
 };
 
-std::unique_ptr<RowReader> reader_of(std::string raw, Encoding encoding = Encoding::kAuto) {
+std::unique_ptr<RowReader> json_reader_of(std::string raw, Encoding encoding = Encoding::kAuto) {
   auto reader =
       make_ndjson_reader(std::move(*ByteSource::from_text(std::move(raw))), encoding, columns());
   EXPECT_TRUE(reader);
   return reader ? std::move(*reader) : nullptr;
 }
 
-std::vector<Read> rest_of(RowReader& reader) {
-  std::vector<Read> rows;
+std::vector<JsonRead> rest_of_json(RowReader& reader) {
+  std::vector<JsonRead> rows;
   Row row;
   for (;;) {
     auto status = reader.next(row);
@@ -43,12 +43,12 @@ std::vector<Read> rest_of(RowReader& reader) {
   }
 }
 
-std::vector<Read> read_all(std::string raw) {
-  return rest_of(*reader_of(std::move(raw)));
+std::vector<JsonRead> read_json(std::string raw) {
+  return rest_of_json(*json_reader_of(std::move(raw)));
 }
 
 TEST(NdjsonReaderTest, FollowsPathsAndKeepsJsonAsItStands) {
-  const auto rows = read_all(
+  const auto rows = read_json(
       R"({"id": "A\u4e00\n", "name": {"full": "Wang"},)"
       R"( "terms": [{"phone": "1"}, {"phone": "2", "x": [1.10, {}]} ], "extra": {"k" : [ ]} })"
       "\n"
@@ -65,7 +65,7 @@ TEST(NdjsonReaderTest, FollowsPathsAndKeepsJsonAsItStands) {
 TEST(NdjsonReaderTest, NumbersAndTruthValuesAreTakenAsWritten) {
   for (const char* text :
        {"12345678901234567890123456789", "-0.10", "1e400", "true", "false", "0"}) {
-    const auto rows = read_all(std::string("{\"id\": ") + text + " }\n{\"extra\":" + text + "}");
+    const auto rows = read_json(std::string("{\"id\": ") + text + " }\n{\"extra\":" + text + "}");
     ASSERT_EQ(rows.size(), 2u);
     EXPECT_EQ(rows[0].values[0], text);
     EXPECT_EQ(rows[1].values[4], text);
@@ -73,18 +73,18 @@ TEST(NdjsonReaderTest, NumbersAndTruthValuesAreTakenAsWritten) {
 }
 
 TEST(NdjsonReaderTest, NullIsAbsent) {
-  EXPECT_EQ(read_all(R"({"id":null,"name":null,"terms":null})")[0].values, Values(5));
+  EXPECT_EQ(read_json(R"({"id":null,"name":null,"terms":null})")[0].values, Values(5));
 }
 
 TEST(NdjsonReaderTest, FlatNamesWillDo) {
-  EXPECT_EQ(read_all(R"({"full":"W","phone":"3"})")[0].values, (Values{"", "W", "3", "", ""}));
+  EXPECT_EQ(read_json(R"({"full":"W","phone":"3"})")[0].values, (Values{"", "W", "3", "", ""}));
 }
 
 TEST(NdjsonReaderTest, UnknownMembersAreReportedOnceEachWithoutWhatIsBelow) {
-  auto reader = reader_of(R"({"id":"1","x":{"y":1,"id":2},"name":{"z":1}})"
-                          "\n"
-                          R"({"x":[{"q":1}]})");
-  const auto rows = rest_of(*reader);
+  auto reader = json_reader_of(R"({"id":"1","x":{"y":1,"id":2},"name":{"z":1}})"
+                               "\n"
+                               R"({"x":[{"q":1}]})");
+  const auto rows = rest_of_json(*reader);
   EXPECT_EQ(rows[0].values[0], "1");
   EXPECT_EQ(reader->unknown_members(), 3u);
   EXPECT_EQ(reader->unknown_names(), (std::vector<std::string>{"x", "z"}));
@@ -125,7 +125,7 @@ TEST(NdjsonReaderTest, ABrokenLineIsRejectedAndTheRestGoesIn) {
                                     std::string(R"({"x":"unclosed})"),
                                     std::string(R"({"x":[})"),
                                     deep}) {
-    const auto rows = read_all(broken + "\n{\"id\":\"good\"}\n");
+    const auto rows = read_json(broken + "\n{\"id\":\"good\"}\n");
     ASSERT_EQ(rows.size(), 2u) << broken;
     EXPECT_NE(rows[0].reason, "") << broken;
     EXPECT_EQ(rows[1].values.at(0), "good") << broken;
@@ -134,16 +134,16 @@ TEST(NdjsonReaderTest, ABrokenLineIsRejectedAndTheRestGoesIn) {
 }
 
 TEST(NdjsonReaderTest, BlankLinesCrlfAndAMissingLastLineEndAreFine) {
-  const auto rows = read_all("\xef\xbb\xbf{\"id\":\"1\"}\r\n\n  \r\n{\"id\":\"2\"}");
+  const auto rows = read_json("\xef\xbb\xbf{\"id\":\"1\"}\r\n\n  \r\n{\"id\":\"2\"}");
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(rows[1].line, 4u);
-  EXPECT_TRUE(read_all("").empty());
+  EXPECT_TRUE(read_json("").empty());
 }
 
 TEST(NdjsonReaderTest, LimitsRejectTheRowWithItsLine) {
   const std::string fits(kFieldMax, 'x');
-  const auto rows = read_all("{\"id\":\"" + fits + "\"}\n{\"id\":\"" + fits + "y\"}\n{\"id\":\"" +
-                             std::string(20 << 20, 'z') + "\"}\n{\"id\":\"4\"}\n");
+  const auto rows = read_json("{\"id\":\"" + fits + "\"}\n{\"id\":\"" + fits + "y\"}\n{\"id\":\"" +
+                              std::string(20 << 20, 'z') + "\"}\n{\"id\":\"4\"}\n");
   ASSERT_EQ(rows.size(), 4u);
   EXPECT_EQ(rows[0].values[0].size(), kFieldMax);
   EXPECT_EQ(rows[1].reason, "a field is larger than 1 MiB");
@@ -155,12 +155,12 @@ TEST(NdjsonReaderTest, LimitsRejectTheRowWithItsLine) {
 TEST(NdjsonReaderTest, Gb18030IsDetectedAndResumed) {
   std::string raw;
   for (int i = 0; i < 20'000; ++i) raw += "{\"id\":\"" + std::to_string(i) + "\xcd\xf5\"}\n";
-  auto first = reader_of(raw);
+  auto first = json_reader_of(raw);
   EXPECT_EQ(first->encoding(), Encoding::kGb18030);
   Row row;
   for (int i = 0; i < 12'345; ++i) ASSERT_TRUE(first->next(row));
   EXPECT_EQ(row.values[0], "12344王");
-  auto second = reader_of(raw);
+  auto second = json_reader_of(raw);
   ASSERT_TRUE(second->resume(first->position()));
   ASSERT_TRUE(second->next(row));
   EXPECT_EQ(row.values[0], "12345王");
@@ -186,10 +186,10 @@ TEST(NdjsonReaderTest, LegislatorsComeInWithoutRejects) {
                                     {"official_full", "name.official_full", false},
                                     {"phone", "terms.-1.phone", false}});
   ASSERT_TRUE(reader);
-  const auto rows = rest_of(**reader);
+  const auto rows = rest_of_json(**reader);
   ASSERT_EQ(rows.size(), 537u);
   EXPECT_EQ(rows[0].values, (Values{"C000127", "Maria Cantwell", "202-224-3441"}));
-  for (const Read& row : rows) EXPECT_EQ(row.reason, "");
+  for (const JsonRead& row : rows) EXPECT_EQ(row.reason, "");
 }
 
 }  // namespace

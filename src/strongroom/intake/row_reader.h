@@ -21,6 +21,11 @@ namespace strongroom::intake {
 inline constexpr size_t kFieldMax = 1u << 20;  // Bytes of a value in UTF-8.
 inline constexpr size_t kRowMax = 8u << 20;  // Bytes of a row as it stands in the source, in UTF-8.
 inline constexpr size_t kColumnsMax = 1000;
+// Why a row is rejected.
+inline constexpr const char* kFieldTooLarge = "a field is larger than 1 MiB";
+inline constexpr const char* kRowTooLarge = "the row is larger than 8 MiB";
+inline constexpr const char* kBadEncoding =
+    "the row has bytes that are not valid in the source's encoding";
 
 // Where a field's value stands in a source.
 struct Column {

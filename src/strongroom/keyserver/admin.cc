@@ -7,13 +7,13 @@
 
 #include "strongroom/keyserver/key_server.h"
 #include "strongroom/keyserver/unseal.h"
+#include "strongroom/tlog/tiles.h"
 
 namespace strongroom::keyserver {
 namespace {
 
 constexpr size_t kEntriesBytesMax = size_t{8} << 20;
 constexpr uint32_t kLogEntriesDefault = 100;
-constexpr size_t kTilePathMax = 256;
 constexpr size_t kUnitMax = 64;
 
 // Those whose role a line is about; a line about no role is about everybody who has a grant.
@@ -473,7 +473,7 @@ Result<v1::LogCheckpointResponse> KeyServer::log_checkpoint(const std::string& w
 Result<v1::LogTileResponse> KeyServer::log_tile(const std::string& who,
                                                 const v1::LogTileRequest& request) const {
   SR_TRY(require(who, {v1::READ_LOG, v1::READ_STATUS}));
-  if (request.path().size() > kTilePathMax) {
+  if (request.path().size() > tlog::kTilePathMax) {
     return make_error(ErrorCode::kInvalidArgument, "This is not the path of a tile.");
   }
   v1::LogTileResponse out;

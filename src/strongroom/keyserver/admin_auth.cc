@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kAdminLabel{"strongroom admin v1\0", 20};
 constexpr std::string_view kReplyLabel{"strongroom reply v2\0", 20};
 
-Error refused(const char* text) {
+Error not_signed_well(const char* text) {
   return make_error(ErrorCode::kUnauthenticated, text);
 }
 
@@ -95,11 +95,11 @@ Result<std::string> AdminAuth::authenticate(std::string_view path, Bytes body_sh
                                             std::string_view header, uint64_t now_ms) {
   const auto authorization = parse_authorization(header);
   if (!authorization || body_sha256.size() != sizeof(crypto::Digest)) {
-    return refused("This call needs a strongroom-authorization header.");
+    return not_signed_well("This call needs a strongroom-authorization header.");
   }
   const uint64_t t = authorization->t_ms;
   if (t + kAdminFreshMs < now_ms || t > now_ms + kAdminFreshMs) {
-    return refused(
+    return not_signed_well(
         "This call was signed more than a minute ago or ahead. Set the clock and sign it anew.");
   }
   if (t < started_ms_) {
@@ -107,17 +107,17 @@ Result<std::string> AdminAuth::authenticate(std::string_view path, Bytes body_sh
                       "The key server has just started. Sign this call anew in a moment.");
   }
   const auto* who = engine_.principal(authorization->principal);
-  if (who == nullptr) return refused("This principal is not registered.");
+  if (who == nullptr) return not_signed_well("This principal is not registered.");
   crypto::PublicKey key{};
   if (who->principal.public_key().size() != key.size()) {
-    return refused("This principal has no key.");
+    return not_signed_well("This principal has no key.");
   }
   std::copy_n(as_bytes(who->principal.public_key()).begin(), key.size(), key.begin());
   const std::string message = admin_message(vault_, t, authorization->nonce, path, body_sha256);
   if (!crypto::verify(key, as_bytes(message), authorization->signature)) {
-    return refused("This call's signature is not by the principal's registered key.");
+    return not_signed_well("This call's signature is not by the principal's registered key.");
   }
-  if (who->principal.disabled()) return refused("This principal is disabled.");
+  if (who->principal.disabled()) return not_signed_well("This principal is disabled.");
 
   // What is fresh now was signed at most a minute ahead and stays fresh for a minute behind that.
   if (now_ms >= generation_ms_ + 2 * kAdminFreshMs) {

@@ -11,19 +11,19 @@
 namespace strongroom::keyserver {
 namespace {
 
-constexpr std::string_view kMagic = "SRCOUNTS";
-constexpr uint8_t kVersion = 1;
+constexpr std::string_view kCountersMagic = "SRCOUNTS";
+constexpr uint8_t kCountersVersion = 1;
 constexpr size_t kChunkOverhead = crypto::kGcmNonceSize + crypto::kGcmTagSize;
 
-Error damaged() {
+Error damaged_counters() {
   return make_error(ErrorCode::kDataLoss,
                     "What was written down of the release log is damaged or forged; the log itself "
                     "is read instead.");
 }
 
 std::string header_of(uint32_t month, uint64_t leaf) {
-  std::string header(kMagic);
-  header.push_back(static_cast<char>(kVersion));
+  std::string header(kCountersMagic);
+  header.push_back(static_cast<char>(kCountersVersion));
   header.append(3, '\0');
   append_be(header, kLedgerForm);
   append_be(header, month);
@@ -100,25 +100,25 @@ class Opener {
 
   Result<std::string> take(uint64_t count) {
     SR_ASSIGN(std::string bytes, files_.read_range(path_, at_, std::min(count, size_ - at_)));
-    if (bytes.size() != count) return damaged();
+    if (bytes.size() != count) return damaged_counters();
     at_ += count;
     sha256_.update(as_bytes(bytes));
     return bytes;
   }
   Result<void> begin(tlog::BodyKeys& keys, uint64_t leaf) {
     SR_ASSIGN(header_, take(kCountersHeaderSize));
-    if (!header_.starts_with(kMagic)) return damaged();
-    ByteReader reader(as_bytes(header_).subspan(kMagic.size()));
+    if (!header_.starts_with(kCountersMagic)) return damaged_counters();
+    ByteReader reader(as_bytes(header_).subspan(kCountersMagic.size()));
     const uint64_t version = reader.be(1);
     reader.take(3);
     const uint64_t form = reader.be(4);
     const auto month = static_cast<uint32_t>(reader.be(4));
-    if (version != kVersion || form != kLedgerForm) {
+    if (version != kCountersVersion || form != kLedgerForm) {
       return make_error(ErrorCode::kFailedPrecondition,
                         "What was written down of the release log is of another version; the log "
                         "itself is read instead.");
     }
-    if (header_ != header_of(month, leaf)) return damaged();
+    if (header_ != header_of(month, leaf)) return damaged_counters();
     SR_ASSIGN(key_, keys.key(month));
     return {};
   }
@@ -127,7 +127,8 @@ class Opener {
     if (at_ == size_) return std::string();
     SR_ASSIGN(const std::string length, take(4));
     const uint32_t size = load_be<uint32_t>(as_bytes(length).data());
-    if (size <= kChunkOverhead || size > kCountersChunkMax + kChunkOverhead) return damaged();
+    if (size <= kChunkOverhead || size > kCountersChunkMax + kChunkOverhead)
+      return damaged_counters();
     SR_ASSIGN(const std::string sealed, take(size));
     const Bytes bytes = as_bytes(sealed);
     std::string part(size - kChunkOverhead, '\0');
@@ -137,7 +138,7 @@ class Opener {
                          bytes.subspan(crypto::kGcmNonceSize),
                          {reinterpret_cast<uint8_t*>(part.data()), part.size()})
             .has_value();
-    if (!opened) return damaged();
+    if (!opened) return damaged_counters();
     contents_.update(as_bytes(part));
     return part;
   }
@@ -188,13 +189,13 @@ Result<CountersFile> write_counters(env::Files& files, const std::string& path,
 Result<CountersFile> read_counters(env::Files& files, const std::string& path, tlog::BodyKeys& keys,
                                    uint64_t leaf, tlog::LogPoint& point, Ledger& ledger) {
   SR_ASSIGN(const uint64_t size, files.file_size(path));
-  if (size > kCountersBytesMax) return damaged();
+  if (size > kCountersBytesMax) return damaged_counters();
   Opener opener(files, path, size);
   SR_TRY(opener.begin(keys, leaf));
   ArchiveReader reader([&] { return opener.next(); });
   archive(reader, point, ledger);
   SR_TRY(reader.finish());
-  if (point.leaf() != leaf) return damaged();
+  if (point.leaf() != leaf) return damaged_counters();
   return opener.end();
 }
 

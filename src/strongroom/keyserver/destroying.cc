@@ -3,13 +3,13 @@
 // out between calls, a block at a time, so that nobody waits for it.
 #include <algorithm>
 
+#include "strongroom/base/durations.h"
 #include "strongroom/keyserver/key_server.h"
 #include "strongroom/keyserver/refusals.h"
 
 namespace strongroom::keyserver {
 namespace {
 
-constexpr uint64_t kDayMs = uint64_t{24} * 3'600'000;
 constexpr uint64_t kRetentionEveryMs = 60'000;  // Looked at.
 constexpr uint64_t kNoticeMs = 3'600'000;       // That the server has run through, knowing of it.
 

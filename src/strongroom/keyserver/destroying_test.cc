@@ -2,6 +2,7 @@
 // what is under a hold or too young stays, whatever happens to the server.
 #include <gtest/gtest.h>
 
+#include "strongroom/base/durations.h"
 #include "strongroom/keyserver/test_vault.h"
 
 namespace strongroom::keyserver {
@@ -9,8 +10,6 @@ namespace {
 
 using v1::DestructionView;
 
-constexpr uint64_t kHourMs = 3'600'000;
-constexpr uint64_t kDayMs = 24 * kHourMs;
 constexpr uint64_t kWeekMs = 7 * kDayMs;
 constexpr uint32_t kBlock = RecordIndex::kPerBlock;
 

@@ -15,13 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-const std::string kTerm(16, 't');
-
-void copy_tree(const std::string& from, const std::string& to) {
-  fs::remove_all(to);
-  fs::copy(from, to, fs::copy_options::recursive);
-}
-
 void flip_byte(const fs::path& path, uint64_t at) {
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
   file.seekg(static_cast<std::streamoff>(at));
@@ -33,10 +26,6 @@ void flip_byte(const fs::path& path, uint64_t at) {
 fs::path only_file(const std::string& dir) {
   for (const auto& entry : fs::directory_iterator(dir)) return entry.path();
   return {};
-}
-
-bool says(const v1::Reply& reply, ErrorCode code) {
-  return reply.has_error() && reply.error().code() == static_cast<uint32_t>(code);
 }
 
 // No byte field of a reply that could hold a key.

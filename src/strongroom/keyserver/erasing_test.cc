@@ -16,15 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool says(const v1::Reply& reply, ErrorCode code) {
-  return reply.has_error() && reply.error().code() == static_cast<uint32_t>(code);
-}
-
-void copy_tree(const std::string& from, const std::string& to) {
-  fs::remove_all(to);
-  fs::copy(from, to, fs::copy_options::recursive);
-}
-
 // Adds "eraser", who may erase 3 an hour, 5000 a day, of persons for "rights".
 void add_eraser(Founding& founding, TestVault& vault, uint64_t hour = 3) {
   founding.policy.add_purposes()->set_name("rights");

@@ -8,8 +8,6 @@
 namespace strongroom::keyserver {
 namespace {
 
-const std::string kTerm(16, 't');
-
 v1::FreezeRequest freeze_request(const std::string& scope, bool to_masked = false) {
   v1::FreezeRequest request;
   request.set_scope(scope);

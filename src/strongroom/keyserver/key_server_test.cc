@@ -15,8 +15,6 @@ namespace {
 
 using testing::ElementsAre;
 
-const std::string kTerm(16, 't');
-
 class KeyServerTest : public testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(vault_.create()); }

@@ -15,8 +15,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-const std::string kTerm(16, 't');
-
 // Searches, lanes and merges of one vault.
 struct Merging {
   explicit Merging(env::Files& files = env::real_files()) : vault(files) {}

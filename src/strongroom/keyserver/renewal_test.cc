@@ -12,8 +12,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-const std::string kTerm(16, 't');
-
 struct Renewing {
   explicit Renewing(env::Files& files = env::real_files()) : vault(files) {
     v1::Policy& policy = vault.founding().policy;
@@ -79,7 +77,7 @@ struct Renewing {
   TestVault vault;
 };
 
-ErrorCode code(const v1::Reply& reply) {
+ErrorCode error_of(const v1::Reply& reply) {
   return static_cast<ErrorCode>(reply.error().code());
 }
 
@@ -102,7 +100,7 @@ TEST(KeyRenewalTest, SeveralSignItAndUntilItsEndTheOldLanesAreSearched) {
   const uint32_t fresh_lane = it.published(true);
   EXPECT_THAT(it.searched(0), ElementsAre(old));
   EXPECT_EQ(it.salt(), "");
-  EXPECT_EQ(code(it.tokens(1)), ErrorCode::kFailedPrecondition) << "not yet";
+  EXPECT_EQ(error_of(it.tokens(1)), ErrorCode::kFailedPrecondition) << "not yet";
   ASSERT_TRUE(it.vault.open());
   EXPECT_THAT(it.searched(0), ElementsAre(old));
   EXPECT_EQ(it.reindex(false).reindex().salt(), begun.salt()) << "the same after a restart";
@@ -113,7 +111,7 @@ TEST(KeyRenewalTest, SeveralSignItAndUntilItsEndTheOldLanesAreSearched) {
       ASSERT_TRUE(it.vault.open());
     }
     EXPECT_THAT(it.searched(1), ElementsAre(fresh_lane));
-    EXPECT_EQ(code(it.tokens(0)), ErrorCode::kFailedPrecondition);
+    EXPECT_EQ(error_of(it.tokens(0)), ErrorCode::kFailedPrecondition);
     EXPECT_EQ(it.salt(), begun.salt());
     EXPECT_TRUE(it.reindex(true).has_error()) << "once";
   }
@@ -135,14 +133,14 @@ TEST(KeyRenewalTest, ItDoesNotEndWhileSomebodyWritesUnderTheOldKey) {
   it.vault.approve(it.ask().value());
   ASSERT_TRUE(it.reindex(false).has_reindex());
   const uint32_t online = it.lane(false);
-  EXPECT_EQ(code(it.reindex(true)), ErrorCode::kUnavailable);
+  EXPECT_EQ(error_of(it.reindex(true)), ErrorCode::kUnavailable);
   it.call(publish_call(online, v1::PublishLaneCall::CLOSE));
   const uint32_t packed = it.lane(true);
-  EXPECT_EQ(code(it.reindex(true)), ErrorCode::kUnavailable);
+  EXPECT_EQ(error_of(it.reindex(true)), ErrorCode::kUnavailable);
   it.call(publish_call(packed, v1::PublishLaneCall::DROP));
   const auto merge =
       it.call(begin_merge_call(it.vault.compactor_credential(), {one, two}, kPerson)).begin_merge();
-  EXPECT_EQ(code(it.reindex(true)), ErrorCode::kUnavailable);
+  EXPECT_EQ(error_of(it.reindex(true)), ErrorCode::kUnavailable);
   it.call(finish_merge_call(it.vault.compactor_credential(), merge.lane(), {one, two}));
   const uint32_t fresh_lane = it.published(true);
   EXPECT_TRUE(it.call(begin_merge_call(it.vault.compactor_credential(), {merge.lane(), fresh_lane},

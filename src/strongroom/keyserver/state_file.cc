@@ -9,10 +9,10 @@
 namespace strongroom::keyserver {
 namespace {
 
-constexpr std::string_view kMagic = "SR1STATE";
+constexpr std::string_view kStateMagic = "SR1STATE";
 constexpr std::string_view kFrameLabel = "SR1F";
 constexpr std::string_view kNamePrefix = "state-";
-constexpr uint8_t kVersion = 2;
+constexpr uint8_t kStateVersion = 2;
 constexpr size_t kWrapsMax = 2;
 constexpr size_t kSealOverhead = crypto::kXChaChaNonceSize + 16;
 constexpr size_t kOldHeadSize = 8 + 1 + 8;  // Of version 1.
@@ -37,9 +37,9 @@ struct Header {
 };
 
 std::optional<Header> parse_header(Bytes bytes) {
-  if (bytes.size() < kOldHeadSize || as_text(bytes.first(8)) != kMagic) return std::nullopt;
+  if (bytes.size() < kOldHeadSize || as_text(bytes.first(8)) != kStateMagic) return std::nullopt;
   Header header{kOldHeadSize, 1};
-  if (bytes[8] == kVersion) {
+  if (bytes[8] == kStateVersion) {
     if (bytes.size() < kHeadSize || bytes[kBoundAt] > 1) return std::nullopt;
     header = {kHeadSize, bytes[kWrapsAt]};
   }
@@ -81,8 +81,8 @@ SealingKey bind_wrap(const SealingKey& wrap, const EpochSecret& secret) {
 std::string state_header(uint64_t epoch, std::span<const SealingKey> wraps, bool bound,
                          const SealingKey& epoch_key) {
   SR_CHECK(!wraps.empty() && wraps.size() <= kWrapsMax, "one root key, or two while it changes");
-  std::string out(kMagic);
-  append_be(out, kVersion);
+  std::string out(kStateMagic);
+  append_be(out, kStateVersion);
   append_be(out, epoch);
   append_be(out, static_cast<uint8_t>(bound));
   append_be(out, static_cast<uint8_t>(wraps.size()));
@@ -94,7 +94,7 @@ std::string state_header(uint64_t epoch, std::span<const SealingKey> wraps, bool
 }
 
 bool state_is_bound(Bytes bytes) {
-  return parse_header(bytes) && bytes[8] == kVersion && bytes[kBoundAt] == 1;
+  return parse_header(bytes) && bytes[8] == kStateVersion && bytes[kBoundAt] == 1;
 }
 
 std::string state_frame(uint64_t epoch, const SealingKey& epoch_key, FrameKind kind,
@@ -110,8 +110,8 @@ std::string state_frame(uint64_t epoch, const SealingKey& epoch_key, FrameKind k
 
 Result<StateFile> read_state_file(Bytes bytes, uint64_t epoch, const SealingKey& wrap) {
   const Error damaged = make_error(ErrorCode::kDataLoss, "A key state file is damaged.");
-  if (bytes.size() < kOldHeadSize || as_text(bytes.first(8)) != kMagic) return damaged;
-  if (bytes[8] > kVersion) {
+  if (bytes.size() < kOldHeadSize || as_text(bytes.first(8)) != kStateMagic) return damaged;
+  if (bytes[8] > kStateVersion) {
     return make_error(ErrorCode::kFailedPrecondition,
                       "The key state was written by a newer strongroom. Run that version.");
   }
@@ -162,7 +162,7 @@ Result<StateFile> read_state_file(Bytes bytes, uint64_t epoch, const SealingKey&
 
 bool has_state_form(Bytes bytes, uint64_t epoch) {
   const auto header = parse_header(bytes);
-  if (!header || bytes[8] == 0 || bytes[8] > kVersion ||
+  if (!header || bytes[8] == 0 || bytes[8] > kStateVersion ||
       load_be<uint64_t>(bytes.data() + 9) != epoch) {
     return false;
   }

@@ -21,7 +21,7 @@ enum RecordType : uint8_t {
 constexpr size_t kNodesMax = RecordIndex::kPerBlock / 2;
 constexpr size_t kSmallestBuffer = 256;
 
-Error damaged() {
+Error unknown_record() {
   return make_error(ErrorCode::kDataLoss,
                     "The key state holds a record that this version does not know. Run the "
                     "version that wrote it, or restore it from a backup.");
@@ -31,18 +31,18 @@ Result<void> read_block(ByteReader& in, StateContents& contents) {
   const auto block = static_cast<uint32_t>(in.be(4));
   const CollectionId collection{static_cast<uint32_t>(in.be(4))};
   const uint64_t count = in.be(2);
-  if (!in.ok() || count == 0 || count > kNodesMax || block >= 1u << 28) return damaged();
+  if (!in.ok() || count == 0 || count > kNodesMax || block >= 1u << 28) return unknown_record();
   std::vector<keytree::Node> nodes;
   nodes.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {
     const auto depth = static_cast<uint8_t>(in.be(1));
     const auto prefix = static_cast<uint16_t>(in.be(2));
     const Bytes node = in.take(32);
-    if (!in.ok() || depth > keytree::kLevels || prefix >= 1u << depth) return damaged();
+    if (!in.ok() || depth > keytree::kLevels || prefix >= 1u << depth) return unknown_record();
     nodes.push_back({depth, prefix, Secret<32>(node.first<32>())});
   }
-  if (!contents.tree.restore_block(block, collection, std::move(nodes))) return damaged();
-  if (!contents.blocks.emplace(block, collection).second) return damaged();
+  if (!contents.tree.restore_block(block, collection, std::move(nodes))) return unknown_record();
+  if (!contents.blocks.emplace(block, collection).second) return unknown_record();
   return {};
 }
 
@@ -52,7 +52,7 @@ Result<void> read_canaries(ByteReader& in, StateContents& contents) {
   const Bytes salt = in.take(planting.salt.size());
   const uint64_t count = in.be(2);
   if (!in.ok() || count == 0 || count > kCanariesPlantedMax || in.remaining() < count * 8) {
-    return damaged();
+    return unknown_record();
   }
   std::copy(salt.begin(), salt.end(), planting.salt.begin());
   planting.records.reserve(count);
@@ -60,7 +60,7 @@ Result<void> read_canaries(ByteReader& in, StateContents& contents) {
     const RecordIndex idx{in.be(8)};
     const bool ascends = planting.records.empty() || planting.records.back() < idx;
     if (idx.value > RecordIndex::kMax || !ascends || contents.canaries.contains(idx)) {
-      return damaged();
+      return unknown_record();
     }
     planting.records.push_back(idx);
   }
@@ -71,7 +71,7 @@ Result<void> read_canaries(ByteReader& in, StateContents& contents) {
 // Of a block that stands before it in the same file.
 Result<void> read_erased(ByteReader& in, StateContents& contents) {
   const RecordIndex idx{in.be(8)};
-  if (!in.ok() || !contents.tree.alive(idx)) return damaged();
+  if (!in.ok() || !contents.tree.alive(idx)) return unknown_record();
   contents.tree.puncture(idx);
   return {};
 }
@@ -81,15 +81,15 @@ Result<void> read_block_erased(ByteReader& in, StateContents& contents) {
   const CollectionId collection{static_cast<uint32_t>(in.be(4))};
   const bool added =
       in.ok() && block < 1u << 28 && contents.blocks.emplace(block, collection).second;
-  return added ? Result<void>() : damaged();
+  return added ? Result<void>() : unknown_record();
 }
 
 template <class Map, class Key>
 Result<void> read_root(ByteReader& in, Map& map, Key key) {
   const Bytes root = in.take(32);
-  if (!in.ok()) return damaged();
+  if (!in.ok()) return unknown_record();
   using Root = typename Map::mapped_type;
-  if (!map.emplace(key, Root(root.first<32>())).second) return damaged();
+  if (!map.emplace(key, Root(root.first<32>())).second) return unknown_record();
   return {};
 }
 
@@ -232,7 +232,7 @@ Result<void> read_records(Bytes plaintext, StateContents& contents) {
         break;
       case kLane: {
         const LaneId lane{static_cast<uint32_t>(in.be(4))};
-        if (lane.value > kLaneMax) return damaged();
+        if (lane.value > kLaneMax) return unknown_record();
         SR_TRY(read_root(in, contents.lanes, lane));
         break;
       }
@@ -251,7 +251,7 @@ Result<void> read_records(Bytes plaintext, StateContents& contents) {
       }
       case kLogSeedRecord: {
         const Bytes seed = in.take(32);
-        if (!in.ok() || contents.log_seeds.size() >= kLogSeedsMax) return damaged();
+        if (!in.ok() || contents.log_seeds.size() >= kLogSeedsMax) return unknown_record();
         contents.log_seeds.emplace_back(seed.first<32>());
         break;
       }
@@ -261,7 +261,7 @@ Result<void> read_records(Bytes plaintext, StateContents& contents) {
           const auto held = crypto::SigningKey::from_seed(seed.read(SecretAccess{}));
           return std::ranges::equal(held.public_key(), key);
         });
-        if (!in.ok() || gone == contents.log_seeds.end()) return damaged();
+        if (!in.ok() || gone == contents.log_seeds.end()) return unknown_record();
         contents.log_seeds.erase(gone);
         break;
       }
@@ -278,9 +278,9 @@ Result<void> read_records(Bytes plaintext, StateContents& contents) {
         SR_TRY(read_block_erased(in, contents));
         break;
       default:
-        return damaged();
+        return unknown_record();
     }
-    if (!in.ok()) return damaged();
+    if (!in.ok()) return unknown_record();
   }
   return {};
 }

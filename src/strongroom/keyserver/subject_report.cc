@@ -1,6 +1,7 @@
 // Who looked at a person's records: what is kept for that with each release, and the report.
 #include <algorithm>
 
+#include "strongroom/base/durations.h"
 #include "strongroom/keyserver/key_server.h"
 #include "strongroom/keyserver/report_check.h"
 #include "strongroom/tlog/disclosure.h"
@@ -14,7 +15,6 @@ constexpr int kRecordsMax = 16;
 // Read backwards one by one, on the event loop: some 0.2 s at worst.
 constexpr uint32_t kReadsMax = 1000;
 constexpr int kProofsMax = kReadsMax + kRecordsMax + 1;
-constexpr uint64_t kDayMs = 86'400'000;
 constexpr int64_t kCosignedRetryMs = 250;
 
 // One release of the record, as its entry says.

@@ -2,13 +2,13 @@
 // provable by whoever has the log's key.
 #include <gtest/gtest.h>
 
+#include "strongroom/base/durations.h"
 #include "strongroom/keyserver/report_check.h"
 #include "strongroom/keyserver/test_vault.h"
 
 namespace strongroom::keyserver {
 namespace {
 
-constexpr uint64_t kDayMs = 86'400'000;
 // Distinct from all else in a report, so that it can be looked for.
 constexpr const char* kClerkName = "clerk.ghostwriter";
 constexpr const char* kCase = "A-7788-secret";

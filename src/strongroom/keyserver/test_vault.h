@@ -42,6 +42,18 @@ inline constexpr uint32_t kPerson = 1;
 inline constexpr uint32_t kParcel = 2;
 inline constexpr const char* kGateway = "gateway-1";
 
+inline const std::string kTerm(16, 't');  // The hash of a term to search for.
+
+inline bool says(const v1::Reply& reply, ErrorCode code) {
+  return reply.has_error() && reply.error().code() == static_cast<uint32_t>(code);
+}
+
+// What stood at `to` is gone.
+inline void copy_tree(const std::string& from, const std::string& to) {
+  std::filesystem::remove_all(to);
+  std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
+}
+
 inline std::string fresh(size_t size) {
   std::string bytes(size, '\0');
   crypto::random_bytes({reinterpret_cast<uint8_t*>(bytes.data()), size});

@@ -11,7 +11,7 @@ constexpr std::string_view kTicketLabel{"strongroom ticket v1\0", 21};
 constexpr std::string_view kErasureLabel = "sr1.erase";
 constexpr std::string_view kChangeLabel = "sr1.change";
 
-Error refused(const char* text) {
+Error bad_ticket(const char* text) {
   return make_error(ErrorCode::kUnauthenticated, text);
 }
 Error replayed() {
@@ -30,11 +30,11 @@ bool is_printable(std::string_view text) {
 
 Result<void> verify(const v1::SignedTicket& signed_ticket, const v1::Principal& who) {
   crypto::PublicKey key{};
-  if (who.public_key().size() != key.size()) return refused("This principal has no key.");
+  if (who.public_key().size() != key.size()) return bad_ticket("This principal has no key.");
   std::copy_n(as_bytes(who.public_key()).begin(), key.size(), key.begin());
   if (!crypto::verify(key, as_bytes(ticket_message(signed_ticket.ticket())),
                       as_bytes(signed_ticket.signature()))) {
-    return refused(
+    return bad_ticket(
         "The ticket's signature is not by this principal's registered key. Sign with that key, or "
         "have the new one registered.");
   }
@@ -74,7 +74,7 @@ v1::SignedTicket sign_ticket(const v1::Ticket& ticket, const crypto::SigningKey&
 Result<void> TicketRecord::check_search(const RequestRef& request) const {
   if (answers_.find(keys_->of(request.id)) != nullptr) return replayed();
   if (answers_.size() >= kAnswersPerTicketMax) {
-    return refused("This ticket has answered as many requests as one may. Sign a new one.");
+    return bad_ticket("This ticket has answered as many requests as one may. Sign a new one.");
   }
   return {};
 }
@@ -96,7 +96,7 @@ Result<void> TicketRecord::check_release(const RequestRef& request,
     if (answers_.find(record_key(key, idx)) != nullptr) return replayed();
   }
   if (answers_.size() + records.size() > kAnswersPerTicketMax) {
-    return refused("This ticket has answered as many requests as one may. Sign a new one.");
+    return bad_ticket("This ticket has answered as many requests as one may. Sign a new one.");
   }
   return {};
 }
@@ -113,31 +113,31 @@ TicketBook::TicketBook(ByteArray<16> vault, std::vector<std::string> gateways,
 Result<void> TicketBook::check_terms(const v1::Ticket& ticket, uint64_t now_ms) const {
   // A field that this version does not know may be a limit that it would not keep.
   if (!ticket.GetReflection()->GetUnknownFields(ticket).empty()) {
-    return refused("The ticket has a field that this version does not know.");
+    return bad_ticket("The ticket has a field that this version does not know.");
   }
-  if (ticket.nonce().size() != 16) return refused("A ticket's nonce is 16 bytes.");
+  if (ticket.nonce().size() != 16) return bad_ticket("A ticket's nonce is 16 bytes.");
   if (!policy::is_principal_name(ticket.principal()) || ticket.purpose().size() > 64 ||
       ticket.case_reference().size() > kCaseReferenceMax ||
       !is_printable(ticket.case_reference())) {
-    return refused("The ticket's principal, purpose or case reference is not well formed.");
+    return bad_ticket("The ticket's principal, purpose or case reference is not well formed.");
   }
   if (as_bytes(ticket.vault()).size() != vault_.size() ||
       !std::equal(vault_.begin(), vault_.end(), as_bytes(ticket.vault()).begin())) {
-    return refused("This ticket is for another vault.");
+    return bad_ticket("This ticket is for another vault.");
   }
   if (std::find(gateways_.begin(), gateways_.end(), ticket.gateway()) == gateways_.end()) {
-    return refused("This ticket is for another gateway.");
+    return bad_ticket("This ticket is for another gateway.");
   }
   if (ticket.expires_ms() <= ticket.issued_ms()) {
-    return refused("This ticket expires before it was issued.");
+    return bad_ticket("This ticket expires before it was issued.");
   }
   if (ticket.expires_ms() - ticket.issued_ms() > engine_.ticket_lifetime_ms_max()) {
-    return refused("This ticket lives longer than the policy allows. Sign a shorter one.");
+    return bad_ticket("This ticket lives longer than the policy allows. Sign a shorter one.");
   }
   if (ticket.issued_ms() > now_ms + kClockSkewMs) {
-    return refused("This ticket was issued in the future. Set the clock it was signed by.");
+    return bad_ticket("This ticket was issued in the future. Set the clock it was signed by.");
   }
-  if (ticket.expires_ms() <= now_ms) return refused("This ticket has expired. Sign a new one.");
+  if (ticket.expires_ms() <= now_ms) return bad_ticket("This ticket has expired. Sign a new one.");
   return {};
 }
 
@@ -150,10 +150,10 @@ Result<TicketRecord*> TicketBook::admit_known(TicketRecord& record,
                                               const v1::SignedTicket& signed_ticket,
                                               uint64_t now_ms) {
   if (record.ticket_.expires_ms() <= now_ms) {
-    return refused("This ticket has expired. Sign a new one.");
+    return bad_ticket("This ticket has expired. Sign a new one.");
   }
   const auto* who = engine_.principal(record.ticket_.principal());
-  if (who == nullptr) return refused("This principal is not registered.");
+  if (who == nullptr) return bad_ticket("This principal is not registered.");
   if (record.signed_.signature() != signed_ticket.signature() ||
       record.generation_ != who->generation) {
     SR_TRY(verify(signed_ticket, who->principal));
@@ -169,7 +169,7 @@ Result<TicketRecord*> TicketBook::admit_known(TicketRecord& record,
 
 Result<TicketRecord*> TicketBook::admit(const v1::SignedTicket& signed_ticket, uint64_t now_ms) {
   if (!signed_ticket.from().empty() && !ip_of(as_bytes(signed_ticket.from()))) {
-    return refused("The address that a call comes from is neither of 4 nor of 16 bytes.");
+    return bad_ticket("The address that a call comes from is neither of 4 nor of 16 bytes.");
   }
   SR_ASSIGN(TicketRecord* const record, admit_signed(signed_ticket, now_ms));
   record->from_ = signed_ticket.from();
@@ -180,7 +180,7 @@ Result<TicketRecord*> TicketBook::admit_signed(const v1::SignedTicket& signed_ti
                                                uint64_t now_ms) {
   const std::string& bytes = signed_ticket.ticket();
   if (bytes.empty() || bytes.size() > kTicketBytesMax || signed_ticket.signature().size() != 64) {
-    return refused("A call needs a ticket of at most 1024 bytes and its signature.");
+    return bad_ticket("A call needs a ticket of at most 1024 bytes and its signature.");
   }
   if (last_ != nullptr && last_->signed_.ticket() == bytes) {
     return admit_known(*last_, signed_ticket, now_ms);
@@ -190,23 +190,23 @@ Result<TicketRecord*> TicketBook::admit_signed(const v1::SignedTicket& signed_ti
   std::copy_n(digest.begin(), key.size(), key.begin());
   if (const auto it = tickets_.find(key); it != tickets_.end()) {
     if (it->second.digest_ != digest) {
-      return refused("This ticket cannot be told apart. Sign a new one.");
+      return bad_ticket("This ticket cannot be told apart. Sign a new one.");
     }
     last_ = &it->second;
     return admit_known(it->second, signed_ticket, now_ms);
   }
 
   v1::Ticket ticket;
-  if (!ticket.ParseFromString(bytes)) return refused("The ticket cannot be read.");
+  if (!ticket.ParseFromString(bytes)) return bad_ticket("The ticket cannot be read.");
   SR_TRY(check_terms(ticket, now_ms));
   const auto* who = engine_.principal(ticket.principal());
   if (who == nullptr) {
-    return refused("This principal is not registered. Ask whoever keeps the principals.");
+    return bad_ticket("This principal is not registered. Ask whoever keeps the principals.");
   }
   SR_TRY(verify(signed_ticket, who->principal));
   evict(now_ms);
   if (nonces_.contains(nonce_key(ticket))) {
-    return refused("Another ticket with this nonce is in use. Sign a new one.");
+    return bad_ticket("Another ticket with this nonce is in use. Sign a new one.");
   }
   if (tickets_.size() >= kTicketsMax) {
     return make_error(ErrorCode::kUnavailable, "Too many tickets are in use. Try again later.");

@@ -2,6 +2,7 @@
 #include "strongroom/crypto/hash.h"
 #include "strongroom/keyserver/key_server.h"
 #include "strongroom/keyserver/pending.h"
+#include "strongroom/tlog/tiles.h"
 
 namespace strongroom::keyserver {
 namespace {
@@ -10,7 +11,6 @@ constexpr int kWordsMax = kWitnessesMax;
 constexpr size_t kWordBytesMax = size_t{16} << 10;
 // A checkpoint costs writes and syncs: the courier gets a new one this often.
 constexpr uint64_t kCheckpointEveryMs = 100;
-constexpr size_t kTilePathMax = 256;
 
 }  // namespace
 
@@ -66,7 +66,7 @@ void KeyServer::answer_witness(v1::WitnessReply& reply) const {
 }
 
 void KeyServer::answer_log_tile(const v1::LogTileCall& call, v1::Reply& reply) const {
-  auto tile = call.path().size() <= kTilePathMax
+  auto tile = call.path().size() <= tlog::kTilePathMax
                   ? log_->tile(call.path())
                   : make_error(ErrorCode::kInvalidArgument, "This is not the path of a tile.");
   if (!tile) return set_error(tile.error(), reply);

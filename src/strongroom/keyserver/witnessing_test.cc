@@ -9,7 +9,7 @@
 namespace strongroom::keyserver {
 namespace {
 
-constexpr char kAuthority[] = "-----BEGIN CERTIFICATE-----\n...";
+constexpr char kWitnessAuthority[] = "-----BEGIN CERTIFICATE-----\n...";
 constexpr uint64_t kNow = 1'700'000'000'000;
 
 class WitnessingTest : public testing::Test {
@@ -23,7 +23,7 @@ class WitnessingTest : public testing::Test {
       v1::WitnessEntry& entry = *config_.add_list();
       entry.set_key(signers_.back().note_key().text());
       entry.set_url("https://witness.example:7430");
-      entry.set_ca_pem(kAuthority);
+      entry.set_ca_pem(kWitnessAuthority);
     }
     config_.set_quorum(2);
     config_.set_entries_max(100);
@@ -150,7 +150,7 @@ class WitnessedServerTest : public testing::Test {
     v1::WitnessEntry& entry = *policy.mutable_witnesses()->add_list();
     entry.set_key(signer_.note_key().text());
     entry.set_url("https://witness.example:7430");
-    entry.set_ca_pem(kAuthority);
+    entry.set_ca_pem(kWitnessAuthority);
     policy.mutable_witnesses()->set_entries_max(4);
     v1::Purpose& emergency = *policy.add_purposes();
     emergency.set_name("emergency");

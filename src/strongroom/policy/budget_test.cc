@@ -5,11 +5,12 @@
 #include <deque>
 #include <random>
 
+#include "strongroom/base/durations.h"
+
 namespace strongroom::policy {
 namespace {
 
 constexpr uint64_t kStart = 1'700'000'000'000;
-constexpr uint64_t kHour = 3'600'000;
 
 TEST(BudgetTest, UpToTheLimitIsAllowedAndOverItIsExhausted) {
   HourWindow window;
@@ -34,7 +35,7 @@ TEST(BudgetTest, RetryAfterIsWhenTheSameAmountFits) {
     HourWindow late = window;
     EXPECT_FALSE(early.check(10, amount, now + retry - 1)) << amount;
     EXPECT_TRUE(late.check(10, amount, now + retry)) << amount;
-    EXPECT_LE(retry, kHour + 60'000);
+    EXPECT_LE(retry, kHourMs + 60'000);
   }
 }
 
@@ -49,10 +50,10 @@ TEST(BudgetTest, MoreThanTheWholeLimitNeverFits) {
 
 TEST(BudgetTest, AnEarlierTimeReopensNothing) {
   HourWindow window;
-  window.charge(10, kStart + 2 * kHour);
+  window.charge(10, kStart + 2 * kHourMs);
   EXPECT_FALSE(window.check(10, 1, kStart));
   window.charge(1, kStart);  // Counts as of the latest time seen.
-  EXPECT_EQ(window.used(kStart + 3 * kHour - 60'000), 11u);
+  EXPECT_EQ(window.used(kStart + 3 * kHourMs - 60'000), 11u);
 }
 
 TEST(BudgetTest, SumsSaturateInsteadOfWrapping) {
@@ -69,7 +70,7 @@ void never_over(uint64_t seed, uint64_t step_max) {
   const uint64_t limit = 1 + random() % 50;
   Window window;
   std::deque<std::pair<uint64_t, uint64_t>> exact;
-  uint64_t now = kStart + random() % kHour;
+  uint64_t now = kStart + random() % kHourMs;
   uint64_t used = 0;
   uint64_t refused = 0;
   for (int i = 0; i < 4000; ++i) {
@@ -104,10 +105,10 @@ TEST(BudgetTest, NoSlidingDayEverExceedsTheLimit) {
 TEST(BudgetTest, WindowsReopenAfterOneBucketMoreThanTheirLength) {
   HourWindow hour;
   hour.charge(1, kStart);
-  EXPECT_TRUE(hour.check(1, 1, kStart + kHour + 60'000));
+  EXPECT_TRUE(hour.check(1, 1, kStart + kHourMs + 60'000));
   DayWindow day;
   day.charge(1, kStart);
-  EXPECT_TRUE(day.check(1, 1, kStart + 24 * kHour + 1'800'000));
+  EXPECT_TRUE(day.check(1, 1, kStart + 24 * kHourMs + 1'800'000));
 }
 
 }  // namespace

@@ -3,22 +3,15 @@
 #include <algorithm>
 #include <set>
 
+#include "strongroom/policy/ascii.h"
+#include "strongroom/policy/problem.h"
+
 namespace strongroom::policy {
 namespace {
 
 bool is_lower(char c) {
   return c >= 'a' && c <= 'z';
 }
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-Error fail(Problem* problem, const char* text, std::string path,
-           ErrorCode code = ErrorCode::kInvalidArgument) {
-  if (problem != nullptr) *problem = {text, std::move(path)};
-  return make_error(code, text);
-}
-
 std::string item(const char* list, const std::string& name, int at) {
   return name.empty() ? std::string(list) + "[" + std::to_string(at) + "]"
                       : std::string(list) + "." + name;

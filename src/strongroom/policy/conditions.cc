@@ -3,18 +3,17 @@
 #include <algorithm>
 #include <array>
 
+#include "strongroom/base/durations.h"
+#include "strongroom/policy/ascii.h"
+
 namespace strongroom::policy {
 namespace {
 
-constexpr uint64_t kMinuteMs = 60'000;
 constexpr uint32_t kDayMin = 24 * 60;
 constexpr uint32_t kWeekMin = 7 * kDayMin;
 constexpr uint32_t kEpochDay = 3;  // 1 January 1970 was a Thursday.
 constexpr int32_t kOffsetMax = 14 * 60;
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }

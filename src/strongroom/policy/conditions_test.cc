@@ -2,12 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include "strongroom/base/durations.h"
+
 namespace strongroom::policy {
 namespace {
 
-constexpr uint64_t kMinute = 60'000;
-constexpr uint64_t kHour = 60 * kMinute;
-constexpr uint64_t kDay = 24 * kHour;
 constexpr uint64_t kMonday = 1'700'438'400'000;  // 20 November 2023, 00:00 UTC.
 
 Opening opening(std::string_view hours, std::initializer_list<const char*> days = {},
@@ -19,36 +18,36 @@ Opening opening(std::string_view hours, std::initializer_list<const char*> days 
 
 TEST(OpeningTest, OfficeHoursAreOpenFromTheirFirstMinuteUntilTheirLast) {
   const Opening office = opening("08:00-18:00", {"mon", "tue", "wed", "thu", "fri"});
-  EXPECT_FALSE(office.open(kMonday + 8 * kHour - 1));
-  EXPECT_TRUE(office.open(kMonday + 8 * kHour));
-  EXPECT_TRUE(office.open(kMonday + 18 * kHour - 1));
-  EXPECT_FALSE(office.open(kMonday + 18 * kHour));
-  EXPECT_FALSE(office.open(kMonday + 5 * kDay + 12 * kHour)) << "Saturday";
-  EXPECT_EQ(office.opens_in_ms(kMonday + 7 * kHour + 1), kHour - 1);
-  EXPECT_EQ(office.opens_in_ms(kMonday + 4 * kDay + 18 * kHour), 2 * kDay + 14 * kHour);
+  EXPECT_FALSE(office.open(kMonday + 8 * kHourMs - 1));
+  EXPECT_TRUE(office.open(kMonday + 8 * kHourMs));
+  EXPECT_TRUE(office.open(kMonday + 18 * kHourMs - 1));
+  EXPECT_FALSE(office.open(kMonday + 18 * kHourMs));
+  EXPECT_FALSE(office.open(kMonday + 5 * kDayMs + 12 * kHourMs)) << "Saturday";
+  EXPECT_EQ(office.opens_in_ms(kMonday + 7 * kHourMs + 1), kHourMs - 1);
+  EXPECT_EQ(office.opens_in_ms(kMonday + 4 * kDayMs + 18 * kHourMs), 2 * kDayMs + 14 * kHourMs);
 }
 
 TEST(OpeningTest, ANightBelongsToTheDayItBeganOn) {
   const Opening night = opening("22:00-06:00", {"fri"});
-  const uint64_t friday = kMonday + 4 * kDay;
-  EXPECT_FALSE(night.open(friday + 5 * kHour)) << "Thursday's night";
-  EXPECT_TRUE(night.open(friday + 23 * kHour));
-  EXPECT_TRUE(night.open(friday + kDay + 5 * kHour));
-  EXPECT_FALSE(night.open(friday + kDay + 6 * kHour));
-  EXPECT_FALSE(night.open(friday + kDay + 23 * kHour));
+  const uint64_t friday = kMonday + 4 * kDayMs;
+  EXPECT_FALSE(night.open(friday + 5 * kHourMs)) << "Thursday's night";
+  EXPECT_TRUE(night.open(friday + 23 * kHourMs));
+  EXPECT_TRUE(night.open(friday + kDayMs + 5 * kHourMs));
+  EXPECT_FALSE(night.open(friday + kDayMs + 6 * kHourMs));
+  EXPECT_FALSE(night.open(friday + kDayMs + 23 * kHourMs));
 }
 
 TEST(OpeningTest, TheClockIsTheOneOfThePolicy) {
   const Opening office = opening("08:00-18:00", {"mon"}, 8 * 60);
   EXPECT_TRUE(office.open(kMonday)) << "08:00 there";
-  EXPECT_FALSE(office.open(kMonday + 10 * kHour));
+  EXPECT_FALSE(office.open(kMonday + 10 * kHourMs));
   const Opening west = opening("08:00-18:00", {"mon"}, -5 * 60);
-  EXPECT_TRUE(west.open(kMonday + 13 * kHour));
+  EXPECT_TRUE(west.open(kMonday + 13 * kHourMs));
   EXPECT_FALSE(west.open(kMonday));
 }
 
 TEST(OpeningTest, WithoutHoursItIsAlwaysOpen) {
-  for (uint64_t h = 0; h < 24 * 7; ++h) EXPECT_TRUE(opening("").open(kMonday + h * kHour));
+  for (uint64_t h = 0; h < 24 * 7; ++h) EXPECT_TRUE(opening("").open(kMonday + h * kHourMs));
 }
 
 TEST(OpeningTest, WhatIsNotWellFormedIsRefused) {

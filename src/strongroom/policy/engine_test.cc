@@ -8,7 +8,7 @@
 namespace strongroom::policy {
 namespace {
 
-constexpr uint64_t kStart = 1'700'000'000'000;
+constexpr uint64_t kEngineStart = 1'700'000'000'000;
 
 class EngineTest : public testing::Test {
  protected:
@@ -70,7 +70,7 @@ class EngineTest : public testing::Test {
     engine_.charge({ask.principal, ask.purpose, ask.gateway, ask.collection, ask.amounts}, t_ms);
   }
 
-  ErrorCode code(const Ask& ask, uint64_t t_ms = kStart) {
+  ErrorCode code(const Ask& ask, uint64_t t_ms = kEngineStart) {
     const auto decided = engine_.decide(ask, t_ms);
     texts_.insert({decided ? "" : decided.error().text, true});
     return decided ? ErrorCode{} : decided.error().code;
@@ -91,7 +91,7 @@ TEST_F(EngineTest, AGrantWithNetworksHoldsForCallsFromThemAndNoOthers) {
   Ask a = ask();
   for (const char* inside : {"10.20.3.4", "::ffff:10.20.3.4", "2001:db8::7"}) {
     a.from = parse_ip(inside);
-    EXPECT_TRUE(engine_.decide(a, kStart)) << inside;
+    EXPECT_TRUE(engine_.decide(a, kEngineStart)) << inside;
   }
   for (const char* outside : {"10.21.3.4", "127.0.0.1", "2001:db9::7", "::"}) {
     a.from = parse_ip(outside);
@@ -100,12 +100,12 @@ TEST_F(EngineTest, AGrantWithNetworksHoldsForCallsFromThemAndNoOthers) {
   a.from = std::nullopt;
   EXPECT_EQ(code(a), ErrorCode::kPermissionDenied) << "a gateway that does not say";
   a.leaves = false;
-  EXPECT_TRUE(engine_.decide(a, kStart)) << "only asked for";
+  EXPECT_TRUE(engine_.decide(a, kEngineStart)) << "only asked for";
   EXPECT_EQ(texts_.size(), 1u);
 }
 
 TEST_F(EngineTest, EachRuleRefusesWithATextOfItsOwn) {
-  EXPECT_TRUE(engine_.decide(ask(), kStart));
+  EXPECT_TRUE(engine_.decide(ask(), kEngineStart));
   Ask a = ask();
   a.principal = "nobody";
   EXPECT_EQ(code(a), ErrorCode::kUnauthenticated);
@@ -122,7 +122,7 @@ TEST_F(EngineTest, EachRuleRefusesWithATextOfItsOwn) {
   a.case_reference = " ";
   EXPECT_EQ(code(a), ErrorCode::kPermissionDenied);
   a.case_reference = "A-17";
-  EXPECT_TRUE(engine_.decide(a, kStart));
+  EXPECT_TRUE(engine_.decide(a, kEngineStart));
   a = ask();
   a.collection = CollectionId{2};
   EXPECT_EQ(code(a), ErrorCode::kPermissionDenied);
@@ -142,53 +142,53 @@ TEST_F(EngineTest, RecordsOfOneRequestCountTogether) {
   Ask a = ask();
   a.amounts.records = 5;
   a.records_before = 5;
-  EXPECT_TRUE(engine_.decide(a, kStart));
+  EXPECT_TRUE(engine_.decide(a, kEngineStart));
   a.records_before = 6;
-  EXPECT_FALSE(engine_.decide(a, kStart));
+  EXPECT_FALSE(engine_.decide(a, kEngineStart));
   a.records_before = UINT64_MAX;
-  EXPECT_FALSE(engine_.decide(a, kStart));
+  EXPECT_FALSE(engine_.decide(a, kEngineStart));
 }
 
 TEST_F(EngineTest, OverLimitReturnsExhaustedWithAnHourToWait) {
   Ask a = ask();
   a.amounts.searches = 1;
   for (int i = 0; i < 5; ++i) {
-    ASSERT_TRUE(engine_.decide(a, kStart));
-    charge(a, kStart);
+    ASSERT_TRUE(engine_.decide(a, kEngineStart));
+    charge(a, kEngineStart);
   }
-  const auto over = engine_.decide(a, kStart);
+  const auto over = engine_.decide(a, kEngineStart);
   ASSERT_FALSE(over);
   EXPECT_EQ(over.error().code, ErrorCode::kBudgetExhausted);
   EXPECT_GT(over.error().retry_after_ms, 3'500'000);
   EXPECT_LE(over.error().retry_after_ms, 3'660'000);
-  EXPECT_TRUE(engine_.decide(a, kStart + 3'660'000));
+  EXPECT_TRUE(engine_.decide(a, kEngineStart + 3'660'000));
 }
 
 TEST_F(EngineTest, BudgetsAreForEachPrincipalAndPurpose) {
   Ask a = ask();
   a.amounts.searches = 5;
-  charge(a, kStart);
-  EXPECT_FALSE(engine_.decide(a, kStart));
+  charge(a, kEngineStart);
+  EXPECT_FALSE(engine_.decide(a, kEngineStart));
   a.purpose = "investigation";
   a.case_reference = "A-17";
-  EXPECT_TRUE(engine_.decide(a, kStart));
+  EXPECT_TRUE(engine_.decide(a, kEngineStart));
   a = ask();
   a.principal = "other";
   a.amounts.searches = 5;
-  EXPECT_TRUE(engine_.decide(a, kStart));
+  EXPECT_TRUE(engine_.decide(a, kEngineStart));
 }
 
 TEST_F(EngineTest, AChangeOfPolicyKeepsWhatWasCharged) {
   Ask a = ask();
   a.amounts.records = 10;
-  charge(a, kStart);
-  charge(a, kStart);
-  EXPECT_FALSE(engine_.decide(a, kStart));
+  charge(a, kEngineStart);
+  charge(a, kEngineStart);
+  EXPECT_FALSE(engine_.decide(a, kEngineStart));
   policy_.mutable_roles(0)->mutable_grants(0)->mutable_budget()->set_records_per_hour(30);
   ASSERT_TRUE(engine_.set_policy(policy_, collections_));
-  EXPECT_TRUE(engine_.decide(a, kStart));
-  charge(a, kStart);
-  EXPECT_FALSE(engine_.decide(a, kStart));
+  EXPECT_TRUE(engine_.decide(a, kEngineStart));
+  charge(a, kEngineStart);
+  EXPECT_FALSE(engine_.decide(a, kEngineStart));
 }
 
 TEST_F(EngineTest, APolicyThatDoesNotCompileChangesNothing) {
@@ -197,7 +197,7 @@ TEST_F(EngineTest, APolicyThatDoesNotCompileChangesNothing) {
   Problem problem;
   EXPECT_FALSE(engine_.set_policy(bad, collections_, &problem));
   EXPECT_EQ(problem.path, "roles.clerk.grants[0].collection");
-  EXPECT_TRUE(engine_.decide(ask(), kStart));
+  EXPECT_TRUE(engine_.decide(ask(), kEngineStart));
 }
 
 TEST_F(EngineTest, PowersAreTheRolesAndEndWithTheAccount) {
@@ -223,7 +223,7 @@ TEST_F(EngineTest, RandomRequestsNeverExceedAnyBudget) {
   std::map<std::pair<std::string, std::string>, std::vector<Use>> uses;
   const char* principals[] = {"clerk", "other"};
   const char* purposes[] = {"service", "investigation"};
-  uint64_t now = kStart;
+  uint64_t now = kEngineStart;
   int allowed = 0;
   for (int i = 0; i < 5000; ++i) {
     now += random() % 200'000;

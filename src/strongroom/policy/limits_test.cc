@@ -5,13 +5,13 @@
 #include <map>
 #include <random>
 
+#include "strongroom/base/durations.h"
 #include "strongroom/policy/engine.h"
 
 namespace strongroom::policy {
 namespace {
 
-constexpr uint64_t kStart = 1'700'000'000'000;
-constexpr uint64_t kHour = 3'600'000;
+constexpr uint64_t kLimitsStart = 1'700'000'000'000;
 using testing::HasSubstr;
 
 class LimitsTest : public testing::Test {
@@ -67,7 +67,7 @@ class LimitsTest : public testing::Test {
     return a;
   }
   // How many single records may be opened, one after the other.
-  uint64_t drain(Ask a, uint64_t t_ms = kStart) {
+  uint64_t drain(Ask a, uint64_t t_ms = kLimitsStart) {
     a.amounts.records = 1;
     uint64_t count = 0;
     while (count < 2000 && engine_.decide(a, t_ms)) {
@@ -92,7 +92,7 @@ TEST_F(LimitsTest, APrincipalsHoldsOverAllPurposesAndCollections) {
   EXPECT_EQ(drain(ask("alice", "service", 1)), 10u);
   EXPECT_EQ(drain(ask("alice", "care", 2)), 0u);
   EXPECT_EQ(drain(ask("bob")), 10u);
-  EXPECT_EQ(drain(ask("alice"), kStart + kHour + 60'000), 10u);
+  EXPECT_EQ(drain(ask("alice"), kLimitsStart + kHourMs + 60'000), 10u);
 }
 
 TEST_F(LimitsTest, AGatewaysACollectionsAndTheVaultsHoldOverAllPrincipals) {
@@ -104,8 +104,9 @@ TEST_F(LimitsTest, AGatewaysACollectionsAndTheVaultsHoldOverAllPrincipals) {
   EXPECT_EQ(drain(ask("bob", "care", 1, "g2")), 0u);
   EXPECT_EQ(drain(ask("bob", "care", 2, "g1")), 10u) << "the gateway's";
   EXPECT_EQ(drain(ask("bob", "care", 2, "g2")), 10u) << "the collection's again";
-  EXPECT_EQ(drain(ask("alice", "care", 1, "g3"), kStart + 25 * kHour), 5u) << "the vault's month";
-  EXPECT_EQ(drain(ask("alice", "care", 1, "g3"), kStart + 31 * 24 * kHour), 20u);
+  EXPECT_EQ(drain(ask("alice", "care", 1, "g3"), kLimitsStart + 25 * kHourMs), 5u)
+      << "the vault's month";
+  EXPECT_EQ(drain(ask("alice", "care", 1, "g3"), kLimitsStart + 31 * 24 * kHourMs), 20u);
 }
 
 TEST_F(LimitsTest, ACollectionsOwnLimitTakesThePlaceOfEachOnes) {
@@ -134,7 +135,7 @@ TEST_F(LimitsTest, EveryQuantityHasItsOwn) {
   const auto fits = [&](Amounts amounts) {
     Ask a = ask();
     a.amounts = amounts;
-    return engine_.decide(a, kStart).has_value();
+    return engine_.decide(a, kLimitsStart).has_value();
   };
   EXPECT_TRUE(fits({.records = 100, .searches = 1, .writes = 2, .uniques = 2, .erasures = 3}));
   EXPECT_FALSE(fits({.searches = 2}));
@@ -150,14 +151,14 @@ TEST_F(LimitsTest, ARefusalNamesTheBudgetThatReopensLast) {
   EXPECT_EQ(drain(ask()), 5u);
   Ask a = ask();
   a.amounts.records = 1;
-  const auto refused = engine_.decide(a, kStart);
+  const auto refused = engine_.decide(a, kLimitsStart);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kBudgetExhausted);
   EXPECT_THAT(refused.error().text, HasSubstr("records in a day of the whole vault is used up"));
   EXPECT_EQ(refused.error().number, 5);
-  EXPECT_GT(refused.error().retry_after_ms, static_cast<int64_t>(23 * kHour));
+  EXPECT_GT(refused.error().retry_after_ms, static_cast<int64_t>(23 * kHourMs));
   a.amounts.records = 6;
-  const auto never = engine_.decide(a, kStart);
+  const auto never = engine_.decide(a, kLimitsStart);
   EXPECT_EQ(never.error().retry_after_ms, -1);
   EXPECT_THAT(never.error().text, HasSubstr("more than the whole budget"));
 }
@@ -169,19 +170,19 @@ TEST_F(LimitsTest, RepeatsAreFreeForAWhileForWhoPaidAndForThoseGroups) {
   const auto free = [&](const char* who, uint32_t groups, uint64_t t_ms) {
     return engine_.free_repeats(who, std::span(&record, 1), groups, t_ms) == 1;
   };
-  EXPECT_FALSE(free("alice", 2, kStart));
-  engine_.note_opened("alice", record, 2, kStart);
-  EXPECT_TRUE(free("alice", 2, kStart));
-  EXPECT_FALSE(free("bob", 2, kStart));
-  EXPECT_FALSE(free("alice", 6, kStart)) << "a group that was not paid for";
-  engine_.note_opened("alice", record, 2, kStart + 20 * 60'000);
-  EXPECT_TRUE(free("alice", 2, kStart + 30 * 60'000 - 1));
-  EXPECT_FALSE(free("alice", 2, kStart + 30 * 60'000)) << "a repeat prolongs nothing";
-  engine_.note_opened("alice", record, 2, kStart + 30 * 60'000);
-  EXPECT_TRUE(free("alice", 2, kStart + 30 * 60'000));
+  EXPECT_FALSE(free("alice", 2, kLimitsStart));
+  engine_.note_opened("alice", record, 2, kLimitsStart);
+  EXPECT_TRUE(free("alice", 2, kLimitsStart));
+  EXPECT_FALSE(free("bob", 2, kLimitsStart));
+  EXPECT_FALSE(free("alice", 6, kLimitsStart)) << "a group that was not paid for";
+  engine_.note_opened("alice", record, 2, kLimitsStart + 20 * 60'000);
+  EXPECT_TRUE(free("alice", 2, kLimitsStart + 30 * 60'000 - 1));
+  EXPECT_FALSE(free("alice", 2, kLimitsStart + 30 * 60'000)) << "a repeat prolongs nothing";
+  engine_.note_opened("alice", record, 2, kLimitsStart + 30 * 60'000);
+  EXPECT_TRUE(free("alice", 2, kLimitsStart + 30 * 60'000));
   limits().set_repeat_free_minutes(0);
   apply();
-  EXPECT_FALSE(free("alice", 2, kStart + 30 * 60'000));
+  EXPECT_FALSE(free("alice", 2, kLimitsStart + 30 * 60'000));
 }
 
 TEST_F(LimitsTest, RepeatsCountAsRecordsOfAQueryAndNotOfABudget) {
@@ -189,11 +190,11 @@ TEST_F(LimitsTest, RepeatsCountAsRecordsOfAQueryAndNotOfABudget) {
   a.amounts.records = 0;
   a.amounts.repeats = 1000;
   for (int i = 0; i < 3; ++i) {
-    EXPECT_TRUE(engine_.decide(a, kStart));
-    charge(a, kStart);
+    EXPECT_TRUE(engine_.decide(a, kLimitsStart));
+    charge(a, kLimitsStart);
   }
   a.amounts.repeats = 1001;
-  EXPECT_EQ(engine_.decide(a, kStart).error().code, ErrorCode::kPermissionDenied);
+  EXPECT_EQ(engine_.decide(a, kLimitsStart).error().code, ErrorCode::kPermissionDenied);
 }
 
 TEST_F(LimitsTest, UnsoundLimitsAreRefused) {
@@ -249,7 +250,7 @@ TEST_F(LimitsTest, RandomRequestsNeverOverrunAnyScope) {
     }
     return sum;
   };
-  uint64_t now = kStart, allowed = 0;
+  uint64_t now = kLimitsStart, allowed = 0;
   for (int i = 0; i < 20'000; ++i) {
     now += random() % 600'000;
     Ask a = ask(random() % 2 ? "alice" : "bob", random() % 2 ? "service" : "care",
@@ -263,12 +264,12 @@ TEST_F(LimitsTest, RandomRequestsNeverOverrunAnyScope) {
     const std::string through = "g:" + std::string(a.gateway);
     const std::string of = "c:" + std::to_string(a.collection.value);
     for (const auto& scope : {who, through, of, std::string("v")}) uses[scope].push_back(use);
-    ASSERT_LE(within(who, now, kHour), 40u) << "seed " << seed;
-    ASSERT_LE(within(who, now, 30 * 24 * kHour), 900u) << "seed " << seed;
-    ASSERT_LE(within(through, now, 24 * kHour), 200u) << "seed " << seed;
-    ASSERT_LE(within(of, now, kHour), 50u) << "seed " << seed;
-    ASSERT_LE(within("v", now, 24 * kHour), 260u) << "seed " << seed;
-    ASSERT_LE(within("v", now, 30 * 24 * kHour), 1500u) << "seed " << seed;
+    ASSERT_LE(within(who, now, kHourMs), 40u) << "seed " << seed;
+    ASSERT_LE(within(who, now, 30 * 24 * kHourMs), 900u) << "seed " << seed;
+    ASSERT_LE(within(through, now, 24 * kHourMs), 200u) << "seed " << seed;
+    ASSERT_LE(within(of, now, kHourMs), 50u) << "seed " << seed;
+    ASSERT_LE(within("v", now, 24 * kHourMs), 260u) << "seed " << seed;
+    ASSERT_LE(within("v", now, 30 * 24 * kHourMs), 1500u) << "seed " << seed;
   }
   EXPECT_GT(allowed, 500u);
 }

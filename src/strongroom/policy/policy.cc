@@ -3,15 +3,11 @@
 #include <algorithm>
 #include <set>
 
+#include "strongroom/policy/problem.h"
 #include "strongroom/watch/rules.h"
 
 namespace strongroom::policy {
 namespace {
-
-Error fail(Problem* problem, const char* text, std::string path) {
-  if (problem != nullptr) *problem = {text, std::move(path)};
-  return make_error(ErrorCode::kInvalidArgument, text);
-}
 
 std::string at(const std::string& path, const char* list, int index) {
   return path + "." + list + "[" + std::to_string(index) + "]";

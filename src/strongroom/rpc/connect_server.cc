@@ -15,7 +15,6 @@ namespace {
 using AsioError = boost::system::error_code;
 
 constexpr std::chrono::milliseconds kSweep{250};
-constexpr std::chrono::milliseconds kAcceptPause{50};
 
 int64_t steady_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(

@@ -10,7 +10,7 @@ namespace strongroom::rpc {
 namespace {
 
 constexpr size_t kLengthBytes = 4;
-constexpr size_t kReadBytes = 64u << 10;
+constexpr size_t kFrameReadBytes = 64u << 10;
 constexpr size_t kSpaceMin = 4u << 10;
 
 }  // namespace
@@ -41,9 +41,9 @@ MutableBytes FrameReader::space() {
         load_le<uint32_t>(reinterpret_cast<const uint8_t*>(buffer_.data()), kLengthBytes);
     if (length <= frame_bytes_max_) wanted = std::max(end_ + 1, kLengthBytes + length);
   }
-  if (buffer_.size() < wanted || (end_ == 0 && buffer_.size() > 16 * kReadBytes)) {
+  if (buffer_.size() < wanted || (end_ == 0 && buffer_.size() > 16 * kFrameReadBytes)) {
     // Not resize(): growing in place would leave a copy behind in freed memory.
-    std::string larger(std::max(wanted, kReadBytes), '\0');
+    std::string larger(std::max(wanted, kFrameReadBytes), '\0');
     memcpy(larger.data(), buffer_.data(), end_);
     buffer_.swap(larger);
     wipe(larger);

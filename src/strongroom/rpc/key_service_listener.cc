@@ -10,6 +10,7 @@
 
 #include "strongroom/rpc/event_loop_impl.h"
 #include "strongroom/rpc/frames.h"
+#include "strongroom/rpc/listen.h"
 #include "strongroom/rpc/wipe.h"
 
 namespace strongroom::rpc {
@@ -17,8 +18,6 @@ namespace {
 
 using AsioError = boost::system::error_code;
 using Protocol = net::local::stream_protocol;
-
-constexpr std::chrono::milliseconds kAcceptPause{50};
 
 bool trusted_peer(int socket) {
   ucred peer{};

@@ -23,7 +23,6 @@ using AsioError = boost::system::error_code;
 using TimedSocket = beast::basic_stream<net::ip::tcp, LoopExecutor>;
 
 constexpr uint32_t kHeadBytesMax = 8192;
-constexpr std::chrono::milliseconds kAcceptPause{50};
 
 }  // namespace
 

@@ -10,7 +10,7 @@
 namespace strongroom::rpc {
 namespace {
 
-constexpr size_t kTextBytesMax = 1u << 20;
+constexpr size_t kYamlBytesMax = 1u << 20;
 constexpr size_t kDepthMax = 32;
 
 // Leaves yaml-cpp from inside its callbacks; caught below, in this file.
@@ -107,7 +107,7 @@ class TreeBuilder : public YAML::EventHandler {
 
 Result<YamlNode> parse_yaml_tree(std::string_view text, YamlPlace* where) {
   *where = {};
-  if (text.size() > kTextBytesMax) {
+  if (text.size() > kYamlBytesMax) {
     return make_error(ErrorCode::kInvalidArgument, "the file is larger than 1 MiB");
   }
   if (!valid_utf8(text)) {

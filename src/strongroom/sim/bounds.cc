@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "strongroom/base/durations.h"
 #include "strongroom/watch/principal_watch.h"
 
 namespace strongroom::sim {
@@ -35,8 +36,8 @@ uint64_t sum_of_limits(const watch::RuleSetting& setting, uint64_t usual, uint64
 
 uint64_t bound_by_budgets(const v1::Policy& policy, const std::string& role,
                           const std::string& collection, uint64_t duration_ms) {
-  const uint64_t hours = std::max<uint64_t>(1, up(duration_ms, watch::kHourMs));
-  const uint64_t days = std::max<uint64_t>(1, up(duration_ms, watch::kDayMs));
+  const uint64_t hours = std::max<uint64_t>(1, up(duration_ms, kHourMs));
+  const uint64_t days = std::max<uint64_t>(1, up(duration_ms, kDayMs));
   uint64_t sum = 0;
   for (const v1::Role& candidate : policy.roles()) {
     if (candidate.name() != role) continue;
@@ -56,13 +57,13 @@ uint64_t bound_by_budgets(const v1::Policy& policy, const std::string& role,
 
 uint64_t bound_by_rate(const watch::Rules& rules, const Busiest& busiest, uint64_t duration_ms) {
   return sum_of_limits(rules.of(v1::AlarmItem::RATE), busiest.records_hour,
-                       up(duration_ms, watch::kHourMs) + 1, watch::kHoursUsual, 0);
+                       up(duration_ms, kHourMs) + 1, watch::kHoursUsual, 0);
 }
 
 uint64_t bound_by_drip(const watch::Rules& rules, const Busiest& busiest, uint64_t duration_ms) {
   // Different records are counted about, and the same ones cost nothing again: five percent.
   return sum_of_limits(rules.of(v1::AlarmItem::DRIP), busiest.different_day,
-                       up(duration_ms, watch::kDayMs) + 1, watch::kDaysUsual, 5);
+                       up(duration_ms, kDayMs) + 1, watch::kDaysUsual, 5);
 }
 
 double chance_of_canary(uint64_t canaries, uint64_t records, uint64_t opened) {

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
+#include "strongroom/base/durations.h"
+
 namespace strongroom::sim {
 namespace {
 
-constexpr uint64_t kHourMs = 3'600'000;
 constexpr size_t kCasesMax = 40;
 
 }  // namespace

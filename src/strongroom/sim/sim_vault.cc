@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "strongroom/base/durations.h"
 #include "strongroom/crypto/random.h"
 #include "strongroom/sim/habits.h"
 
@@ -10,8 +11,6 @@ namespace {
 
 using keyserver::KeyServer;
 using keyserver::KeyServerOptions;
-
-constexpr uint64_t kDayMs = 86'400'000;
 
 KeyServerOptions server_options(const MemoryFiles& files) {
   KeyServerOptions options;

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "strongroom/base/durations.h"
+
 namespace strongroom::sim {
 namespace {
 
 constexpr uint64_t kSecondMs = 1000;
-constexpr uint64_t kHourMs = 3'600'000;
-constexpr uint64_t kDayMs = 86'400'000;
 const std::vector<std::string> kPurposes = {"service", "investigation"};
 
 struct Bound {

@@ -108,10 +108,10 @@ constexpr Category kCategories[] = {
       "已作出行政拘留七日的处罚决定"}},
 };
 
-constexpr std::string_view kRoads[] = {"人民路",   "解放路",   "建设路",   "中山路", "和平路",
-                                       "新华路",   "长江路",   "文化路",   "友谊路", "花园路",
-                                       "滨江大道", "环城东路", "环城西路", "站前路", "工业二路",
-                                       "湖滨路",   "青年路",   "公园路"};
+constexpr std::string_view kPlaceRoads[] = {
+    "人民路",   "解放路", "建设路",   "中山路", "和平路",   "新华路",
+    "长江路",   "文化路", "友谊路",   "花园路", "滨江大道", "环城东路",
+    "环城西路", "站前路", "工业二路", "湖滨路", "青年路",   "公园路"};
 constexpr std::string_view kSpots[] = {"地铁站出口", "小区门口",   "超市收银台",   "网吧内",
                                        "建筑工地",   "菜市场",     "公交站台",     "地下停车场",
                                        "出租屋内",   "商场三楼",   "医院门诊大厅", "餐馆包间",
@@ -206,7 +206,7 @@ void make_incident(const People& people, uint64_t seed, uint64_t i, Incident& ou
   out.date.clear();
   append_date(out.date, date);
   out.place.assign(division.name);
-  out.place += rng.pick(kRoads);
+  out.place += rng.pick(kPlaceRoads);
   append_number(out.place, 1 + rng.below(1999));
   out.place += "号";
   out.place += rng.pick(kSpots);

@@ -5,7 +5,7 @@
 namespace strongroom::synth {
 namespace {
 
-enum Stream : uint64_t { kParcelStream = 5, kTrackingStream = 6 };
+enum : uint64_t { kParcelStream = 5, kTrackingStream = 6 };
 
 constexpr uint64_t kTrackingNumbers = 10'000'000'000'000;  // 13 digits.
 constexpr std::string_view kContents[] = {

@@ -10,7 +10,7 @@
 namespace strongroom::synth {
 namespace {
 
-enum Stream : uint64_t { kIdStream = 1, kPhoneStream = 2, kPersonStream = 3 };
+enum : uint64_t { kIdStream = 1, kPhoneStream = 2, kPersonStream = 3 };
 
 constexpr unsigned kYearFirst = 1936;
 constexpr unsigned kYearLast = 2018;

@@ -13,18 +13,18 @@ namespace {
 
 using test::LogFolder;
 
-constexpr std::string_view kOrigin = "strongroom.local/00112233";
+constexpr std::string_view kNewOrigin = "strongroom.local/00112233";
 
 crypto::SigningKey signer(uint8_t n) {
   return LogFolder::signer_of(n);
 }
-NoteKey key(uint8_t n, std::string_view origin = kOrigin) {
+NoteKey key(uint8_t n, std::string_view origin = kNewOrigin) {
   return log_key(origin, signer(n).public_key());
 }
 // From 1 to 2 at 100 entries, from 2 to 3 at 250.
 std::string two_changes() {
-  std::string out = sign_key_change(kOrigin, {}, 100, signer(1), signer(2));
-  return out + sign_key_change(kOrigin, out, 250, signer(2), signer(3));
+  std::string out = sign_key_change(kNewOrigin, {}, 100, signer(1), signer(2));
+  return out + sign_key_change(kNewOrigin, out, 250, signer(2), signer(3));
 }
 
 TEST(LogKeysTest, EveryKeyLeadsToAllOthers) {
@@ -67,7 +67,7 @@ TEST(LogKeysTest, NoChangeThatWasCutEditedOrMovedIsFollowed) {
     // The first change alone is what there was before the second.
     EXPECT_TRUE(!cut || at == 0 || cut->newest() == key(2).key) << at;
   }
-  const std::string first = sign_key_change(kOrigin, {}, 100, signer(1), signer(2));
+  const std::string first = sign_key_change(kNewOrigin, {}, 100, signer(1), signer(2));
   const std::string second = good.substr(first.size());
   EXPECT_FALSE(LogKeys::follow(key(2), second)) << "what came before is missing";
   EXPECT_FALSE(LogKeys::follow(key(1), second + first));
@@ -78,24 +78,24 @@ TEST(LogKeysTest, NoChangeThatWasCutEditedOrMovedIsFollowed) {
 }
 
 TEST(LogKeysTest, OldAndNewKeyMustBothHaveSigned) {
-  std::string note = sign_key_change(kOrigin, {}, 100, signer(1), signer(2));
+  std::string note = sign_key_change(kNewOrigin, {}, 100, signer(1), signer(2));
   const std::string by_old_alone = note.substr(0, note.rfind("\xe2\x80\x94"));
   EXPECT_FALSE(LogKeys::follow(key(1), by_old_alone));
   EXPECT_FALSE(LogKeys::follow(key(1), by_old_alone + note.substr(by_old_alone.size() / 2)));
   // The same text, signed by the thief's key in the place of the old one.
-  const std::string theirs = sign_key_change(kOrigin, {}, 100, signer(9), signer(2));
+  const std::string theirs = sign_key_change(kNewOrigin, {}, 100, signer(9), signer(2));
   EXPECT_FALSE(LogKeys::follow(key(1), theirs));
-  const std::string back = sign_key_change(kOrigin, note, 200, signer(2), signer(1));
+  const std::string back = sign_key_change(kNewOrigin, note, 200, signer(2), signer(1));
   EXPECT_FALSE(LogKeys::follow(key(1), note + back)) << "a key comes back";
-  const std::string earlier = sign_key_change(kOrigin, note, 100, signer(2), signer(3));
+  const std::string earlier = sign_key_change(kNewOrigin, note, 100, signer(2), signer(3));
   EXPECT_FALSE(LogKeys::follow(key(1), note + earlier));
-  EXPECT_FALSE(LogKeys::follow(key(1), sign_key_change(kOrigin, {}, 0, signer(1), signer(2))));
+  EXPECT_FALSE(LogKeys::follow(key(1), sign_key_change(kNewOrigin, {}, 0, signer(1), signer(2))));
 }
 
 TEST(LogKeysTest, ACheckpointIsOfTheKeyOfItsSize) {
   const auto keys = *LogKeys::follow(key(2), two_changes());
   const auto signed_by = [&](uint64_t size, uint8_t n) {
-    return verify_checkpoint(sign_checkpoint({std::string(kOrigin), size}, signer(n)), keys)
+    return verify_checkpoint(sign_checkpoint({std::string(kNewOrigin), size}, signer(n)), keys)
         .has_value();
   };
   EXPECT_TRUE(signed_by(100, 1));
@@ -106,7 +106,7 @@ TEST(LogKeysTest, ACheckpointIsOfTheKeyOfItsSize) {
   EXPECT_FALSE(signed_by(9999, 2));
   const LogKeys alone{key(1)};
   const crypto::SigningKey both[] = {signer(1), signer(2)};
-  EXPECT_TRUE(verify_checkpoint(sign_checkpoint({std::string(kOrigin), 101}, both), alone))
+  EXPECT_TRUE(verify_checkpoint(sign_checkpoint({std::string(kNewOrigin), 101}, both), alone))
       << "while it changes, who knows of no change goes on";
 }
 

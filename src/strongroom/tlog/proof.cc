@@ -8,7 +8,7 @@
 namespace strongroom::tlog {
 namespace {
 
-constexpr std::string_view kFirstLine = "c2sp.org/tlog-proof@v1";
+constexpr std::string_view kProofFirstLine = "c2sp.org/tlog-proof@v1";
 constexpr std::string_view kExtra = "extra ";
 constexpr std::string_view kIndex = "index ";
 constexpr size_t kPathMax = 63;
@@ -21,7 +21,7 @@ Error not_a_proof() {
 }  // namespace
 
 std::string format_proof(const LogProof& proof) {
-  std::string out = std::string(kFirstLine) + "\n";
+  std::string out = std::string(kProofFirstLine) + "\n";
   if (!proof.extra.empty()) {
     out += std::string(kExtra) + to_base64(as_bytes(proof.extra)) + "\n";
   }
@@ -31,7 +31,7 @@ std::string format_proof(const LogProof& proof) {
 }
 
 Result<LogProof> parse_proof(std::string_view text) {
-  if (text.size() > kProofBytesMax || take_line(text) != kFirstLine) return not_a_proof();
+  if (text.size() > kProofBytesMax || take_line(text) != kProofFirstLine) return not_a_proof();
   LogProof out;
   auto line = take_line(text);
   if (line && line->starts_with(kExtra)) {

@@ -17,7 +17,8 @@ namespace strongroom::tlog {
 inline constexpr uint32_t kTileWidth = 256;
 inline constexpr int kTileHeight = 8;
 inline constexpr int kTileLevelMax = 63;
-inline constexpr int kBundle = -1;  // The "level" of entry bundles.
+inline constexpr size_t kTilePathMax = 256;  // Bytes; the longest there is has fewer.
+inline constexpr int kBundle = -1;           // The "level" of entry bundles.
 
 struct TileId {
   int level = 0;  // kBundle, or 0..kTileLevelMax.

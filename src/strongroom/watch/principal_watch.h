@@ -4,14 +4,13 @@
 #include <array>
 #include <cstdint>
 
+#include "strongroom/base/durations.h"
 #include "strongroom/base/ids.h"
 #include "strongroom/v1/watch.pb.h"
 #include "strongroom/watch/measures.h"
 
 namespace strongroom::watch {
 
-inline constexpr uint64_t kHourMs = 3'600'000;
-inline constexpr uint64_t kDayMs = 24 * kHourMs;
 // Windows that weigh in what is usual: about six weeks of an ordinary desk either way.
 inline constexpr uint32_t kHoursUsual = 240;
 inline constexpr uint32_t kDaysUsual = 30;
