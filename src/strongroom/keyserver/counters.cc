@@ -36,6 +36,7 @@ Result<const SealingKey*> BodyKeyCopies::key(uint32_t month) {
 // What the thread works on, and nobody else until `done`.
 struct Counters::Job {
   bool checks = false;
+  bool urgent = false;
   uint64_t to = 0;
   Base base;
   BodyKeyCopies keys;
@@ -88,6 +89,11 @@ bool Counters::is_due(const Now& now) const {
          bytes_between(base_.at, now.end) >= base_.file.size;
 }
 
+bool Counters::is_behind(const Now& now) const {
+  return now.leaf - std::min(now.leaf, base_.leaf) >= 2 * options_.every &&
+         bytes_between(base_.at, now.end) >= 2 * base_.file.size;
+}
+
 Result<std::optional<v1::CountersItem>> Counters::step(const Now& now,
                                                        const std::function<BodyKeyCopies()>& keys) {
   std::optional<v1::CountersItem> out;
@@ -95,6 +101,7 @@ Result<std::optional<v1::CountersItem>> Counters::step(const Now& now,
     if (unchecked_ ? now.leaf < not_before_ : !is_due(now)) return out;
     auto job = std::make_unique<Job>();
     job->checks = unchecked_;
+    job->urgent = !unchecked_ && is_behind(now);
     job->to = unchecked_ ? base_.leaf : now.leaf;
     job->base = base_;
     job->keys = keys();
@@ -141,7 +148,7 @@ void Counters::begin(std::unique_ptr<Job> job) {
   Job& work = *job_;
   work.thread = std::make_unique<env::WorkerThread>("counters");
   work.thread->post([this, &work] {
-    env::lower_priority();
+    if (!work.urgent) env::lower_priority();
     work.checks ? check(work) : make(work);
     work.done = true;
     work.done.notify_all();

@@ -85,6 +85,9 @@ class Counters {
   };
   std::string path(uint64_t leaf) const;
   bool is_due(const Now& now) const;
+  // The last file took so long to make, beside all else this machine does, that the next would
+  // have been due twice: a start would take as long as it is allowed to fall behind.
+  bool is_behind(const Now& now) const;
   void begin(std::unique_ptr<Job> job);
   void make(Job& job);
   void check(Job& job);

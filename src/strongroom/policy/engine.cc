@@ -26,12 +26,6 @@ bool is_blank(std::string_view text) {
 
 }  // namespace
 
-size_t Engine::MeterKeyHash::operator()(const MeterKey& key) const {
-  uint64_t h = (uint64_t{key.principal} << 32) | key.purpose;
-  h = (h ^ (uint64_t{key.collection} << 16)) * 0x9e3779b97f4a7c15u;
-  return static_cast<size_t>(h ^ (h >> 29));
-}
-
 Result<void> Engine::set_policy(const v1::Policy& policy,
                                 std::span<const v1::Collection> collections, Problem* problem) {
   SR_ASSIGN(compiled_, compile_policy(policy, collections, problem));
@@ -47,6 +41,7 @@ void Engine::set_principal(const v1::Principal& principal, uint64_t leaf) {
   if (entry.principal.public_key() != principal.public_key()) ++entry.generation;
   entry.principal = principal;
   entry.leaf = leaf;
+  entry.user = user(principal.name());
 }
 
 const PrincipalEntry* Engine::principal(std::string_view name) const {
@@ -166,6 +161,13 @@ void Engine::number_names() {
   for (uint32_t number = 0; number < names_.size(); ++number) {
     numbers_.emplace(names_[number], number);
   }
+  for (auto& [name, entry] : principals_) entry.user = user(name);
+}
+
+User* Engine::user(std::string_view name) {
+  const auto number = number_of(name);
+  const auto it = number ? users_.find(*number) : users_.end();
+  return it == users_.end() ? nullptr : &it->second;
 }
 
 Result<void> Engine::decide(const Ask& ask, uint64_t t_ms) {
@@ -239,23 +241,24 @@ Result<void> Engine::decide(const Ask& ask, uint64_t t_ms) {
         static_cast<int64_t>(grant.records_per_query));
   }
 
-  return check_budgets(ask, grant, t_ms);
+  return check_budgets(ask, entry->user, grant, t_ms);
 }
 
 // All hold at once; the refusal tells of the one that reopens last.
-Result<void> Engine::check_budgets(const Ask& ask, const CompiledGrant& grant, uint64_t t_ms) {
+Result<void> Engine::check_budgets(const Ask& ask, User* user, const CompiledGrant& grant,
+                                   uint64_t t_ms) {
   // Nothing charged yet: an empty set of meters answers the same.
   Meters none;
   const auto meters_in = [&](auto& map, const auto& key) -> Meters& {
     const auto it = map.find(key);
     return it == map.end() ? none : it->second;
   };
-  const auto principal = number_of(ask.principal);
-  const auto purpose = number_of(ask.purpose);
   Meters* own = &none;
-  if (principal && purpose) {
-    const auto it = by_purpose_.find({*principal, *purpose, ask.collection.value});
-    if (it != by_purpose_.end()) own = &it->second.meters;
+  if (user != nullptr) {
+    const auto purpose = number_of(ask.purpose);
+    if (WayMeters* way = purpose ? user->way(*purpose, ask.collection) : nullptr) {
+      own = &way->meters;
+    }
   }
   Result<void> worst;
   const auto check = [&](Meters& meters, const MeterLimits& limits, BudgetScope scope) {
@@ -264,8 +267,7 @@ Result<void> Engine::check_budgets(const Ask& ask, const CompiledGrant& grant, u
   check(*own, grant.limits, BudgetScope::kPurpose);
   const CompiledLimits& limits = compiled_.limits;
   if (limits.principal) {
-    check(principal ? meters_in(by_principal_, *principal) : none, *limits.principal,
-          BudgetScope::kPrincipal);
+    check(user != nullptr ? user->all : none, *limits.principal, BudgetScope::kPrincipal);
   }
   if (limits.gateway) {
     const auto gateway = number_of(ask.gateway);
@@ -282,12 +284,22 @@ Result<void> Engine::check_budgets(const Ask& ask, const CompiledGrant& grant, u
 void Engine::charge(const Charge& charge, uint64_t t_ms) {
   const uint32_t principal = make_number(charge.principal);
   const uint32_t purpose = make_number(charge.purpose);
-  PurposeMeters& own = by_purpose_[{principal, purpose, charge.collection.value}];
-  own.meters.charge(charge.amounts, t_ms);
-  for (size_t q = 0; q < kQuantities; ++q) {
-    own.quarter[q].charge(charge.amounts.of(static_cast<Quantity>(q)), t_ms);
+  const auto [it, is_new] = users_.try_emplace(principal);
+  User& user = it->second;
+  if (is_new) {
+    const auto entry = principals_.find(charge.principal);
+    if (entry != principals_.end()) entry->second.user = &user;
   }
-  by_principal_[principal].charge(charge.amounts, t_ms);
+  WayMeters* way = user.way(purpose, charge.collection);
+  if (way == nullptr) {
+    user.ways.push_back({purpose, charge.collection.value, std::make_unique<WayMeters>()});
+    way = user.ways.back().used.get();
+  }
+  way->meters.charge(charge.amounts, t_ms);
+  for (size_t q = 0; q < kQuantities; ++q) {
+    way->quarter[q].charge(charge.amounts.of(static_cast<Quantity>(q)), t_ms);
+  }
+  user.all.charge(charge.amounts, t_ms);
   by_gateway_[make_number(charge.gateway)].charge(charge.amounts, t_ms);
   by_collection_[charge.collection.value].charge(charge.amounts, t_ms);
   vault_.charge(charge.amounts, t_ms);
@@ -323,21 +335,16 @@ std::vector<BudgetUse> Engine::budgets_of(std::string_view name, uint64_t t_ms) 
       }
     }
   };
-  const auto number = number_of(name);
   for (const auto& [purpose, grants] : role->second.by_purpose) {
     const auto of = number_of(purpose);
     for (const auto& [collection, grant] : grants) {
-      Meters* meters = &none;
-      if (number && of) {
-        const auto it = by_purpose_.find({*number, *of, collection.value});
-        if (it != by_purpose_.end()) meters = &it->second.meters;
-      }
-      add(*meters, grant.limits, {BudgetScope::kPurpose, purpose, collection, {}, {}, 0, 0});
+      WayMeters* way = entry->user && of ? entry->user->way(*of, collection) : nullptr;
+      add(way == nullptr ? none : way->meters, grant.limits,
+          {BudgetScope::kPurpose, purpose, collection, {}, {}, 0, 0});
     }
   }
   if (compiled_.limits.principal) {
-    const auto it = number ? by_principal_.find(*number) : by_principal_.end();
-    add(it == by_principal_.end() ? none : it->second, *compiled_.limits.principal,
+    add(entry->user == nullptr ? none : entry->user->all, *compiled_.limits.principal,
         {BudgetScope::kPrincipal, {}, {}, {}, {}, 0, 0});
   }
   std::stable_sort(out.begin(), out.end(), [](const BudgetUse& a, const BudgetUse& b) {
@@ -348,12 +355,11 @@ std::vector<BudgetUse> Engine::budgets_of(std::string_view name, uint64_t t_ms) 
 
 std::vector<QuarterUse> Engine::quarter_of(std::string_view name, uint64_t t_ms) {
   std::vector<QuarterUse> out;
-  const auto number = number_of(name);
-  if (!number) return out;
-  for (auto& [key, meters] : by_purpose_) {
-    if (key.principal != *number) continue;
-    QuarterUse use{names_[key.purpose], CollectionId{key.collection}, {}};
-    for (size_t q = 0; q < kQuantities; ++q) use.used[q] = meters.quarter[q].used(t_ms);
+  const User* of = user(name);
+  if (of == nullptr) return out;
+  for (const User::Way& way : of->ways) {
+    QuarterUse use{names_[way.purpose], CollectionId{way.collection}, {}};
+    for (size_t q = 0; q < kQuantities; ++q) use.used[q] = way.used->quarter[q].used(t_ms);
     out.push_back(std::move(use));
   }
   std::sort(out.begin(), out.end(), [](const QuarterUse& a, const QuarterUse& b) {

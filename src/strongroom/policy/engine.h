@@ -33,11 +33,14 @@ struct Ask {
   bool leaves = true;             // Else it is only asked for, and from where does not matter.
 };
 
+struct User;  // Of the engine: what a principal has used.
+
 struct PrincipalEntry {
   v1::Principal principal;
   uint64_t generation =
       0;  // Changes with the key: what was verified under the old one must be verified again.
-  uint64_t leaf = 0;  // Of the last change.
+  uint64_t leaf = 0;     // Of the last change.
+  User* user = nullptr;  // Of the engine; null: nothing yet.
   template <class A>
   void archive(A& a) {
     a(principal, generation, leaf);
@@ -92,6 +95,43 @@ class Clearance {
  private:
   friend class Engine;
   Clearance() = default;
+};
+
+// What was used for one purpose in one collection.
+struct WayMeters {
+  Meters meters;
+  std::array<QuarterWindow, kQuantities> quarter;
+  template <class A>
+  void archive(A& a) {
+    a(meters, quarter);
+  }
+};
+
+// What a principal used, or one there was. A decision finds all of it by one pointer, since each
+// look into a large table costs more than the rest of it.
+struct User {
+  struct Way {
+    uint32_t purpose = 0;  // The engine's number of its name.
+    uint32_t collection = 0;
+    std::unique_ptr<WayMeters> used;
+    template <class A>
+    void archive(A& a) {
+      a(purpose, collection, used);
+    }
+  };
+  Meters all;
+  std::vector<Way> ways;  // Few: what a role may do.
+  // Null: nothing yet.
+  WayMeters* way(uint32_t purpose, CollectionId collection) {
+    for (const Way& w : ways) {
+      if (w.purpose == purpose && w.collection == collection.value) return w.used.get();
+    }
+    return nullptr;
+  }
+  template <class A>
+  void archive(A& a) {
+    a(all, ways);
+  }
 };
 
 // Not thread-safe.
@@ -157,36 +197,17 @@ class Engine {
   // All but the policy made ready: set_policy() goes with it.
   template <class A>
   void archive(A& a) {
-    a(policy_, freezes_, principals_, names_, by_purpose_, by_principal_, by_gateway_,
-      by_collection_, vault_, repeats_);
+    a(policy_, freezes_, principals_, names_, users_, by_gateway_, by_collection_, vault_,
+      repeats_);
     if constexpr (A::kReading) number_names();
   }
 
  private:
-  // For each principal, purpose and collection.
-  struct PurposeMeters {
-    Meters meters;
-    std::array<QuarterWindow, kQuantities> quarter;
-    template <class A>
-    void archive(A& a) {
-      a(meters, quarter);
-    }
-  };
-  struct MeterKey {
-    uint32_t principal = 0, purpose = 0, collection = 0;
-    auto operator<=>(const MeterKey&) const = default;
-    template <class A>
-    void archive(A& a) {
-      a(principal, purpose, collection);
-    }
-  };
-  struct MeterKeyHash {
-    size_t operator()(const MeterKey& key) const;
-  };
   std::optional<uint32_t> number_of(std::string_view name) const;
   uint32_t make_number(std::string_view name);
   void number_names();
-  Result<void> check_budgets(const Ask& ask, const CompiledGrant& grant, uint64_t t_ms);
+  Result<void> check_budgets(const Ask& ask, User* user, const CompiledGrant& grant, uint64_t t_ms);
+  User* user(std::string_view name);
 
   Party party(std::string_view principal, std::string_view role, std::string_view purpose,
               std::string_view gateway, CollectionId collection) const;
@@ -199,8 +220,8 @@ class Engine {
   NameMap<uint32_t>
       numbers_;  // Of every name ever charged: keys stay small and survive a change of policy.
   std::vector<std::string> names_;  // By number.
-  std::unordered_map<MeterKey, PurposeMeters, MeterKeyHash> by_purpose_;
-  std::unordered_map<uint32_t, Meters> by_principal_, by_gateway_, by_collection_;
+  std::unordered_map<uint32_t, User> users_;
+  std::unordered_map<uint32_t, Meters> by_gateway_, by_collection_;
   Meters vault_;
   Repeats repeats_;
 };
