@@ -12,7 +12,7 @@ import subprocess
 import time
 import unittest
 
-from vault import BIN, COMMAND_S, Vault
+from vault import BIN, COMMAND_S, Restored, Vault
 
 ROWS = 30
 WHY = ("--purpose", "erasure", "--case", "R-2026-31")
@@ -42,27 +42,6 @@ def objects(part):
     with open(manifest_of(part), encoding="utf-8") as file:
         files = json.load(file)["files"]
     return {one["name"]: os.path.join(part, "files", one["sha256"]) for one in files}
-
-
-class Restored(Vault):
-    """A vault in a folder that `restore` made. It comes with no credentials: those of the old one go on, at its doors."""
-
-    def __init__(self, of, name):
-        super().__init__()
-        shutil.rmtree(self.base)
-        self.base, self.of = of.base, of
-        self.dir = of.path(name)
-        self.serve_output = of.path(name + ".out")
-
-    def __enter__(self):
-        # `serve` points the credentials that lie in its folder to its doors.
-        for path in glob.glob(os.path.join(self.of.dir, "credentials", "*.json")):
-            shutil.copy(path, os.path.join(self.dir, "credentials"))
-        self.serve()
-        return self
-
-    def close(self):
-        self.stop()
 
 
 class Backups(unittest.TestCase):

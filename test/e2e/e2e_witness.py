@@ -16,7 +16,7 @@ import sys
 import time
 import unittest
 
-from vault import BIN, Vault, wait_gone
+from vault import BIN, Restored, Vault, wait_gone
 
 TOOLS = os.path.join(os.path.dirname(__file__), "..", "..", "tools")
 sys.path.insert(0, TOOLS)
@@ -210,14 +210,14 @@ class WitnessTest(unittest.TestCase):
             time.sleep(0.1)
         return None
 
-    def look(self):
-        return self.vault.run("find", "person", "phone=13800000000", "--purpose", "service", who="clerk")
+    def look(self, vault=None):
+        return (vault or self.vault).run("find", "person", "phone=13800000000", "--purpose", "service", who="clerk")
 
     def leaves(self):
         return self.until(lambda: self.look().status == 0)
 
-    def refused(self, text):
-        return self.until(lambda: text in self.look().stderr)
+    def refused(self, text, vault=None):
+        return self.until(lambda: text in self.look(vault).stderr)
 
     def bound(self, witness, **limits):
         """The policy asks for this witness from now on."""
@@ -292,6 +292,26 @@ class WitnessTest(unittest.TestCase):
         self.assertTrue(self.until(lambda: self.note()[1] > seen + 8))
         self.start(listen=at)
         self.assertTrue(self.refused("put back to an older state"), self.look())
+
+    def test_what_was_restored_goes_on_when_the_witness_has_been_told(self):
+        vault = self.vault
+        witness = self.start("--name", "witness.example/1", "--log", self.key)
+        self.bound(witness, seconds_max=6)
+        self.assertTrue(self.leaves(), self.look())
+        vault.must("backup", vault.path("backup"), who="operator")
+        self.grow()
+        vault.stop()
+        origin = vault.json("restore", vault.path("backup"), vault.path("restored"), who=None)["origin"]
+        with Restored(vault, "restored") as again:
+            again.told_of(origin)
+            self.assertTrue(self.refused("Not enough witnesses", again), self.look(again))
+            self.assertIn("witness.example/1", again.must("status", who="officer").stdout)
+            key = again.json("log", "checkpoint", who="auditor")["verifier_key"]
+            self.assertTrue(key.startswith(origin + "+"))
+            witness.end()
+            self.start("--log", key, listen=witness.said["url"].rpartition("/")[2])
+            self.assertTrue(self.until(lambda: self.look(again).status == 0), self.look(again))
+            self.assertTrue(again.json("log", "verify", who="auditor")["verified"])
 
     def test_one_witness_to_a_folder_and_one_name_to_a_witness(self):
         witness = self.start("--name", "witness.example/1")

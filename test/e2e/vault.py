@@ -10,6 +10,7 @@ checks that none is left, and removes the folder.
 
 import collections
 import ctypes
+import glob
 import json
 import os
 import random
@@ -247,6 +248,35 @@ class Vault:
         return subprocess.Popen(command, stdin=options.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, cwd=self.base, **options)
 
+    def shifted_clock(self, seconds):
+        """An environment in which a process sees another time of day."""
+        if not shutil.which("cc"):
+            raise unittest.SkipTest("no C compiler to shift the clock with")
+        source = self.write("shift.c", """
+            #define _GNU_SOURCE
+            #include <dlfcn.h>
+            #include <time.h>
+            int clock_gettime(clockid_t clock, struct timespec* out) {
+              static int (*real)(clockid_t, struct timespec*);
+              if (real == 0) real = (int (*)(clockid_t, struct timespec*))dlsym(RTLD_NEXT, "clock_gettime");
+              const int result = real(clock, out);
+              if (clock == CLOCK_REALTIME) out->tv_sec += SECONDS;
+              return result;
+            }
+            time_t time(time_t* out) {  // OpenSSL's.
+              struct timespec now;
+              clock_gettime(CLOCK_REALTIME, &now);
+              if (out) *out = now.tv_sec;
+              return now.tv_sec;
+            }
+            """)
+        library = self.path("shift.so")
+        subprocess.run(["cc", "-shared", "-fPIC", f"-DSECONDS=({seconds})", "-o", library, source, "-ldl"], check=True)
+        env = {"LD_PRELOAD": library}
+        if self.run("version", who=None, env=env).status != 0:
+            raise unittest.SkipTest("this build takes no preloaded library")
+        return env
+
     def run(self, *args, who="clerk", stdin=None, env=None):
         """(status, stdout, stderr) of a command; the outputs are text."""
         process = self.popen(*args, who=who, env={**os.environ, **(env or {})},
@@ -361,6 +391,35 @@ def files_below(folder):
                     yield path, file.read()
             except (FileNotFoundError, OSError):
                 continue
+
+
+class Restored(Vault):
+    """A vault in a folder that `restore` made of a backup of another. It comes with no credentials: those of the old one go on, at its doors."""
+
+    def __init__(self, of, name):
+        super().__init__()
+        shutil.rmtree(self.base)
+        self.base, self.of = of.base, of
+        self.dir = of.path(name)
+        self.serve_output = of.path(name + ".out")
+
+    def __enter__(self):
+        # `serve` points the credentials that lie in its folder to its doors.
+        for path in glob.glob(os.path.join(self.of.dir, "credentials", "*.json")):
+            shutil.copy(path, os.path.join(self.dir, "credentials"))
+        self.serve()
+        return self
+
+    def told_of(self, origin):
+        """Those who check the log are told that it goes on as another."""
+        for path in glob.glob(os.path.join(self.dir, "credentials", "*.json")):
+            with open(path, encoding="utf-8") as file:
+                credential = json.load(file)
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump({**credential, "log_origin": origin}, file)
+
+    def close(self):
+        self.stop()
 
 
 def fingerprint(folder):
