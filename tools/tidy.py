@@ -152,7 +152,8 @@ def main():
                 failed += 1
                 print(findings.rstrip(), flush=True)
     slowest = ", ".join(f"{name} {seconds:.0f} s" for seconds, name in sorted(times, reverse=True)[:SLOWEST_SHOWN])
-    print(f"clang-tidy: {sum(len(c[3]) for c in commands)} files in {len(commands)} compilations, {len(commands) - len(times)} unchanged, {failed} with findings"
+    print(f"clang-tidy: {sum(len(c[3]) for c in commands)} files in {len(commands)} compilations, "
+          f"{len(commands) - len(times)} unchanged, {failed} with findings"
           + (f"; slowest {slowest}" if slowest else ""))
     return 1 if failed else 0
 
