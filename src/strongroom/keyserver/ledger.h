@@ -33,7 +33,7 @@ namespace strongroom::keyserver {
 inline constexpr uint32_t kBlockMax = (1u << 28) - 1;
 inline constexpr size_t kLanesPerCollectionMax = 4096;
 inline constexpr size_t kMergeSourcesMax = 4096;
-inline constexpr uint32_t kLedgerForm = 4;
+inline constexpr uint32_t kLedgerForm = 5;
 
 struct BlockInfo {
   CollectionId collection;

@@ -19,11 +19,6 @@ void SlidingWindow<kBucketMs, kBuckets>::move_to(uint64_t t_ms) {
 template <uint64_t kBucketMs, uint64_t kBuckets>
 Result<void> SlidingWindow<kBucketMs, kBuckets>::check(uint64_t limit, uint64_t amount,
                                                        uint64_t t_ms) {
-  // What is kept is no less than what counts: mostly enough, and the slots stay out of the cache.
-  if (amount <= limit && total_ <= limit - amount) {
-    now_ms_ = std::max(now_ms_, t_ms);
-    return {};
-  }
   move_to(t_ms);
   if (amount > limit) {
     return make_error(ErrorCode::kBudgetExhausted,

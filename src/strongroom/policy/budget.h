@@ -28,6 +28,8 @@ class SlidingWindow {
   void charge(uint64_t amount, uint64_t t_ms);
   // Used in the window that ends at t_ms, as check() sees it.
   uint64_t used(uint64_t t_ms);
+  // No less than what counts at any time from the latest one seen.
+  uint64_t kept() const { return total_; }
 
   template <class A>
   void archive(A& a) {

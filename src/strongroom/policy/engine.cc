@@ -33,6 +33,7 @@ Result<void> Engine::set_policy(const v1::Policy& policy,
   repeats_.set_window(compiled_.repeat_free_ms);
   collection_names_.clear();
   for (const v1::Collection& c : collections) collection_names_.emplace(c.id(), c.name());
+  link_principals();
   return {};
 }
 
@@ -41,7 +42,7 @@ void Engine::set_principal(const v1::Principal& principal, uint64_t leaf) {
   if (entry.principal.public_key() != principal.public_key()) ++entry.generation;
   entry.principal = principal;
   entry.leaf = leaf;
-  entry.user = user(principal.name());
+  link(entry);
 }
 
 const PrincipalEntry* Engine::principal(std::string_view name) const {
@@ -61,9 +62,8 @@ std::vector<const PrincipalEntry*> Engine::principals() const {
 
 bool Engine::has_power(std::string_view name, v1::Power power) const {
   const PrincipalEntry* entry = principal(name);
-  if (entry == nullptr || entry->principal.disabled()) return false;
-  const auto role = compiled_.roles.find(entry->principal.role());
-  return role != compiled_.roles.end() && (role->second.powers >> power & 1) != 0;
+  return entry != nullptr && !entry->principal.disabled() && entry->role != nullptr &&
+         (entry->role->powers >> power & 1) != 0;
 }
 
 bool Engine::anyone_manages_policy(const CompiledPolicy& next) const {
@@ -161,7 +161,23 @@ void Engine::number_names() {
   for (uint32_t number = 0; number < names_.size(); ++number) {
     numbers_.emplace(names_[number], number);
   }
-  for (auto& [name, entry] : principals_) entry.user = user(name);
+}
+
+bool Engine::ways_are_known() const {
+  return std::all_of(users_.begin(), users_.end(), [&](const auto& item) {
+    return std::all_of(item.second.ways.begin(), item.second.ways.end(),
+                       [&](const User::Way& way) { return way.purpose < names_.size(); });
+  });
+}
+
+void Engine::link(PrincipalEntry& entry) {
+  const auto role = compiled_.roles.find(entry.principal.role());
+  entry.role = role == compiled_.roles.end() ? nullptr : &role->second;
+  entry.user = user(entry.principal.name());
+}
+
+void Engine::link_principals() {
+  for (auto& [name, entry] : principals_) link(entry);
 }
 
 User* Engine::user(std::string_view name) {
@@ -186,12 +202,11 @@ Result<void> Engine::decide(const Ask& ask, uint64_t t_ms) {
   if (purpose == compiled_.purposes.end()) {
     return denied("The policy has no such purpose. `policy show` lists them.");
   }
-  const auto role = compiled_.roles.find(entry->principal.role());
-  if (role == compiled_.roles.end()) {
+  if (entry->role == nullptr) {
     return denied("The policy no longer has this principal's role. Ask whoever keeps the policy.");
   }
-  const auto grants = role->second.by_purpose.find(ask.purpose);
-  if (grants == role->second.by_purpose.end()) {
+  const auto grants = entry->role->by_purpose.find(ask.purpose);
+  if (grants == entry->role->by_purpose.end()) {
     return denied("This purpose is not open to your role. Ask whoever keeps the policy.");
   }
   const auto found = std::find_if(grants->second.begin(), grants->second.end(),
@@ -256,7 +271,7 @@ Result<void> Engine::check_budgets(const Ask& ask, User* user, const CompiledGra
   Meters* own = &none;
   if (user != nullptr) {
     const auto purpose = number_of(ask.purpose);
-    if (WayMeters* way = purpose ? user->way(*purpose, ask.collection) : nullptr) {
+    if (User::Way* way = purpose ? user->way(*purpose, ask.collection) : nullptr) {
       own = &way->meters;
     }
   }
@@ -290,14 +305,15 @@ void Engine::charge(const Charge& charge, uint64_t t_ms) {
     const auto entry = principals_.find(charge.principal);
     if (entry != principals_.end()) entry->second.user = &user;
   }
-  WayMeters* way = user.way(purpose, charge.collection);
+  User::Way* way = user.way(purpose, charge.collection);
   if (way == nullptr) {
-    user.ways.push_back({purpose, charge.collection.value, std::make_unique<WayMeters>()});
-    way = user.ways.back().used.get();
+    way = &user.ways.emplace_back();
+    way->purpose = purpose;
+    way->collection = charge.collection.value;
   }
   way->meters.charge(charge.amounts, t_ms);
   for (size_t q = 0; q < kQuantities; ++q) {
-    way->quarter[q].charge(charge.amounts.of(static_cast<Quantity>(q)), t_ms);
+    (*way->quarter)[q].charge(charge.amounts.of(static_cast<Quantity>(q)), t_ms);
   }
   user.all.charge(charge.amounts, t_ms);
   by_gateway_[make_number(charge.gateway)].charge(charge.amounts, t_ms);
@@ -319,9 +335,7 @@ void Engine::note_opened(std::string_view principal, RecordIndex record, uint32_
 std::vector<BudgetUse> Engine::budgets_of(std::string_view name, uint64_t t_ms) {
   std::vector<BudgetUse> out;
   const PrincipalEntry* entry = principal(name);
-  if (entry == nullptr) return out;
-  const auto role = compiled_.roles.find(entry->principal.role());
-  if (role == compiled_.roles.end()) return out;
+  if (entry == nullptr || entry->role == nullptr) return out;
   Meters none;
   const auto add = [&](Meters& meters, const MeterLimits& limits, BudgetUse use) {
     for (size_t q = 0; q < kQuantities; ++q) {
@@ -335,10 +349,10 @@ std::vector<BudgetUse> Engine::budgets_of(std::string_view name, uint64_t t_ms) 
       }
     }
   };
-  for (const auto& [purpose, grants] : role->second.by_purpose) {
+  for (const auto& [purpose, grants] : entry->role->by_purpose) {
     const auto of = number_of(purpose);
     for (const auto& [collection, grant] : grants) {
-      WayMeters* way = entry->user && of ? entry->user->way(*of, collection) : nullptr;
+      User::Way* way = entry->user && of ? entry->user->way(*of, collection) : nullptr;
       add(way == nullptr ? none : way->meters, grant.limits,
           {BudgetScope::kPurpose, purpose, collection, {}, {}, 0, 0});
     }
@@ -359,7 +373,7 @@ std::vector<QuarterUse> Engine::quarter_of(std::string_view name, uint64_t t_ms)
   if (of == nullptr) return out;
   for (const User::Way& way : of->ways) {
     QuarterUse use{names_[way.purpose], CollectionId{way.collection}, {}};
-    for (size_t q = 0; q < kQuantities; ++q) use.used[q] = way.used->quarter[q].used(t_ms);
+    for (size_t q = 0; q < kQuantities; ++q) use.used[q] = (*way.quarter)[q].used(t_ms);
     out.push_back(std::move(use));
   }
   std::sort(out.begin(), out.end(), [](const QuarterUse& a, const QuarterUse& b) {

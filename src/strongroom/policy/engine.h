@@ -39,8 +39,10 @@ struct PrincipalEntry {
   v1::Principal principal;
   uint64_t generation =
       0;  // Changes with the key: what was verified under the old one must be verified again.
-  uint64_t leaf = 0;     // Of the last change.
-  User* user = nullptr;  // Of the engine; null: nothing yet.
+  uint64_t leaf = 0;  // Of the last change.
+  // Of the engine, so that a decision need not look for them.
+  const CompiledRole* role = nullptr;  // Null: the policy no longer has it.
+  User* user = nullptr;                // Null: nothing used yet.
   template <class A>
   void archive(A& a) {
     a(principal, generation, leaf);
@@ -97,34 +99,27 @@ class Clearance {
   Clearance() = default;
 };
 
-// What was used for one purpose in one collection.
-struct WayMeters {
-  Meters meters;
-  std::array<QuarterWindow, kQuantities> quarter;
-  template <class A>
-  void archive(A& a) {
-    a(meters, quarter);
-  }
-};
-
-// What a principal used, or one there was. A decision finds all of it by one pointer, since each
-// look into a large table costs more than the rest of it.
+// What a principal used, or one there was. A decision finds all of it by one pointer and in one
+// place, since each look into a large table costs more than the rest of it.
 struct User {
+  using Quarter = std::array<QuarterWindow, kQuantities>;
+  // For one purpose in one collection.
   struct Way {
     uint32_t purpose = 0;  // The engine's number of its name.
     uint32_t collection = 0;
-    std::unique_ptr<WayMeters> used;
+    Meters meters;
+    std::unique_ptr<Quarter> quarter = std::make_unique<Quarter>();
     template <class A>
     void archive(A& a) {
-      a(purpose, collection, used);
+      a(purpose, collection, meters, *quarter);
     }
   };
-  Meters all;
   std::vector<Way> ways;  // Few: what a role may do.
-  // Null: nothing yet.
-  WayMeters* way(uint32_t purpose, CollectionId collection) {
-    for (const Way& w : ways) {
-      if (w.purpose == purpose && w.collection == collection.value) return w.used.get();
+  Meters all;
+  // Null: nothing yet. Valid until one is added.
+  Way* way(uint32_t purpose, CollectionId collection) {
+    for (Way& w : ways) {
+      if (w.purpose == purpose && w.collection == collection.value) return &w;
     }
     return nullptr;
   }
@@ -199,13 +194,20 @@ class Engine {
   void archive(A& a) {
     a(policy_, freezes_, principals_, names_, users_, by_gateway_, by_collection_, vault_,
       repeats_);
-    if constexpr (A::kReading) number_names();
+    if constexpr (A::kReading) {
+      if (!ways_are_known()) a.fail();
+      number_names();
+      link_principals();
+    }
   }
 
  private:
   std::optional<uint32_t> number_of(std::string_view name) const;
   uint32_t make_number(std::string_view name);
   void number_names();
+  bool ways_are_known() const;  // What was read is what is used without looking.
+  void link(PrincipalEntry& entry);
+  void link_principals();
   Result<void> check_budgets(const Ask& ask, User* user, const CompiledGrant& grant, uint64_t t_ms);
   User* user(std::string_view name);
 

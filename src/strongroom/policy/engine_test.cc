@@ -5,6 +5,8 @@
 #include <map>
 #include <random>
 
+#include "strongroom/base/archive.h"
+
 namespace strongroom::policy {
 namespace {
 
@@ -253,6 +255,66 @@ TEST_F(EngineTest, RandomRequestsNeverExceedAnyBudget) {
     ASSERT_LE(day_searches, 50u);
   }
   EXPECT_GT(allowed, 100);
+}
+
+// What an engine remembers, and one that was told so.
+std::string written(Engine& engine) {
+  std::string out;
+  ArchiveWriter writer([&](Bytes part) -> Result<void> {
+    append(out, part);
+    return {};
+  });
+  engine.archive(writer);
+  EXPECT_TRUE(writer.finish());
+  return out;
+}
+
+bool read_back(const std::string& bytes, Engine& engine) {
+  bool given = false;
+  ArchiveReader reader(
+      [&]() -> Result<std::string> { return std::exchange(given, true) ? std::string() : bytes; });
+  engine.archive(reader);
+  return reader.finish().has_value();
+}
+
+TEST_F(EngineTest, OneThatWasWrittenDownRefusesWhatThisOneWould) {
+  Ask a = ask();
+  a.amounts.records = 10;
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(engine_.decide(a, kEngineStart));
+    charge(a, kEngineStart);
+  }
+  ASSERT_EQ(code(a), ErrorCode::kBudgetExhausted);
+  Engine other;
+  ASSERT_TRUE(read_back(written(engine_), other));
+  ASSERT_TRUE(other.set_policy(policy_, collections_));
+  const auto decided = other.decide(a, kEngineStart);
+  ASSERT_FALSE(decided);
+  EXPECT_EQ(decided.error().code, ErrorCode::kBudgetExhausted);
+  EXPECT_EQ(written(other), written(engine_));
+}
+
+TEST_F(EngineTest, WhateverByteOfWhatIsReadWasChangedItIsRefusedOrCanBeAsked) {
+  Ask a = ask();
+  a.amounts.records = 1;
+  charge(a, kEngineStart);
+  const std::string sound = written(engine_);
+  size_t taken = 0;
+  for (size_t at = 0; at < sound.size(); ++at) {
+    for (const char to : {char(0), char(1), char(0x7f)}) {
+      std::string forged = sound;
+      forged[at] = to;
+      Engine other;
+      if (!read_back(forged, other) || !other.set_policy(policy_, collections_)) continue;
+      ++taken;
+      (void)other.decide(a, kEngineStart);
+      (void)other.budgets_of("clerk", kEngineStart);
+      for (const QuarterUse& use : other.quarter_of("clerk", kEngineStart)) {
+        EXPECT_LT(use.purpose.size(), sound.size());
+      }
+    }
+  }
+  EXPECT_GT(taken, 0u);
 }
 
 }  // namespace

@@ -123,15 +123,18 @@ Result<void> Meters::check(const MeterLimits& limits, const Amounts& amounts, Bu
   for (const Quantity quantity : kAllQuantities) {
     const uint64_t amount = amounts.of(quantity);
     if (amount == 0) continue;
-    const auto& meter = meters_[static_cast<size_t>(quantity)];
+    const auto q = static_cast<size_t>(quantity);
     for (const Window window : kAllWindows) {
       const uint64_t most = limits.of(quantity, window);
       if (most == kNoLimit) continue;
+      if (amount <= most && kept_[q][static_cast<size_t>(window)] <= most - amount) continue;
+      const auto& meter = meters_[q];
       Result<void> fits;
       if (meter != nullptr) {
         fits = visit(*meter, window, [&](auto& w) { return w.check(most, amount, t_ms); });
-      } else if (amount > most) {
-        fits = make_error(ErrorCode::kBudgetExhausted, "");
+        keep(q);
+      } else {
+        fits = make_error(ErrorCode::kBudgetExhausted, "");  // Nothing used: more than all of it.
       }
       if (fits) continue;
       Error error = fits.error();
@@ -152,7 +155,14 @@ void Meters::charge(const Amounts& amounts, uint64_t t_ms) {
     meter->hour.charge(amount, t_ms);
     meter->day.charge(amount, t_ms);
     meter->month.charge(amount, t_ms);
+    keep(static_cast<size_t>(quantity));
   }
+}
+
+void Meters::keep(size_t quantity) {
+  const auto& meter = meters_[quantity];
+  if (meter == nullptr) return;
+  kept_[quantity] = {meter->hour.kept(), meter->day.kept(), meter->month.kept()};
 }
 
 uint64_t Meters::used(Quantity quantity, Window window, uint64_t t_ms) {

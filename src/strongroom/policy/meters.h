@@ -75,6 +75,9 @@ class Meters {
   template <class A>
   void archive(A& a) {
     a(meters_);
+    if constexpr (A::kReading) {
+      for (size_t q = 0; q < kQuantities; ++q) keep(q);
+    }
   }
 
  private:
@@ -87,6 +90,11 @@ class Meters {
       a(hour, day, month);
     }
   };
+  void keep(size_t quantity);
+
+  // Of each meter, what its windows keep. Mostly that fits, and then nothing else need be fetched
+  // from memory, which is what a decision would wait for.
+  std::array<std::array<uint64_t, kWindows>, kQuantities> kept_{};
   // Most are never used: a clerk writes nothing.
   std::array<std::unique_ptr<Meter>, kQuantities> meters_;
 };
