@@ -16,6 +16,8 @@
 #include "strongroom/gateway/compaction_service.h"
 #include "strongroom/gateway/gateway.h"
 #include "strongroom/gateway/lane_sweeper.h"
+#include "strongroom/index/han.h"
+#include "strongroom/index/words.h"
 #include "strongroom/rpc/connect_server.h"
 #include "strongroom/rpc/event_loop.h"
 #include "strongroom/rpc/frames.h"
@@ -25,6 +27,8 @@ namespace strongroom::app {
 namespace {
 
 constexpr std::chrono::milliseconds kMarkEvery{1000};
+// Behind the start: whoever only starts and stops pays nothing, nor does the first who asks.
+constexpr std::chrono::milliseconds kPrepareAfter{1000};
 
 class GatewayProcess {
  public:
@@ -57,6 +61,7 @@ class GatewayProcess {
   template <class Req, class Resp>
   void add(const char* method, void (gateway::Gateway::*call)(Req, gateway::Gateway::Done<Resp>));
   void sync_until_there();
+  void prepare_chinese();
   Result<void> serve_compactor();
 
   int ready_fd_;
@@ -80,7 +85,7 @@ class GatewayProcess {
   std::unique_ptr<gateway::LaneSweeper> sweeper_;
   std::atomic<bool> swept_ = true, marked_ = true;  // The last look, or word, is over.
   bool told_ = false;                               // Why it does not start.
-  std::unique_ptr<env::WorkerThread> sweeping_, compacting_;
+  std::unique_ptr<env::WorkerThread> sweeping_, compacting_, preparing_;
 };
 
 }  // namespace
@@ -179,11 +184,24 @@ Result<void> GatewayProcess::serve_compactor() {
 
 void GatewayProcess::sync_until_there() {
   gateway_->start([this](Result<bool> done) {
-    if (done) return;
+    if (done) {
+      loop_.after(kPrepareAfter, [this] { prepare_chinese(); });
+      return;
+    }
     if (done.error().code == ErrorCode::kDataLoss && !std::exchange(told_, true)) {
       std::cerr << "strongroom: gateway: " << done.error().text << std::endl;
     }
     loop_.after(std::chrono::milliseconds(200), [this] { sync_until_there(); });
+  });
+}
+
+// Most of a second of processor time, once, which the first search by a name would wait for.
+void GatewayProcess::prepare_chinese() {
+  if (!gateway_->reads_chinese()) return;
+  preparing_ = std::make_unique<env::WorkerThread>("prepare");
+  preparing_->post([] {
+    index::prepare_han();
+    index::prepare_words();
   });
 }
 

@@ -6,8 +6,6 @@
 #include "strongroom/crypto/hash.h"
 #include "strongroom/gateway/open_row.h"
 #include "strongroom/gateway/request.h"
-#include "strongroom/index/han.h"
-#include "strongroom/index/words.h"
 #include "strongroom/record/record.h"
 
 namespace strongroom::gateway {
@@ -98,18 +96,16 @@ void Gateway::start(Done<bool> done) {
     catalog_ = std::make_shared<Catalog>(reply->sync());
     importer_->set_catalog(catalog_);
     follow_erasures(reply->sync().erasures());
-    const auto& collections = catalog_->collections();
-    const bool names = std::any_of(collections.begin(), collections.end(), [](const auto& one) {
-      return std::any_of(one->fields.begin(), one->fields.end(),
-                         [](const Field& field) { return field.index.fuzzy || field.index.words; });
-    });
-    if (names) {
-      background_.post([] {
-        index::prepare_han();
-        index::prepare_words();
-      });
-    }
     done(true);
+  });
+}
+
+bool Gateway::reads_chinese() const {
+  if (catalog_ == nullptr) return false;
+  const auto& collections = catalog_->collections();
+  return std::any_of(collections.begin(), collections.end(), [](const auto& one) {
+    return std::any_of(one->fields.begin(), one->fields.end(),
+                       [](const Field& field) { return field.index.fuzzy || field.index.words; });
   });
 }
 

@@ -69,6 +69,9 @@ class Gateway {
   void finish_import(v1::FinishImportRequest request, Done<v1::ImportState> done);
   void reindex(v1::ReindexRequest request, Done<v1::ReindexResponse> done);
 
+  // Whether some field is searched by names or words. Event loop only.
+  bool reads_chinese() const;
+
  private:
   struct Query;
   index::TermHasher& hasher_of(const Collection& collection);

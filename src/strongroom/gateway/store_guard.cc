@@ -6,12 +6,14 @@
 #include "strongroom/base/bytes.h"
 #include "strongroom/base/ids.h"
 #include "strongroom/crypto/hash.h"
+#include "strongroom/env/files.h"
 #include "strongroom/index/postings.h"
 
 namespace strongroom::gateway {
 namespace {
 
 constexpr std::chrono::milliseconds kLook{10};
+constexpr uint64_t kPart = uint64_t{1} << 20;
 constexpr int kLanesMax = 4096;  // In one mark. Beyond that they are not looked for.
 
 Error store_is_behind() {
@@ -20,6 +22,18 @@ Error store_is_behind() {
                     "off, lost or put back. Nothing is answered from it. Put the newest store "
                     "back, or `restore` a backup; if what is lost is lost, `serve "
                     "--accept-lost-writes` goes on without.");
+}
+
+Result<crypto::Digest> hash_beginning(const std::string& path, uint64_t size) {
+  crypto::Sha256 hash;
+  for (uint64_t at = 0; at < size;) {
+    SR_ASSIGN(const std::string part,
+              env::real_files().read_range(path, at, std::min(kPart, size - at)));
+    if (part.empty()) break;  // It became shorter meanwhile: another hash.
+    hash.update(as_bytes(part));
+    at += part.size();
+  }
+  return hash.finish();
 }
 
 Error other_term_key() {
@@ -54,6 +68,18 @@ Result<bool> StoreGuard::has_rows(uint32_t lane) {
   return found;
 }
 
+// Whether one of the lists that the store was opened with begins so.
+Result<bool> StoreGuard::began_as(const v1::StoreList& list) {
+  if (list.number() == 0) return true;
+  SR_ASSIGN(const auto opened, store_.opened_lists());
+  for (const store::FileList& one : opened) {
+    if (one.number != list.number() || one.size < list.size()) continue;
+    SR_ASSIGN(const crypto::Digest found, hash_beginning(one.path, list.size()));
+    if (std::ranges::equal(found, as_bytes(list.sha256()))) return true;
+  }
+  return false;
+}
+
 Result<void> StoreGuard::check(const v1::SyncReply& log) {
   if (checked_) return {};
   const auto& expected = log.term_check();
@@ -65,6 +91,10 @@ Result<void> StoreGuard::check(const v1::SyncReply& log) {
     if (behind) break;
     SR_ASSIGN(const bool found, has_rows(lane));
     behind = !found;
+  }
+  if (!behind) {
+    SR_ASSIGN(const bool whole, began_as(log.store_list()));
+    behind = !whole;
   }
   if (behind && !accept_lost_) return store_is_behind();
   lost_ = behind;
@@ -81,14 +111,23 @@ Result<void> StoreGuard::mark() {
   if (!checked_) return {};
   const uint64_t position = store_.position();
   const bool lost = lost_;
-  if (position == marked_ && !lost) return {};
+  SR_ASSIGN(const store::FileList files, store_.file_list());
+  const std::pair at(files.number, files.size);
+  if (position == marked_ && at == marked_list_ && !lost) return {};
   SR_TRY(store_.flush());  // All before it is durable now.
-  v1::Call list;
-  list.mutable_list_lanes();
-  SR_ASSIGN(const v1::Reply listed, keys_.call_blocking(std::move(list)));
+  v1::Call lanes;
+  lanes.mutable_list_lanes();
+  SR_ASSIGN(const v1::Reply listed, keys_.call_blocking(std::move(lanes)));
   v1::Call call;
   call.mutable_mark_store()->set_position(position);
   call.mutable_mark_store()->set_lost(lost);
+  if (files.number != 0) {
+    v1::StoreList& list = *call.mutable_mark_store()->mutable_list();
+    SR_ASSIGN(const crypto::Digest hash, hash_beginning(files.path, files.size));
+    list.set_number(files.number);
+    list.set_size(files.size);
+    list.set_sha256(std::string(as_text(hash)));
+  }
   std::set<uint32_t> seen;
   for (const auto& lane : listed.list_lanes().lanes()) {
     if (!lane.packed() || !lane.searched()) continue;
@@ -105,8 +144,9 @@ Result<void> StoreGuard::mark() {
   static_cast<void>(marked);
   seen_ = std::move(seen);
   marked_ = position;
+  marked_list_ = at;
   if (lost) lost_ = false;
-  return {};
+  return store_.opened_lists_known();
 }
 
 }  // namespace strongroom::gateway

@@ -2,8 +2,8 @@
 // put back or cut off is found out at the start, before anything is answered from it.
 //
 // Each second in which something was written the gateway has the log say how far the store is:
-// the number of its last durable write, and the packed lanes that are in it. A store that is behind
-// that has lost what was acknowledged.
+// the number of its last durable write, the packed lanes that are in it, and how the engine's list
+// of its files begins. A store that is behind that has lost what was acknowledged.
 // Spec: docs/spec/gateway.md
 #pragma once
 
@@ -40,6 +40,7 @@ class StoreGuard {
 
  private:
   Result<bool> has_rows(uint32_t lane);
+  Result<bool> began_as(const v1::StoreList& list);
 
   store::Store& store_;
   KeyService& keys_;
@@ -48,8 +49,10 @@ class StoreGuard {
   const uint64_t opened_at_;
   std::atomic<bool> checked_ = false;
   std::atomic<bool> lost_ = false;  // And the log is still to be told.
-  uint64_t marked_ = 0;             // By mark().
-  std::set<uint32_t> seen_;         // Lanes that have rows. By mark().
+  // By mark().
+  uint64_t marked_ = 0;
+  std::pair<uint64_t, uint64_t> marked_list_;  // Number and size.
+  std::set<uint32_t> seen_;                    // Lanes that have rows.
 };
 
 }  // namespace strongroom::gateway

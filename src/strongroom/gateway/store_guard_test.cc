@@ -1,5 +1,11 @@
 #include "strongroom/gateway/store_guard.h"
 
+#include <stdlib.h>
+
+#include <filesystem>
+
+#include "strongroom/env/files.h"
+
 #include "strongroom/gateway/import_testing.h"
 
 namespace strongroom::gateway {
@@ -84,6 +90,101 @@ TEST_F(StoreGuardTest, ALaneThatIsGoneIsMissedThoughWritesCameSince) {
   EXPECT_EQ(refused.check(marked).error().code, ErrorCode::kDataLoss);
 }
 
+// On RocksDB's files: its list of them is edited behind its back, as a thief or a bad disk would.
+class StoreListTest : public StoreGuardTest {
+ protected:
+  StoreListTest() {
+    EXPECT_NE(mkdtemp(root_.data()), nullptr);
+    reopen();
+  }
+  ~StoreListTest() override { std::filesystem::remove_all(root_); }
+
+  void reopen() {
+    store_.reset();
+    auto opened = store::open_rocks_store(root_, {});
+    ASSERT_TRUE(opened) << opened.error().text;
+    store_ = std::move(opened).value();
+  }
+  void write(int from, int to) {
+    for (int i = from; i < to; ++i) {
+      const store::Put put{store::Table::kRecords, std::to_string(i), std::string(300, 'x')};
+      ASSERT_TRUE(store_->put({&put, 1}, store::Durability::kSynced));
+    }
+  }
+  // Sorted files change the list.
+  void ingest(char key) {
+    auto run = store_->begin_run(store::Table::kRecords).value();
+    ASSERT_TRUE(run->add(std::string(20, key), "value"));
+    ASSERT_TRUE(store_->ingest(std::move(run)));
+  }
+  void marked(bool accept_lost = false) {
+    auto now = guard(*store_, accept_lost);
+    ASSERT_TRUE(now.check(log()));
+    mark(now);
+  }
+  ErrorCode refusal() {
+    auto now = guard(*store_);
+    const auto checked = now.check(log());
+    return checked ? ErrorCode{} : checked.error().code;
+  }
+  std::string list_path() { return store_->file_list()->path; }
+
+  std::string root_ = testing::TempDir() + "sr-guard-XXXXXX";
+  std::unique_ptr<store::Store> store_;
+};
+
+TEST_F(StoreListTest, AStartIsKnownByTheListItBeganWith) {
+  write(0, 10);
+  ingest('a');
+  marked();
+  for (int start = 0; start < 3; ++start) {
+    reopen();
+    ingest(static_cast<char>('b' + start));
+    EXPECT_EQ(refusal(), ErrorCode{}) << start << ": what came behind it changes nothing";
+    if (start == 1) continue;  // Ended before it could say anything.
+    marked();
+    EXPECT_TRUE(store_->opened_lists()->empty()) << "and the log has the new one";
+  }
+}
+
+TEST_F(StoreListTest, StartsThatNeverCameToAWordAreNoLoss) {
+  ingest('a');
+  marked();
+  for (int start = 0; start < 40; ++start) reopen();
+  EXPECT_LE(store_->opened_lists()->size(), 32u);
+  EXPECT_EQ(refusal(), ErrorCode{});
+}
+
+TEST_F(StoreListTest, AListWithoutItsEndIsRefusedUntilSomebodyAcceptsIt) {
+  write(0, 10);
+  ingest('a');
+  const uint64_t before = store_->file_list()->size;
+  ingest('b');
+  marked();
+  const std::string path = list_path();
+  store_.reset();
+  std::filesystem::resize_file(path, before);
+  reopen();
+  EXPECT_EQ(refusal(), ErrorCode::kDataLoss) << "RocksDB itself takes it for a crash";
+  reopen();
+  EXPECT_EQ(refusal(), ErrorCode::kDataLoss) << "and another start does not heal it";
+  marked(true);
+  reopen();
+  EXPECT_EQ(refusal(), ErrorCode{});
+}
+
+TEST_F(StoreListTest, AnOlderListIsRefused) {
+  ingest('a');
+  const std::string path = list_path();
+  const std::string old = env::real_files().read(path, 1 << 20).value();
+  ingest('b');
+  marked();
+  store_.reset();
+  ASSERT_TRUE(env::real_files().write_atomic(path, as_bytes(old)));
+  reopen();
+  EXPECT_EQ(refusal(), ErrorCode::kDataLoss);
+}
+
 TEST_F(StoreGuardTest, AnotherTermKeyIsRefused) {
   v1::SyncReply told = log();
   told.set_term_check(std::string(as_text(term_check(vault_.term_key()))));
@@ -111,6 +212,22 @@ TEST_F(StoreGuardTest, AMarkDoesNotGoBackByItself) {
   call.mutable_mark_store()->set_lost(true);
   EXPECT_TRUE(vault_.vault().call(call).has_mark_store());
   EXPECT_EQ(log().store_position(), 999u);
+  vault_.clock().advance_ms(1000);
+  call.mutable_mark_store()->set_lost(false);
+  v1::StoreList& list = *call.mutable_mark_store()->mutable_list();
+  list.set_number(7);
+  list.set_size(100);
+  list.set_sha256("short");
+  EXPECT_TRUE(vault_.vault().call(call).has_error());
+  list.set_sha256(std::string(32, 'h'));
+  EXPECT_TRUE(vault_.vault().call(call).has_mark_store());
+  for (const auto& [number, size] : {std::pair{7, 99}, {6, 200}, {0, 0}}) {
+    vault_.clock().advance_ms(1000);
+    list.set_number(static_cast<uint64_t>(number));
+    list.set_size(static_cast<uint64_t>(size));
+    EXPECT_TRUE(vault_.vault().call(call).has_error()) << number << ", " << size;
+  }
+  EXPECT_EQ(log().store_list().size(), 100u);
 }
 
 }  // namespace

@@ -233,7 +233,7 @@ Result<void> Ledger::apply_restored(const v1::RestoredItem& item, uint64_t leaf,
   for (size_t block = item.blocks(); block < blocks_.size(); ++block) blocks_[block].lost = true;
   destructions_.restored(t_ms);
   keys_.restored(item.log_size());
-  store_mark_ = {};  // Of the store that was lost.
+  store_mark_.Clear();  // Of the store that was lost.
   for (auto& [id, info] : collections_) {
     info.open_block.reset();
     info.live_lanes.clear();

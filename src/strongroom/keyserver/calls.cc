@@ -383,13 +383,14 @@ void KeyServer::answer_unlogged(const v1::Call& call, const Pending& pending,
     out.set_vault(std::string(as_text(vault_id_)));
     out.set_revision(ledger_.revision());
     out.set_erasures(ledger_.erasures().in_order().size());
-    out.set_store_position(ledger_.store_mark().position);
-    for (const uint32_t lane : ledger_.store_mark().lanes) {
+    out.set_store_position(ledger_.store_mark().position());
+    for (const uint32_t lane : ledger_.store_mark().lanes()) {
       const auto known = ledger_.lanes().find(lane);
       const bool searched = known != ledger_.lanes().end() && !known->second.retired &&
                             known->second.status == v1::LaneItem::PUBLISHED;
       if (searched) out.add_store_lanes(lane);
     }
+    if (ledger_.store_mark().has_list()) *out.mutable_store_list() = ledger_.store_mark().list();
     if (ByteArray<32> check; from_hex(vault_.term_check(), check)) {
       out.set_term_check(std::string(as_text(check)));
     }

@@ -135,11 +135,14 @@ Result<void> KeyServer::decide_reset_lanes(uint64_t now, Pending& pending) {
 
 Result<void> KeyServer::decide_mark_store(const v1::MarkStoreCall& call, uint64_t now,
                                           Pending& pending) {
-  if (call.position() < ledger_.store_mark().position && !call.lost()) {
+  if (ledger_.store_goes_back(call.position(), call.list()) && !call.lost()) {
     return invalid("A store does not go back. Put the newest one back.");
   }
   if (call.lanes_size() > static_cast<int>(kLaneItemsMax)) {
     return invalid("A mark names 4,096 lanes at most.");
+  }
+  if (call.has_list() && call.list().sha256().size() != crypto::Digest().size()) {
+    return invalid("The hash of a store's list has 32 bytes.");
   }
   // It needs no ticket, and so must not fill the log.
   if (store_marked_ms_ != 0 && now < store_marked_ms_ + kMarkEveryMs) {
@@ -152,6 +155,7 @@ Result<void> KeyServer::decide_mark_store(const v1::MarkStoreCall& call, uint64_
   item.mutable_store()->set_position(call.position());
   *item.mutable_store()->mutable_lanes() = call.lanes();
   item.mutable_store()->set_lost(call.lost());
+  if (call.has_list()) *item.mutable_store()->mutable_list() = call.list();
   SR_ASSIGN(pending.position, stage(EntryType::kGrant, {&item, 1}, now));
   store_marked_ms_ = now;
   return {};

@@ -369,13 +369,19 @@ Result<void> Ledger::apply_token(std::span<const v1::LogItem> items, uint64_t le
   return {};
 }
 
+bool Ledger::store_goes_back(uint64_t position, const v1::StoreList& list) const {
+  const v1::StoreList& known = store_mark_.list();
+  return position < store_mark_.position() ||
+         std::pair(list.number(), list.size()) < std::pair(known.number(), known.size());
+}
+
 Result<void> Ledger::apply_grant(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms) {
   if (items[0].has_store()) {
     const v1::StoreItem& mark = items[0].store();
-    if (items.size() != 1 || (mark.position() < store_mark_.position && !mark.lost())) {
+    if (items.size() != 1 || (store_goes_back(mark.position(), mark.list()) && !mark.lost())) {
       return foreign(leaf);
     }
-    store_mark_ = {mark.position(), {mark.lanes().begin(), mark.lanes().end()}};
+    store_mark_ = mark;
     return {};
   }
   // A lane is published by the gateway itself, under no ticket.

@@ -64,16 +64,6 @@ struct LaneInfo {
   }
 };
 
-// What a gateway last said of its store.
-struct StoreMark {
-  uint64_t position = 0;
-  std::vector<uint32_t> lanes;
-  template <class A>
-  void archive(A& a) {
-    a(position, lanes);
-  }
-};
-
 struct CollectionInfo {
   v1::Collection definition;
   uint64_t leaf = 0;                    // Of the last change.
@@ -140,7 +130,10 @@ class Ledger {
   const Destructions& destructions() const { return destructions_; }
   const Exports& exports() const { return exports_; }
   const Backups& backups() const { return backups_; }
-  const StoreMark& store_mark() const { return store_mark_; }
+  // What a gateway last said of its store.
+  const v1::StoreItem& store_mark() const { return store_mark_; }
+  // Whether that would be less than it said before.
+  bool store_goes_back(uint64_t position, const v1::StoreList& list) const;
   const ReleaseChains& releases() const { return releases_; }
   const KeyBook& keys() const { return keys_; }
   AlarmBook& alarms() { return alarms_; }
@@ -217,7 +210,7 @@ class Ledger {
   Holds holds_;
   EmbargoLifts embargo_lifts_;
   Destructions destructions_;
-  StoreMark store_mark_;
+  v1::StoreItem store_mark_;
   Backups backups_;
   ReleaseChains releases_;
   KeyBook keys_;

@@ -1,5 +1,6 @@
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/sst_file_reader.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/utilities/checkpoint.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <charconv>
 #include <mutex>
 #include <utility>
 
@@ -36,6 +38,61 @@ std::string_view view(const Slice& s) {
 Slice end_of(std::string_view to) {
   static const std::string kBehindAll(64, '\xff');  // No key is as long.
   return to.empty() ? Slice(kBehindAll) : slice(to);
+}
+
+// RocksDB's list of its files, and the name that keeps one from being removed. RocksDB leaves alone
+// what it has not named.
+constexpr std::string_view kList = "MANIFEST-";
+constexpr std::string_view kOpenedList = "opened-MANIFEST-";
+// An engine that is opened again and again and never known keeps no more: of these the first
+// counts.
+constexpr size_t kOpenedListsMax = 32;
+
+std::optional<uint64_t> list_number(std::string_view name, std::string_view prefix) {
+  uint64_t number = 0;
+  if (!name.starts_with(prefix)) return std::nullopt;
+  const auto [end, failed] =
+      std::from_chars(name.data() + prefix.size(), name.data() + name.size(), number);
+  if (failed != std::errc{} || end != name.data() + name.size()) return std::nullopt;
+  return number;
+}
+
+Result<std::vector<FileList>> find_opened(const std::string& folder) {
+  env::Files& files = env::real_files();
+  SR_ASSIGN(const auto names, files.list(folder));
+  std::vector<FileList> out;
+  for (const std::string& name : names) {
+    const auto number = list_number(name, kOpenedList);
+    if (!number) continue;
+    const std::string path = folder + "/" + name;
+    SR_ASSIGN(const uint64_t size, files.file_size(path));
+    out.push_back({*number, path, size});
+  }
+  std::sort(out.begin(), out.end(),
+            [](const FileList& a, const FileList& b) { return a.number < b.number; });
+  return out;
+}
+
+// Opening the store makes a new list: the one there is must be seen later, as it is now.
+Result<void> keep_list(const std::string& folder) {
+  env::Files& files = env::real_files();
+  SR_ASSIGN(const auto kept, find_opened(folder));
+  const auto current = files.read(folder + "/CURRENT", 64);
+  if (!current)
+    return current.error().code == ErrorCode::kNotFound ? Result<void>() : current.error();
+  std::string_view name = *current;
+  if (name.ends_with('\n')) name.remove_suffix(1);
+  const auto number = list_number(name, kList);
+  const bool is_kept = number && std::any_of(kept.begin(), kept.end(), [&](const FileList& list) {
+                         return list.number == *number;
+                       });
+  // What RocksDB will refuse anyway is not ours to judge.
+  if (!number || is_kept || kept.size() >= kOpenedListsMax) return {};
+  const Status linked = rocksdb::Env::Default()->LinkFile(
+      folder + "/" + std::string(name),
+      folder + "/" + std::string(kOpenedList) + std::string(name.substr(kList.size())));
+  if (!linked.ok() && !linked.IsNotFound() && !linked.IsPathNotFound()) return rocks_error(linked);
+  return {};
 }
 
 std::vector<rocksdb::ColumnFamilyDescriptor> describe(const rocksdb::DBOptions& db_options,
@@ -288,6 +345,25 @@ class RocksStore : public Store {
 
   Result<void> flush() override { return checked(engine_->db->SyncWAL()); }
   uint64_t position() override { return engine_->db->GetLatestSequenceNumber(); }
+  Result<FileList> file_list() override {
+    std::vector<std::string> names;
+    FileList list;
+    const Status s = engine_->db->GetLiveFiles(names, &list.size, /*flush_memtable=*/false);
+    if (!s.ok()) return rocks_error(s);
+    for (const std::string& name : names) {
+      const auto number = list_number(name.substr(1), kList);
+      if (!number) continue;
+      list.number = *number;
+      list.path = engine_->path + name;
+    }
+    return list;
+  }
+  Result<std::vector<FileList>> opened_lists() override { return find_opened(engine_->path); }
+  Result<void> opened_lists_known() override {
+    SR_ASSIGN(const auto lists, find_opened(engine_->path));
+    for (const FileList& list : lists) SR_TRY(env::real_files().remove(list.path));
+    return {};
+  }
 
   Result<StoreStats> stats() override {
     StoreStats out;
@@ -402,6 +478,7 @@ Result<std::unique_ptr<Store>> open_rocks_store(const std::string& path,
   env::Files& files = env::real_files();
   SR_TRY(files.make_dirs(path));
   SR_ASSIGN(const uint64_t file_bytes, look_at_files(path));
+  SR_TRY(keep_list(path));
   const bool large = rocks_is_large(file_bytes, options);
   const auto cache = rocks_cache(options);
   const rocksdb::DBOptions db_options = rocks_db_options(options, cache);

@@ -32,6 +32,16 @@ Result<uint64_t> Store::measure(Table table, std::string_view from, std::string_
   return bytes;
 }
 
+Result<FileList> Store::file_list() {
+  return FileList{};
+}
+Result<std::vector<FileList>> Store::opened_lists() {
+  return std::vector<FileList>();
+}
+Result<void> Store::opened_lists_known() {
+  return {};
+}
+
 Result<void> Store::freeze(const std::string&) {
   return no_files();
 }

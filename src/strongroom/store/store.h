@@ -54,6 +54,14 @@ class SortedRun {
   virtual uint64_t entries() const = 0;
 };
 
+// The engine's own list of its files. What is in it stays; more is added behind. A new list has a
+// greater number.
+struct FileList {
+  uint64_t number = 0;  // 0: an engine without files.
+  std::string path;
+  uint64_t size = 0;  // Bytes.
+};
+
 struct StoreStats {
   uint64_t bytes[kTables] = {};    // On disk, sorted files only.
   uint64_t entries[kTables] = {};  // Estimated.
@@ -97,6 +105,12 @@ class Store {
   // Grows with every write, and is kept with them: of a store that lost its last writes it is less
   // than it was. What is counted is durable behind a flush().
   virtual uint64_t position() = 0;
+  // As it is durable now.
+  virtual Result<FileList> file_list();
+  // As the store was found, whenever it was opened since opened_lists_known() was last called.
+  // Oldest first. Stands as it was, whatever is written to the store.
+  virtual Result<std::vector<FileList>> opened_lists();
+  virtual Result<void> opened_lists_known();
   virtual Result<StoreStats> stats() = 0;
 
   // Erases all rows with keys in [from, to), synced. Not all or none: after an error some are gone,
