@@ -92,6 +92,8 @@ class SingleRecords(unittest.TestCase):
         self.vault.stop()
         shutil.rmtree(store)
         shutil.move(old, store)
+        self.vault.serve_options = ["--accept-lost-writes"]  # Else it is refused altogether.
+        self.addCleanup(setattr, self.vault, "serve_options", [])
         self.vault.serve()
         outcome = self.vault.run("get", "person", record, "--purpose", "service")
         self.assertEqual(outcome.status, 1)

@@ -114,6 +114,12 @@ Owned<BIO> reader_of(Bytes bytes) {
   return Owned<BIO>(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
 }
 
+Error does_not_fit() {
+  return refused(
+      "the authority's certificate and key (ca.pem, ca.key) are damaged or do not belong "
+      "together: put both back from a backup. Nothing was lost");
+}
+
 }  // namespace
 
 Result<CertificateAndKey> make_authority(std::string_view name, Validity validity) {
@@ -149,7 +155,7 @@ Result<CertificateAndKey> make_server_certificate(std::string_view authority_pem
                                                         nullptr, const_cast<char*>("")));
   if (!authority || !authority_key ||
       X509_check_private_key(authority.get(), authority_key.get()) != 1) {
-    return refused("the authority's certificate and key do not load or do not belong together");
+    return does_not_fit();
   }
 
   std::vector<std::string> all = {"localhost", "127.0.0.1", "::1"};
@@ -169,17 +175,26 @@ Result<CertificateAndKey> make_server_certificate(std::string_view authority_pem
   SR_CHECK(key != nullptr, "P-256 key");
   auto certificate = blank_certificate(key.get(), "strongroom server", validity);
   X509* x = certificate.get();
-  SR_CHECK(X509_set_issuer_name(x, X509_get_subject_name(authority.get())) == 1 &&
-               add_extension(x, authority.get(), NID_basic_constraints, "critical,CA:FALSE") &&
+  SR_CHECK(add_extension(x, authority.get(), NID_basic_constraints, "critical,CA:FALSE") &&
                add_extension(x, authority.get(), NID_key_usage, "critical,digitalSignature") &&
                add_extension(x, authority.get(), NID_ext_key_usage, "serverAuth") &&
-               add_extension(x, authority.get(), NID_subject_key_identifier, "hash") &&
-               add_extension(x, authority.get(), NID_authority_key_identifier, "keyid"),
+               add_extension(x, authority.get(), NID_subject_key_identifier, "hash"),
            "server certificate extensions");
+  // What comes from the authority's file can be anything.
+  if (X509_set_issuer_name(x, X509_get_subject_name(authority.get())) != 1 ||
+      !add_extension(x, authority.get(), NID_authority_key_identifier, "keyid")) {
+    return does_not_fit();
+  }
   if (!add_extension(x, authority.get(), NID_subject_alt_name, alternatives)) {
     return refused("a server's name does not fit into a certificate");
   }
   SR_CHECK(X509_sign(x, authority_key.get(), EVP_sha256()) > 0, "server certificate signature");
+  // A key's file holds its public half too, and that alone was compared above. What clients would
+  // refuse is refused here.
+  EVP_PKEY* known = X509_get0_pubkey(authority.get());
+  if (known == nullptr || X509_verify(authority.get(), known) != 1 || X509_verify(x, known) != 1) {
+    return does_not_fit();
+  }
   return CertificateAndKey{pem_of(x), pem_of(key.get())};
 }
 

@@ -87,9 +87,10 @@ TEST_F(X509Test, AServerCertificateCannotSignOthers) {
   const auto root = authority();
   const auto leaf = server(root, {});
   ASSERT_TRUE(leaf);
-  const auto below = server(*leaf, {});
-  ASSERT_TRUE(below);
-  EXPECT_NE(verdict(leaf->certificate_pem, below->certificate_pem, kInside), X509_V_OK);
+  EXPECT_FALSE(server(*leaf, {}));
+  X509* parsed = parse(leaf->certificate_pem);
+  EXPECT_EQ(X509_check_ca(parsed), 0);
+  X509_free(parsed);
 }
 
 TEST_F(X509Test, SerialsAndKeysDiffer) {
@@ -125,6 +126,30 @@ TEST_F(X509Test, RefusesAnAuthorityThatDoesNotLoadOrMatch) {
   EXPECT_FALSE(make_server_certificate("", {}, {}, kValidity));
   EXPECT_FALSE(make_server_certificate("-----BEGIN CERTIFICATE-----\n",
                                        root.key_pem.read(SecretAccess{}), {}, kValidity));
+}
+
+// Found by e2e_tamper: a changed key made certificates that no client takes, a changed certificate
+// ended the process.
+TEST_F(X509Test, WhateverByteOfTheAuthorityIsChangedItIsRefusedOrMakesWhatClientsTake) {
+  const auto root = authority();
+  const std::string key(as_text(root.key_pem.read(SecretAccess{})));
+  const auto take = [&](const std::string& certificate_pem, const std::string& key_pem, size_t at) {
+    const auto made = make_server_certificate(certificate_pem, as_bytes(key_pem), {}, kValidity);
+    if (!made) return;
+    EXPECT_EQ(verdict(root.certificate_pem, made->certificate_pem, kInside), X509_V_OK) << at;
+  };
+  for (const int bit : {1, 2, 16}) {
+    for (size_t at = 0; at < root.certificate_pem.size(); ++at) {
+      std::string changed = root.certificate_pem;
+      changed[at] = static_cast<char>(changed[at] ^ bit);
+      take(changed, key, at);
+    }
+    for (size_t at = 0; at < key.size(); ++at) {
+      std::string changed = key;
+      changed[at] = static_cast<char>(changed[at] ^ bit);
+      take(root.certificate_pem, changed, at);
+    }
+  }
 }
 
 }  // namespace

@@ -68,10 +68,12 @@ Result<bool> StoreGuard::has_rows(uint32_t lane) {
   return found;
 }
 
-// Whether one of the lists that the store was opened with begins so.
+// Whether one of the lists that the store was opened with begins so. One that is newer than the log
+// has it was made behind it: then it is the log that was put back, which witnesses tell.
 Result<bool> StoreGuard::began_as(const v1::StoreList& list) {
   if (list.number() == 0) return true;
   SR_ASSIGN(const auto opened, store_.opened_lists());
+  if (!opened.empty() && opened.front().number > list.number()) return true;
   for (const store::FileList& one : opened) {
     if (one.number != list.number() || one.size < list.size()) continue;
     SR_ASSIGN(const crypto::Digest found, hash_beginning(one.path, list.size()));

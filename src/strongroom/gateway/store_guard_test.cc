@@ -155,6 +155,16 @@ TEST_F(StoreListTest, StartsThatNeverCameToAWordAreNoLoss) {
   EXPECT_EQ(refusal(), ErrorCode{});
 }
 
+TEST_F(StoreListTest, AStoreThatIsAheadOfTheLogIsNoLoss) {
+  ingest('a');
+  marked();
+  v1::SyncReply put_back = log();
+  put_back.mutable_store_list()->set_number(put_back.store_list().number() - 1);
+  reopen();
+  auto now = guard(*store_);
+  EXPECT_TRUE(now.check(put_back));
+}
+
 TEST_F(StoreListTest, AListWithoutItsEndIsRefusedUntilSomebodyAcceptsIt) {
   write(0, 10);
   ingest('a');
