@@ -94,9 +94,9 @@ class ReindexerTest : public testing::Test {
         [&](auto done) { vault.gateway().reindex(request, done); });
   }
   // To the end; how many were indexed since the job began.
-  static Result<uint64_t> reindex(GatewayVault& vault) {
+  static Result<uint64_t> reindex(GatewayVault& vault, uint32_t records = 6) {
     for (int steps = 0; steps < 1000; ++steps) {
-      SR_ASSIGN(const auto done, step(vault));
+      SR_ASSIGN(const auto done, step(vault, records));
       if (done.finished()) return done.indexed();
     }
     return make_error(ErrorCode::kInternal, "it never ends");
@@ -459,6 +459,43 @@ TEST_F(RenewalTest, SearchesAndSingleRecordsGoOnAndImportsWait) {
   ASSERT_TRUE(put("N9002", "Harbin"));
   EXPECT_EQ(vault_.count({{"city", "Harbin"}})->count(), 3u);
   EXPECT_EQ(vault_.records().size(), size_t{kPeople + 3});
+}
+
+TEST_F(RenewalTest, MoreThanAStepWrittenMeanwhileTakesAPassOfItsOwn) {
+  constexpr int kLate = 16'500, kAtOnce = 100;
+  allow(vault_, {v1::IMPORT, v1::REINDEX, v1::UPDATE, v1::GET});
+  approve_renewal(vault_);
+  ASSERT_TRUE(step(vault_));
+  for (int i = 0; i < kLate; i += kAtOnce) {
+    v1::PutRequest request;
+    *request.mutable_ticket() = ticket(vault_);
+    request.set_request_id(keyserver::fresh(16));
+    for (int k = i; k < i + kAtOnce; ++k) {
+      auto& fields = *request.add_records()->mutable_fields();
+      fields["name"] = "Li Bo";
+      fields["number"] = "N" + std::to_string(100'000 + k);
+      fields["city"] = "Harbin";
+    }
+    const auto put = vault_.loop().wait<v1::PutResponse>(
+        [&](auto done) { vault_.gateway().put(request, done); });
+    ASSERT_TRUE(put) << put.error().text;
+  }
+  const auto refused = reindex(vault_, 0);
+  ASSERT_FALSE(refused) << "several signed for what there was, and not for all of these";
+  EXPECT_EQ(refused.error().code, ErrorCode::kPermissionDenied) << refused.error().text;
+  v1::ApplyCollectionRequest again;
+  *again.mutable_collection() = test::people();
+  const auto applied = vault_.vault().server().apply_collection("operator", again);
+  ASSERT_TRUE(applied) << applied.error().text;
+  vault_.vault().approve(applied->request());
+  ASSERT_TRUE(step(vault_, 0)) << "a step at most, since much came behind its start";
+  const auto renewed = reindex(vault_, 0);
+  ASSERT_TRUE(renewed) << renewed.error().text;
+  EXPECT_GE(*renewed, uint64_t{kLate + kPeople});
+  EXPECT_EQ(vault_.count({{"city", "Harbin"}})->count(), uint64_t{kLate});
+  EXPECT_EQ(vault_.find({{"number", "N100000"}})->records_size(), 1);
+  EXPECT_EQ(vault_.find({{"number", "N116499"}})->records_size(), 1);
+  EXPECT_EQ(vault_.count({{"city", "Wuhan"}})->count(), uint64_t{kPeople / 2});
 }
 
 TEST_F(RenewalTest, WhoeverHasTheOldKeyAloneFindsNothing) {
