@@ -210,7 +210,9 @@ def setUpModule():
     if not door:
         raise unittest.SkipTest("python3-cryptography is not installed")
     vault = unittest.enterModuleContext(Vault())
-    vault.import_csv("person", f"name,phone,dob,address\n测试,{PHONE},1980-01-31,测试市测试路1号\n")
+    # The second is erased below. It must be no canary, which would freeze whoever does it: those are planted later, anywhere.
+    vault.import_csv("person", f"name,phone,dob,address\n测试,{PHONE},1980-01-31,测试市测试路1号\n"
+                     "测试,13800130009,1980-01-31,测试市测试路9号\n")
     vault.allow_export()
     false_door = unittest.enterModuleContext(FalseDoor(certificate(vault.dir)))
     led = {who: false_door.leads(who) for who in ("officer", "operator", "clerk", "auditor", "approver1", "privacy")}
