@@ -7,7 +7,9 @@ namespace strongroom::gateway {
 
 inline SearchPlan all_of(size_t terms) {
   SearchPlan plan;
-  for (uint16_t t = 0; t < terms; ++t) plan.clauses.push_back({{{{t}, 0}}, false});
+  for (size_t t = 0; t < terms; ++t) {
+    plan.clauses.push_back({{{{static_cast<uint16_t>(t)}, 0}}, false});
+  }
   return plan;
 }
 
