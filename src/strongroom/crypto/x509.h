@@ -27,8 +27,8 @@ Result<CertificateAndKey> make_authority(std::string_view name, Validity validit
 
 // A server certificate for localhost, 127.0.0.1, ::1 and `names` (host names and IP addresses),
 // with a key of its own.
-//   kInvalidArgument  A name is neither host name nor address, or authority and key do not load or
-//   match.
+//   kInvalidArgument  A name is neither host name nor address; or authority and key do not load or
+//   match, or the authority has not signed itself: clients would refuse what it makes.
 Result<CertificateAndKey> make_server_certificate(std::string_view authority_pem,
                                                   Bytes authority_key_pem,
                                                   std::span<const std::string> names,

@@ -110,6 +110,7 @@ class Store {
   // As the store was found, whenever it was opened since opened_lists_known() was last called.
   // Oldest first. Stands as it was, whatever is written to the store.
   virtual Result<std::vector<FileList>> opened_lists();
+  // Their place is taken by the list of now: they are forgotten.
   virtual Result<void> opened_lists_known();
   virtual Result<StoreStats> stats() = 0;
 
