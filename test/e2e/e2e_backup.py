@@ -303,10 +303,28 @@ class WhileItWorks(Backups):
             if os.path.exists(os.path.join(to, "restoring")):
                 outcome = self.vault.run("serve", to, who=None)
                 self.assertEqual(outcome.status, 1, outcome)
-        if os.path.exists(os.path.join(to, "restoring")) or not os.path.exists(to):
+        cut_off = os.path.exists(os.path.join(to, "restoring")) or not os.path.exists(os.path.join(to, "gateway"))
+        if cut_off:
             self.restore()
         with Restored(self.vault, "restored") as again:
             self.assertEqual(len(self.ids(1001, again)), 1)
+
+    def test_a_restore_that_was_killed_at_its_very_first_file_goes_on(self):
+        self.backup()
+        to = self.vault.path("restored")
+        os.mkdir(to)
+        self.assertEqual(self.vault.run("serve", to, who=None).status, 1, "an empty folder is no vault")
+        half = os.path.join(to, "restoring.tmp")
+        for name in ("restoring.tmp", "kept.txt"):
+            with open(os.path.join(to, name), "wb") as file:
+                file.write(b"01")
+        refused = self.vault.run("restore", self.to, to, who=None)
+        self.assertIn("not empty", refused.stderr, "a file of somebody else")
+        os.remove(os.path.join(to, "kept.txt"))
+        self.restore()
+        self.assertFalse(os.path.exists(half))
+        with Restored(self.vault, "restored") as again:
+            self.assertEqual(len(self.ids(3, again)), 1)
 
     def test_on_a_full_disk_the_point_before_stays(self):
         self.backup()

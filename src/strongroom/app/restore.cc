@@ -6,6 +6,8 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "strongroom/app/cli.h"
 #include "strongroom/app/folder_lock.h"
@@ -28,6 +30,7 @@ using backup::SourceFile;
 using keyserver::KeyServer;
 
 constexpr uint64_t kMarkerBytesMax = 64;
+constexpr std::string_view kMarkerWritten = "restoring.tmp";
 
 struct RestoreOptions {
   std::string from;
@@ -105,7 +108,10 @@ Result<void> Restore::claim_folder() {
   SR_TRY(files.make_dirs(dir_.root, 0700));
   SR_ASSIGN(const auto names, files.list(dir_.root));
   const auto marker = files.read(dir_.restoring(), kMarkerBytesMax);
-  if (marker ? *marker != store_.id() : !names.empty()) {
+  // What a restore leaves that was cut off while it put its marker there: it never had anything
+  // else.
+  const bool unmarked = names.empty() || names == std::vector{std::string(kMarkerWritten)};
+  if (marker ? *marker != store_.id() : !unmarked) {
     return make_error(ErrorCode::kAlreadyExists,
                       "this folder is not empty; give a new one. Nothing was changed");
   }
