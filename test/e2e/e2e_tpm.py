@@ -11,7 +11,7 @@ import unittest
 
 from e2e_founding import Founded, FoundedTest
 from e2e_keys import ask, confirm, take
-from vault import START_S
+from vault import Restored, START_S
 
 SWTPM = "/usr/bin/swtpm"
 
@@ -152,6 +152,34 @@ class BoundToIt(Tpm):
         # What is of today opens.
         shutil.rmtree(vault.dir)
         shutil.move(today, vault.dir)
+        vault.serve()
+        self.assert_open()
+
+    def test_a_backup_opens_on_a_machine_without_it(self):
+        vault = self.vault
+        shares = "".join(share + "\n" for share in vault.shares[:2]).encode()
+        to, keys = vault.path("backup"), vault.path("keys")
+        taken = vault.json("backup", to, "--keys", keys, who="operator")
+        vault.must("verify", keys, who=None)
+        self.assertIn(taken["id"], [one["id"] for one in vault.json("status", who="officer")["key_backups"]])
+        vault.stop()
+        self.assertFalse(os.path.exists(os.path.join(vault.dir, "keyserver", "state-copy")))
+        self.tpm.stop()
+        try:
+            said = vault.must("restore", to, vault.path("elsewhere"), "--keys", keys, who=None, stdin=shares).stdout
+            self.assertIn("No TPM opens it here", said)
+            with Restored(vault, "elsewhere") as again:
+                for share in vault.shares[:2]:
+                    again.must("unseal", who="operator", stdin=share.encode())
+                status = again.must("status", who="operator").stdout
+                self.assertIn("RESTORED", status)
+                self.assertNotIn("the TPM", status)
+        finally:
+            self.tpm.start(self.tpm.port)
+        vault.must("restore", to, vault.path("bound"), "--keys", keys, "--tpm", self.tpm.tcti, "--tpm-epochs", who=None, stdin=shares)
+        with Restored(vault, "bound") as again:
+            self.assertFalse(again.json("status", who="operator")["sealed"], "this machine's TPM opens it")
+            self.assertIn("; bound to it", again.must("status", who="operator").stdout)
         vault.serve()
         self.assert_open()
 

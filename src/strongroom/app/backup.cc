@@ -122,13 +122,20 @@ Result<void> Backup::copy_keys() {
   // Opened at once: an epoch's file goes when the next begins.
   std::vector<std::pair<const v1::KeyStateFile*, backup::SourceFile>> files;
   for (const v1::KeyStateFile& file : keys_of_.files()) {
-    about_ = vault_->keyserver() + "/" + file.name();
+    about_ = vault_->keyserver() + "/" + (file.from().empty() ? file.name() : file.from());
     SR_ASSIGN(auto source, backup::SourceFile::open(about_));
     files.emplace_back(&file, std::move(source));
   }
   about_ = keys_dir_;
   for (const auto& [file, source] : files) {
-    SR_TRY(keys_->add(source, "keyserver/" + file->name(), file->bytes(), {}));
+    const std::string name = "keyserver/" + file->name();
+    if (file->head().empty()) {
+      SR_TRY(keys_->add(source, name, file->bytes(), {}));
+      continue;
+    }
+    const std::string path = vault_->keyserver() + "/" + file->from();
+    SR_ASSIGN(const std::string body, env::real_files().read(path, file->bytes()));
+    SR_TRY(keys_->add(as_bytes(file->head() + body), name));
   }
   return keys_->add(as_bytes(keys_of_.checkpoint()), "keyserver/log/checkpoint");
 }

@@ -184,9 +184,9 @@ Result<void> run(const Global& global, const InitOptions& options) {
 
   if (options.tpm_epochs) {
     std::cerr
-        << "\n  The key state is bound to this TPM. If the TPM is lost, every record is lost "
-           "with it: shares and copies of\n  the key state open nothing without it, and a copy "
-           "only until its epoch has ended (an hour).\n";
+        << "\n  The key state is bound to this TPM. If the TPM is lost, so is every record "
+           "that no `strongroom backup` has:\n  shares and copies of these files open nothing "
+           "without it.\n";
   }
   if (global.json) {
     std::string out = "{\"vault\":" + json_string(made.vault()) +
@@ -247,9 +247,11 @@ void add_init(CLI::App& app, Global& global, int& status) {
                                   "A TPM that opens the vault at each start, beside the shares: "
                                   "device:/dev/tpmrm0");
   command
-      ->add_flag("--tpm-epochs", options->tpm_epochs,
-                 "Bind the key state to the TPM, by secrets that change each hour: what was erased "
-                 "stays so even before all shares and old disks; but a lost TPM loses every record")
+      ->add_flag(
+          "--tpm-epochs", options->tpm_epochs,
+          "Bind the key state to the TPM, by secrets that change each hour: what was erased "
+          "stays so even before all shares and old disks; but a lost TPM loses every record that "
+          "no backup has")
       ->needs(tpm);
   command->footer(
       "Examples:\n  strongroom init ./vault --dev\n  strongroom init /srv/strongroom --shares 5 "

@@ -13,6 +13,7 @@
 #include "strongroom/app/folder_lock.h"
 #include "strongroom/app/hidden_input.h"
 #include "strongroom/app/progress.h"
+#include "strongroom/app/tpm_hardware.h"
 #include "strongroom/app/vault_dir.h"
 #include "strongroom/backup/part.h"
 #include "strongroom/crypto/random.h"
@@ -37,6 +38,8 @@ struct RestoreOptions {
   std::string dir;
   std::string keys;
   std::string log;
+  std::string tpm;
+  bool tpm_epochs = false;
 };
 
 class Restore {
@@ -63,6 +66,7 @@ class Restore {
   std::string store_dir_, keys_dir_;
   v1::BackupManifest store_, keys_;
   v1::VaultFile vault_;
+  bool was_tpm_ = false;
 };
 
 Result<void> Restore::load() {
@@ -212,7 +216,18 @@ Result<SealingKey> Restore::root_key() {
 // Its first start too: whatever does not fit shows now.
 Result<void> Restore::make_vault(const SealingKey& root) {
   auto& files = env::real_files();
-  const keyserver::KeyServerOptions options{dir_.keyserver(), dir_.mirror(), kVersion};
+  keyserver::KeyServerOptions options{dir_.keyserver(), dir_.mirror(), kVersion};
+  // Another machine has another TPM, or none: the old one's is of no use here.
+  was_tpm_ = vault_.has_tpm();
+  vault_.clear_tpm();
+  std::unique_ptr<TpmHardware> hardware;
+  if (!options_.tpm.empty()) {
+    v1::TpmFile& tpm = *vault_.mutable_tpm();
+    SR_ASSIGN(hardware, TpmHardware::found(options_.tpm, options_.tpm_epochs, tpm));
+    SR_TRY(hardware->seal_root(root, tpm));
+    options.hardware = hardware.get();
+  }
+  SR_TRY(keyserver::save_vault_file(files, dir_.keyserver(), vault_));
   SR_TRY(KeyServer::restore(options, root,
                             {keys_.id(), keys_.log_size(), keys_.taken_ms(), !options_.log.empty()},
                             files, env::real_clock()));
@@ -274,6 +289,11 @@ void Restore::report() const {
            "witnesses started with\n  --log "
         << verifier << "\n";
   }
+  if (was_tpm_ && options_.tpm.empty()) {
+    std::cout
+        << "\nNo TPM opens it here, and its key state is bound to none: restore with --tpm for "
+           "that.\n";
+  }
   std::cout << "\nNext:  strongroom serve " << dir_.root << "\n";
 }
 
@@ -312,6 +332,13 @@ void add_restore(CLI::App& app, Global& global, int& status) {
   command->add_option("--log", options->log,
                       "The newest log there is: the old vault's folder, or its keyserver/log. Then "
                       "what was erased since the backup stays erased");
+  auto* tpm = command->add_option("--tpm", options->tpm,
+                                  "A TPM of this machine that opens it at each start, beside the "
+                                  "shares: device:/dev/tpmrm0");
+  command
+      ->add_flag("--tpm-epochs", options->tpm_epochs,
+                 "Bind the key state to that TPM, as `init --tpm-epochs` does")
+      ->needs(tpm);
   command->footer(
       "The share holders give their shares here, one a line; what they approve by it is logged. "
       "Cut "

@@ -161,6 +161,7 @@ Result<void> PartWriter::add(Bytes content, const std::string& name) {
   file.set_name(name);
   file.set_bytes(content.size());
   file.set_sha256(to_hex(crypto::sha256(content)));
+  bytes_written_ += content.size();
   return files_.write_atomic(object_path(dir_, file.sha256()), content);
 }
 

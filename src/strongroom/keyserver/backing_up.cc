@@ -17,6 +17,8 @@ constexpr uint64_t kVersionsSkippedMin = uint64_t{1} << 32;
 constexpr uint64_t kVersionsSkippedBits = 40;
 // Lanes that the lost end of a log may have opened: their numbers are not used again.
 constexpr uint32_t kLanesSkipped = 4096;
+// Where a TPM holds what opens the key state: the copy's body, of no use without its head.
+constexpr char kStateCopy[] = "state-copy";
 // Copied as they are, beside log and state. What is not there is not needed.
 constexpr const char* kKeyFiles[] = {"vault.json",      "ca.pem",       "ca-key.escrow",
                                      "term-key.escrow", "dev-root.key", "log/key-changes"};
@@ -27,12 +29,6 @@ Result<v1::BackupResponse> KeyServer::backup(const std::string& who,
                                              const v1::BackupRequest& request) {
   SR_TRY(require(who, {v1::MANAGE_COLLECTIONS}));
   if (failed_) return unavailable();
-  // Such a copy opens nothing without that very TPM, and nothing at all once its epoch has ended.
-  if (state_->is_bound() && request.step() != v1::BackupRequest::DESTROYED) {
-    return make_error(ErrorCode::kFailedPrecondition,
-                      "This vault's key state is bound to its TPM, so no copy of it can be "
-                      "restored. Found a vault without --tpm-epochs where backups are needed.");
-  }
   v1::BackupResponse out;
   if (request.step() == v1::BackupRequest::PREPARE) {
     out.set_folder(options_.folder);
@@ -76,6 +72,7 @@ Result<v1::BackupResponse> KeyServer::backup(const std::string& who,
       if (request.store_manifest().size() != 32 || request.keys_manifest().size() != 32) {
         return make_error(ErrorCode::kInvalidArgument, "A manifest's hash is 32 bytes.");
       }
+      SR_TRY(files_.remove(options_.dir + "/" + kStateCopy));
       backup.set_step(v1::BackupItem::TAKEN);
       backup.set_store_manifest(request.store_manifest());
       backup.set_keys_manifest(request.keys_manifest());
@@ -84,14 +81,7 @@ Result<v1::BackupResponse> KeyServer::backup(const std::string& who,
     default:
       return make_error(ErrorCode::kInvalidArgument, "This is no step of a backup.");
   }
-  if (request.step() == v1::BackupRequest::KEYS) {
-    if (state_->is_bound()) {
-      return make_error(ErrorCode::kFailedPrecondition,
-                        "The key state is bound to this machine's TPM, so a copy of it opens "
-                        "nowhere else. Nothing was copied.");
-    }
-    SR_TRY(keep_authority_escrow());
-  }
+  if (request.step() == v1::BackupRequest::KEYS) SR_TRY(keep_authority_escrow());
   SR_ASSIGN(const uint64_t leaf, log_change(who, std::move(item), tlog::EntryType::kBackup));
   out.set_leaf(leaf);
   if (request.step() == v1::BackupRequest::KEYS) SR_TRY(list_key_files(out));
@@ -124,6 +114,15 @@ Result<void> KeyServer::list_key_files(v1::BackupResponse& out) {
   };
   // First: a new epoch removes it.
   add("state/" + state_file_name(state_->epoch()), state_->file_bytes());
+  if (state_->is_bound()) {
+    // An image of this disk must stay worthless once the epoch has ended, whoever has the shares.
+    v1::KeyStateFile& copy = *out.mutable_files(0);
+    const std::string path = options_.dir + "/" + kStateCopy;
+    SR_ASSIGN(*copy.mutable_head(), state_->write_copy(path));
+    SR_ASSIGN(const uint64_t bytes, files_.file_size(path));
+    copy.set_from(kStateCopy);
+    copy.set_bytes(bytes);
+  }
   SR_ASSIGN(const auto segments, log_->segments());
   for (const tlog::SegmentFile& segment : segments) add("log/" + segment.name, segment.bytes);
   for (const char* name : kKeyFiles) {
@@ -195,7 +194,6 @@ Result<void> KeyServer::restore(const KeyServerOptions& options, const SealingKe
   }
   // What the state is as of stays: only open() may complete it.
   SR_TRY(server->state_->next_epoch(server->state_->applied()));
-  server->vault_.clear_tpm();  // Another machine has another.
   item.set_author("restore");
   SR_TRY(server->stage(tlog::EntryType::kBackup, {&item, 1}, server->now_ms()));
   SR_TRY(server->log_->commit());

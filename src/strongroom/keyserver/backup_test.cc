@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 
+#include "strongroom/keyserver/memory_hardware.h"
 #include "strongroom/keyserver/test_vault.h"
 #include "strongroom/keyserver/unseal.h"
 
@@ -52,11 +53,13 @@ class BackupTest : public testing::Test {
     principal.set_role("eraser");
     principal.set_public_key(std::string(as_text(key.public_key())));
     vault_.set_key("eraser", std::move(key));
-    ASSERT_TRUE(vault_.create());
+    ASSERT_TRUE(vault_.create(file_to_found()));
     ASSERT_TRUE(vault_.open());
     granted_ = vault_.call(grant_call(vault_.import_ticket(), 8)).grant();
     ASSERT_EQ(granted_.count(), 8u);
   }
+
+  virtual v1::VaultFile file_to_found() { return {}; }
 
   Result<v1::BackupResponse> step(v1::BackupRequest::Step step, const std::string& id = kId,
                                   uint64_t generation = 0) {
@@ -74,11 +77,16 @@ class BackupTest : public testing::Test {
     SR_CHECK(keys.has_value(), "a backup");
     Copy copy{vault_.dir() + "/backup-" + id, {id, keys->log_size(), prepared->t_ms(), false}};
     for (const v1::KeyStateFile& file : keys->files()) {
-      const std::string from = vault_.options().dir + "/" + file.name();
+      const std::string from =
+          vault_.options().dir + "/" + (file.from().empty() ? file.name() : file.from());
       const std::string to = copy.dir + "/keyserver/" + file.name();
       fs::create_directories(fs::path(to).parent_path());
       fs::copy_file(from, to);
       fs::resize_file(to, file.bytes());
+      if (file.head().empty()) continue;
+      const auto body = env::real_files().read(to, kStateBytesMax);
+      SR_CHECK(body && env::real_files().write_atomic(to, as_bytes(file.head() + *body), 0600),
+               "head and body");
     }
     std::ofstream(copy.dir + "/keyserver/log/checkpoint") << keys->checkpoint();
     return copy;
@@ -94,6 +102,11 @@ class BackupTest : public testing::Test {
     KeyServerOptions options = vault_.options();
     options.dir = dir + "/keyserver";
     options.mirror_dir = dir + "/keyserver-mirror";
+    // Another machine's.
+    options.hardware = nullptr;
+    SR_ASSIGN(auto file, load_vault_file(env::real_files(), options.dir));
+    file.clear_tpm();
+    SR_TRY(save_vault_file(env::real_files(), options.dir, file));
     RestoreFrom from = copy.from;
     from.newest_log = newest_log;
     SR_TRY(KeyServer::restore(options, vault_.root(), from, env::real_files(), vault_.clock()));
@@ -480,6 +493,70 @@ TEST_F(LogKeyBackupTest, OfTwoChangesTheOneTheBackupHasStays) {
   const Restored restored = must_restore(copy, true);
   EXPECT_NE(restored.server->vault_file().origin(), origin());
   EXPECT_EQ(signer_of(restored), second);
+}
+
+class BoundBackupTest : public BackupTest {
+ protected:
+  v1::VaultFile file_to_found() override {
+    vault_.options().hardware = &tpm_;
+    v1::VaultFile file;
+    file.mutable_tpm()->set_tcti("memory");
+    file.mutable_tpm()->set_epochs(true);
+    return file;
+  }
+  // What a thief makes of key server files, with the root key and the TPM of now.
+  bool opens(const std::string& dir) {
+    KeyServerOptions options = vault_.options();
+    options.dir = dir;
+    options.mirror_dir = dir + "-mirror";
+    return KeyServer::open(options, vault_.root(), env::real_files(), vault_.clock()).has_value();
+  }
+
+  MemoryHardware tpm_;
+};
+
+TEST_F(BoundBackupTest, ItOpensWithoutTheTpmWhatWasThere) {
+  const Copy copy = take();
+  ASSERT_TRUE(erase(2).has_erase());
+  const Restored restored = must_restore(copy);
+  EXPECT_FALSE(restored.server->vault_file().has_tpm());
+  EXPECT_EQ(restored.call(open_call({1, 2})).release().keys(), key_of(1) + key_of(2));
+  EXPECT_EQ(must_restore(copy, true).call(open_call({1, 2})).release().keys(), key_of(1));
+}
+
+// Images of the disk at each step of a backup, opened in a later epoch with all shares and the TPM.
+TEST_F(BoundBackupTest, OfABoundStateNoDiskHasWhatOpensTheCopy) {
+  const std::string dir = vault_.options().dir;
+  const auto image = [&](const std::string& name) {
+    const std::string to = vault_.dir() + "/image-" + name;
+    fs::copy(dir, to, fs::copy_options::recursive);
+    fs::copy(vault_.options().mirror_dir, to + "-mirror", fs::copy_options::recursive);
+    return to;
+  };
+  const std::string state_name = [&] {
+    const auto prepared = step(v1::BackupRequest::PREPARE);
+    return step(v1::BackupRequest::KEYS, kId, prepared->generation())->files(0).name();
+  }();
+  const std::string while_copied = image("copied");
+  EXPECT_TRUE(fs::exists(while_copied + "/state-copy"));
+  ASSERT_TRUE(step(v1::BackupRequest::TAKEN));
+  EXPECT_FALSE(fs::exists(dir + "/state-copy"));
+  const std::string taken = image("taken");
+  ASSERT_TRUE(vault_.open());
+  vault_.close();
+  EXPECT_FALSE(opens(taken));
+  EXPECT_FALSE(opens(while_copied));
+  const auto body = env::real_files().read(while_copied + "/state-copy", kStateBytesMax);
+  const auto own = env::real_files().read(while_copied + "/" + state_name, kStateBytesMax);
+  ASSERT_TRUE(body && own);
+  // In place of the state; behind every header of the epochs that there were.
+  for (size_t head = 0; head < std::min<size_t>(own->size(), 400); ++head) {
+    for (const char* place : {"", "-mirror"}) {
+      const std::string file = while_copied + place + "/" + state_name;
+      ASSERT_TRUE(env::real_files().write_atomic(file, as_bytes(own->substr(0, head) + *body)));
+    }
+    ASSERT_FALSE(opens(while_copied)) << head;
+  }
 }
 
 }  // namespace

@@ -284,11 +284,8 @@ Result<void> KeyState::next_epoch(uint64_t applied) {
   } else {
     bytes = state_header(epoch, wraps_, false, epoch_key);
   }
-  const auto parts = write_contents(contents_, kStateFrameMax);
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const FrameKind kind = i + 1 == parts.size() ? FrameKind::kBaseEnd : FrameKind::kBasePart;
-    bytes += state_frame(epoch, epoch_key, kind, i, parts[i].bytes());
-  }
+  uint64_t frames = 0;
+  bytes += sealed_base(epoch, epoch_key, &frames);
   const std::string* dirs[2] = {&places_.dir, &places_.mirror};
   for (const std::string* dir : dirs) {
     if (!files_.make_dirs(*dir)) return broken();
@@ -310,8 +307,27 @@ Result<void> KeyState::next_epoch(uint64_t applied) {
   if (hardware_ != nullptr && !destroy_other_secrets(epoch)) return broken_by_tpm();
   epoch_ = epoch;
   epoch_key_ = std::move(epoch_key);
-  frame_ = parts.size();
+  frame_ = frames;
   return {};
+}
+
+std::string KeyState::sealed_base(uint64_t epoch, const SealingKey& epoch_key,
+                                  uint64_t* frames) const {
+  std::string bytes;
+  const auto parts = write_contents(contents_, kStateFrameMax);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const FrameKind kind = i + 1 == parts.size() ? FrameKind::kBaseEnd : FrameKind::kBasePart;
+    bytes += state_frame(epoch, epoch_key, kind, i, parts[i].bytes());
+  }
+  *frames = parts.size();
+  return bytes;
+}
+
+Result<std::string> KeyState::write_copy(const std::string& body_path) const {
+  const auto key = crypto::random_secret<SealingKey>();
+  uint64_t frames = 0;
+  SR_TRY(files_.write_atomic(body_path, as_bytes(sealed_base(epoch_, key, &frames)), 0600));
+  return state_header(epoch_, wraps_, false, key);
 }
 
 Result<void> KeyState::begin_secret(uint64_t epoch, std::vector<SealingKey>& wraps) {

@@ -59,6 +59,9 @@ class KeyState : public tlog::BodyKeys {
   bool is_bound() const { return hardware_ != nullptr; }  // To a TPM, from the next epoch on.
   // How much of this epoch's file in the first place is durable. After next_epoch().
   uint64_t file_bytes() const { return append_[0]->size(); }
+  // This moment's state for another place, bound to no TPM, cut in two: what opens it stays off the
+  // disk that `body_path` is on. `body_path`, head and then body are a state file of epoch().
+  Result<std::string> write_copy(const std::string& body_path) const;
   // Everything that log entries below this leaf brought about is here.
   uint64_t applied() const { return contents_.applied; }
   // A copy of every month's body key.
@@ -105,6 +108,8 @@ class KeyState : public tlog::BodyKeys {
   Result<void> load();
   Result<bool> load_epoch(uint64_t epoch);
   Result<StateFile> read_copy(Bytes bytes, uint64_t epoch);
+  // All contents as a base, without the header.
+  std::string sealed_base(uint64_t epoch, const SealingKey& epoch_key, uint64_t* frames) const;
   // Fresh, in the TPM, before a file is bound to it; and those of other epochs out of it.
   Result<void> begin_secret(uint64_t epoch, std::vector<SealingKey>& wraps);
   Result<void> destroy_other_secrets(uint64_t epoch);

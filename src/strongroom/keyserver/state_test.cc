@@ -7,6 +7,7 @@
 
 #include "strongroom/crypto/derive.h"
 #include "strongroom/env/faulty_files.h"
+#include "strongroom/keyserver/memory_hardware.h"
 #include "strongroom/keyserver/test_vault.h"
 #include "strongroom/keyserver/unseal.h"
 
@@ -262,31 +263,6 @@ TEST(KeyStateTest, SecretsAreKeptOnceMadeAndDroppedWhenTold) {
   EXPECT_FALSE(KeyState::open(places, env::real_files(), crypto::random_secret<SealingKey>()));
 }
 
-// A TPM's NV, in memory: from its nth write or destruction on it refuses.
-class MemoryHardware : public Hardware {
- public:
-  Result<EpochSecret> read(uint32_t slot) override {
-    const auto it = slots.find(slot);
-    if (it == slots.end()) return make_error(ErrorCode::kNotFound, "empty");
-    return it->second.clone();
-  }
-  Result<void> write(uint32_t slot, const EpochSecret& secret) override {
-    if (++operations >= stop_at) return make_error(ErrorCode::kUnavailable, "stopped");
-    slots.insert_or_assign(slot, secret.clone());
-    return {};
-  }
-  Result<void> destroy(uint32_t slot) override {
-    if (++operations >= stop_at) return make_error(ErrorCode::kUnavailable, "stopped");
-    slots.erase(slot);
-    return {};
-  }
-  Result<void> seal_root(const SealingKey&, v1::TpmFile&) override { return {}; }
-
-  std::map<uint32_t, EpochSecret> slots;
-  uint64_t operations = 0;
-  uint64_t stop_at = ~uint64_t{0};
-};
-
 TEST(BoundStateTest, ACopyOfAnEndedEpochIsOfNoUseWithTheRootKey) {
   TempDir dir;
   const KeyState::Places places{dir.path() + "/a", dir.path() + "/b"};
@@ -310,6 +286,56 @@ TEST(BoundStateTest, ACopyOfAnEndedEpochIsOfNoUseWithTheRootKey) {
   EXPECT_TRUE(KeyState::open(places, env::real_files(), root, &tpm));
   MemoryHardware other;
   EXPECT_FALSE(KeyState::open(places, env::real_files(), root, &other)) << "another machine's";
+}
+
+// A copy of it for another machine opens with the root key alone; what is left of it on this one
+// opens nothing.
+TEST(BoundStateTest, ACopyOfItOpensElsewhereAndItsBodyAloneNowhere) {
+  TempDir dir;
+  const KeyState::Places places{dir.path() + "/a", dir.path() + "/b"};
+  const KeyState::Places there{dir.path() + "/there-a", dir.path() + "/there-b"};
+  const auto root = crypto::random_secret<SealingKey>();
+  MemoryHardware tpm;
+  auto state = KeyState::create(places, env::real_files(), root, &tpm);
+  ASSERT_TRUE(state);
+  ASSERT_TRUE((*state)->next_epoch(0));
+  (*state)->add_block(0, CollectionId{1});
+  ASSERT_TRUE((*state)->commit(1));
+  const std::string body_path = dir.path() + "/body";
+  const auto head = (*state)->write_copy(body_path);
+  ASSERT_TRUE(head);
+  const auto body = env::real_files().read(body_path, kStateBytesMax);
+  ASSERT_TRUE(body);
+  const std::string name = "/" + state_file_name((*state)->epoch());
+  const auto put = [&](const std::string& bytes) {
+    for (const std::string& folder : {there.dir, there.mirror}) {
+      ASSERT_TRUE(env::real_files().make_dirs(folder));
+      ASSERT_TRUE(env::real_files().write_atomic(folder + name, as_bytes(bytes), 0600));
+    }
+  };
+  put(*head + *body);
+  EXPECT_FALSE(KeyState::open(there, env::real_files(), crypto::random_secret<SealingKey>()));
+  auto copied = KeyState::open(there, env::real_files(), root);
+  ASSERT_TRUE(copied) << copied.error().text;
+  EXPECT_TRUE((*copied)->tree().alive(RecordIndex{0}));
+  EXPECT_EQ((*copied)->applied(), 1u);
+  EXPECT_EQ((*copied)->log_key().public_key(), (*state)->log_key().public_key());
+  // With everything that is on the disk, the root key and the TPM: its own header is another key's.
+  const auto own = env::real_files().read(places.dir + name, kStateBytesMax);
+  ASSERT_TRUE(own);
+  put(own->substr(0, head->size()) + *body);
+  const auto thief = KeyState::open(there, env::real_files(), root, &tpm);
+  EXPECT_TRUE(!thief || !(*thief)->tree().alive(RecordIndex{0}));
+  put(*body);
+  EXPECT_FALSE(KeyState::open(there, env::real_files(), root, &tpm));
+  // It can be bound to another machine's.
+  put(*head + *body);
+  MemoryHardware other;
+  copied = KeyState::open(there, env::real_files(), root, &other);
+  ASSERT_TRUE(copied);
+  ASSERT_TRUE((*copied)->next_epoch(1));
+  EXPECT_EQ(other.slots.size(), 1u);
+  EXPECT_EQ(KeyState::open(there, env::real_files(), root).error().code, ErrorCode::kUnavailable);
 }
 
 // Two epochs are begun; a crash at any operation of files or TPM leaves a state that opens, and
