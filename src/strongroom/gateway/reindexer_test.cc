@@ -9,12 +9,18 @@
 #include "strongroom/gateway/search.h"
 #include "strongroom/index/normalise.h"
 #include "test/support/gateway_vault.h"
+#include "test/support/reindexing.h"
 
 namespace strongroom::gateway {
 namespace {
 
+using test::allow;
+using test::ask_to_renew;
 using test::GatewayVault;
+using test::reindex;
 using test::Source;
+using test::step;
+using test::ticket;
 
 constexpr int kPeople = 40;
 
@@ -49,25 +55,6 @@ class ReindexerTest : public testing::Test {
     ASSERT_TRUE(vault.import(small_town(), 7));
     allow(vault, {v1::IMPORT, v1::REINDEX});
   }
-  // What the operator may do, under the purpose of imports.
-  static void allow(GatewayVault& vault, std::initializer_list<v1::Action> actions) {
-    v1::ApplyPolicyRequest request;
-    *request.mutable_policy() = vault.vault().founding().policy;
-    request.mutable_policy()->clear_version();
-    for (auto& role : *request.mutable_policy()->mutable_roles()) {
-      if (role.name() != "operator") continue;
-      auto& grant = *role.mutable_grants(0);
-      grant.clear_actions();
-      for (const auto action : actions) grant.add_actions(action);
-      grant.clear_groups();
-      grant.add_groups("identity");
-      grant.add_groups("contact");
-      grant.mutable_budget()->set_reindexed_per_day(test::kPlenty);
-    }
-    const auto done = vault.vault().server().apply_policy("officer", request);
-    ASSERT_TRUE(done) << done.error().text;
-    if (done->request() != 0) vault.vault().approve(done->request());
-  }
   // Asked, and not approved.
   static uint64_t ask_for_indexes(GatewayVault& vault) {
     v1::ApplyCollectionRequest request;
@@ -80,26 +67,6 @@ class ReindexerTest : public testing::Test {
   static void add_indexes(GatewayVault& vault) {
     vault.vault().approve(ask_for_indexes(vault));
     ASSERT_TRUE(vault.start());
-  }
-  static v1::SignedTicket ticket(GatewayVault& vault) {
-    return vault.vault().ticket(
-        {.principal = "operator", .purpose = "import", .records_max = test::kPlenty});
-  }
-  static Result<v1::ReindexResponse> step(GatewayVault& vault, uint32_t records = 6) {
-    v1::ReindexRequest request;
-    *request.mutable_ticket() = ticket(vault);
-    request.set_request_id(keyserver::fresh(16));
-    request.set_records_max(records);
-    return vault.loop().wait<v1::ReindexResponse>(
-        [&](auto done) { vault.gateway().reindex(request, done); });
-  }
-  // To the end; how many were indexed since the job began.
-  static Result<uint64_t> reindex(GatewayVault& vault, uint32_t records = 6) {
-    for (int steps = 0; steps < 1000; ++steps) {
-      SR_ASSIGN(const auto done, step(vault, records));
-      if (done.finished()) return done.indexed();
-    }
-    return make_error(ErrorCode::kInternal, "it never ends");
   }
   static v1::FindRequest asking(GatewayVault& vault, v1::Term::Op op, const char* field,
                                 const char* value) {
@@ -358,14 +325,6 @@ TEST_F(ReindexerTest, CutOffAtAnyCallItGoesOnAndLosesNothing) {
 // The same collection, under a fresh key.
 class RenewalTest : public ReindexerTest {
  protected:
-  static uint64_t ask_to_renew(GatewayVault& vault) {
-    v1::RenewTermsRequest request;
-    request.set_collection("person");
-    request.set_reason("a gateway was stolen");
-    const auto asked = vault.vault().server().renew_terms("operator", request);
-    EXPECT_TRUE(asked) << asked.error().text;
-    return asked->request();
-  }
   static void approve_renewal(GatewayVault& vault) {
     vault.vault().approve(ask_to_renew(vault));
     ASSERT_TRUE(vault.start());
