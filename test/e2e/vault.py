@@ -127,12 +127,19 @@ class Vault:
         """Starts `serve` and waits until it takes calls."""
         self.start(**options)
         line = self._first_line()
-        if not line:
+        if not self._started(line):
             self._wait()
             raise AssertionError(f"serve did not start: {self.serve_text()}")
-        self.ports = json.loads(line)
-        self.pids += self.children()
         return self.ports
+
+    def _started(self, line):
+        """Whether the first line says where the doors are, rather than nothing or what went wrong."""
+        said = json.loads(line) if line else {"error": None}
+        if "error" in said:
+            return False
+        self.ports = said
+        self.pids += self.children()
+        return True
 
     def children(self):
         """Process ids of the `serve` that runs, or ran last; those of its helpers are 0 if there are none."""
@@ -157,11 +164,9 @@ class Vault:
         before = len(self.serve_text())
         self.start(**options)
         line = self._first_line()
-        if line:
-            self.ports = json.loads(line)
-            self.pids += self.children()
-        status = self._wait() if not line else None
-        if line:
+        started = self._started(line)
+        status = None if started else self._wait()
+        if started:
             self.stop()
         return Outcome(status, line, self.serve_text()[before:])
 
