@@ -13,14 +13,10 @@
 namespace strongroom::crypto {
 
 struct EvpDeleter {
-  // Each of these wipes the keys the context holds.
+  // Wipes the keys the context holds.
   void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
 };
 using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, EvpDeleter>;
-using DigestContext = std::unique_ptr<EVP_MD_CTX, EvpDeleter>;
-using MacContext = std::unique_ptr<EVP_MAC_CTX, EvpDeleter>;
 
 inline int evp_size(size_t size) {
   SR_CHECK(size <= INT_MAX, "more bytes than one call may take");

@@ -1,5 +1,4 @@
-// SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104), with reused contexts: a one-shot call costs up
-// to ten times as much.
+// SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104), made for many short inputs.
 #pragma once
 
 #include <memory>
@@ -12,7 +11,7 @@ namespace strongroom::crypto {
 
 using Digest = ByteArray<32>;
 
-// SHA-256 of the concatenation of `parts`. Thread-safe (a context per thread).
+// SHA-256 of the concatenation of `parts`. Thread-safe.
 Digest sha256(std::initializer_list<Bytes> parts);
 inline Digest sha256(Bytes data) {
   return sha256({data});
@@ -33,7 +32,7 @@ class Sha256 {
   std::unique_ptr<Impl> impl_;
 };
 
-// HMAC-SHA-256 under a key used once or rarely. Thread-safe (a context per thread).
+// HMAC-SHA-256 under a key used once or rarely. Thread-safe.
 Digest hmac_sha256(Bytes key, std::initializer_list<Bytes> parts);
 
 // HMAC-SHA-256 under one key, many times: the key's inner and outer states are cached. Not

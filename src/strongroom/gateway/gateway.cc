@@ -43,13 +43,12 @@ struct Gateway::Query {
   TicketView who;
   std::shared_ptr<const Collection> collection;
   SearchTerms search;
-  std::string asked;           // What a cursor is bound to: collection and terms.
   std::optional<Match> after;  // Where an earlier answer stopped.
   ChosenFields chosen;
   bool is_get = false;
   bool explain = false;
   bool ids_only = false;
-  v1::FindRequest request;  // To ask it again.
+  v1::FindRequest request;  // To ask it again, and what a cursor is bound to.
   bool may_count = false;   // Else nothing but the records themselves says how many match.
   size_t limit = 0;
 
@@ -217,9 +216,9 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
               prepare(request.ticket(), request.request_id(), request.fields(), request.masked()));
     SR_ASSIGN(query->search,
               hash_terms(*query->collection, request.terms(), hasher_of(*query->collection)));
-    query->asked = asked_of(query->collection->id, request);
     if (!request.cursor().empty()) {
-      SR_ASSIGN(query->after, cursors_.open(request.cursor(), query->asked));
+      SR_ASSIGN(query->after,
+                cursors_.open(request.cursor(), asked_of(query->collection->id, request)));
     }
     return query;
   }();
@@ -246,7 +245,7 @@ void Gateway::find(v1::FindRequest request, Done<v1::FindResponse> done) {
   *tokens.mutable_terms() = query->search.terms;
   tokens.set_renewals(query->collection->renewals);
   tokens.mutable_near()->Add(query->search.near.begin(), query->search.near.end());
-  if (query->who.exports) tokens.set_plan(query->asked);
+  if (query->who.exports) tokens.set_plan(asked_of(query->collection->id, request));
   query->request = std::move(request);
   keys_.call(std::move(call), [this, query](Result<v1::Reply> reply) {
     if (!reply && reply.error().code == ErrorCode::kFailedPrecondition) {
@@ -296,7 +295,8 @@ Result<void> Gateway::collect_hits(Query& query, const SearchLimits& limits) {
                         if (query.hits.size() == query.limit) {
                           query.response.set_more(true);
                           query.response.set_cursor(
-                              cursors_.seal(query.hits.back().match, query.asked));
+                              cursors_.seal(query.hits.back().match,
+                                            asked_of(query.collection->id, query.request)));
                           return false;
                         }
                         query.hits.push_back({version, std::move(row), match});
@@ -352,6 +352,10 @@ void Gateway::drop_erased(Query& query, const v1::ReleaseReply& released) {
 void Gateway::release(const std::shared_ptr<Query>& query) {
   const uint64_t from_us = clock_.monotonic_us();
   const auto finish = [query] {
+    if (!query->explain) {
+      query->response.clear_explain();
+      return query->done(std::move(query->response));
+    }
     auto& explain = *query->response.mutable_explain();
     const auto& asked = query->search.asked;
     for (size_t c = 0; c < asked.size(); ++c) {
@@ -366,7 +370,6 @@ void Gateway::release(const std::shared_ptr<Query>& query) {
     if (query->may_count) explain.set_store_reads(query->stats.store_reads);
     explain.set_round_trips((query->is_get ? 0 : 1) +
                             (query->hits.empty() || query->ids_only ? 0 : 1));
-    if (!query->explain) query->response.clear_explain();
     query->done(std::move(query->response));
   };
   if (query->ids_only) {
@@ -378,9 +381,9 @@ void Gateway::release(const std::shared_ptr<Query>& query) {
 
   v1::Call call;
   auto& ask = *call.mutable_release();
-  *ask.mutable_ticket() = query->ticket;
-  ask.set_request_id(query->request_id);
-  ask.set_request_hash(query->request_hash);
+  *ask.mutable_ticket() = std::move(query->ticket);
+  ask.set_request_id(std::move(query->request_id));
+  ask.set_request_hash(std::move(query->request_hash));
   ask.set_groups(group_mask(query->chosen.groups));
   ask.set_get(query->is_get);
   for (const auto& hit : query->hits) {

@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view kMagic = "SR1R";
 constexpr std::string_view kSaltLabel = "sr1.salt";
 // From here on the key's cached states pay for setting up the object that holds them.
-constexpr size_t kSaltsCachedFrom = 8;
+constexpr size_t kSaltsCachedFrom = 2;
 
 ByteArray<8 + kEntrySize> body_ad(uint64_t leaf, Bytes entry) {
   ByteArray<8 + kEntrySize> ad;
