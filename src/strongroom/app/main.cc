@@ -5,6 +5,9 @@
 #include <string_view>
 
 #include "strongroom/app/cli.h"
+#ifdef STRONGROOM_TCMALLOC
+#include "strongroom/app/huge_pages.h"
+#endif
 #include "strongroom/app/processes.h"
 #include "strongroom/app/vault_dir.h"
 #include "strongroom/crypto/random.h"
@@ -94,5 +97,8 @@ int run(int argc, char** argv) {
 }  // namespace strongroom::app
 
 int main(int argc, char** argv) {
+#ifdef STRONGROOM_TCMALLOC
+  strongroom::app::grow_heap_by_huge_pages();
+#endif
   return strongroom::app::run(argc, argv);
 }
