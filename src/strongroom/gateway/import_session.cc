@@ -256,9 +256,9 @@ Result<void> ImportSession::next_secret(size_t still_needed, const WriteSecret**
 
 Result<void> ImportSession::seal_held(std::vector<OnlineWrite>& online) {
   held_.shuffle();
-  std::vector<OnlineWrite> writes;
+  std::vector<OnlineWrite> writes, before;  // Of this wave, and of the one before.
   std::vector<WriteSecret> secrets;
-  for (size_t done = 0; done < held_.size(); done += writes.size()) {
+  for (size_t done = 0; done < held_.size(); done += before.size()) {
     writes.resize(std::min(kSealWaveRows, held_.size() - done));
     secrets.clear();
     for (size_t k = 0; k < writes.size(); ++k) {
@@ -270,26 +270,45 @@ Result<void> ImportSession::seal_held(std::vector<OnlineWrite>& online) {
       place.set_number(held_.number(done + k));
       place.set_record(writes[k].version.idx.value);
     }
-    std::array<Result<void>, 2> sealed;
-    shared_.two_threads.run(writes.size(), [&](size_t from, size_t to, size_t half) {
-      for (size_t k = from; k < to && sealed[half]; ++k) {
-        auto write = held_.seal(done + k, collection_->id, writes[k].version, secrets[k]);
-        if (write) {
-          writes[k] = std::move(*write);
-        } else {
-          sealed[half] = write.error();
-        }
-      }
-    });
-    for (const auto& half : sealed) SR_TRY(half);
     last_ = writes.back().version;
-    if (packer_ != nullptr) {
-      SR_TRY(pack(writes));
-    } else {
+    SR_TRY(seal_wave(done, secrets, writes, before));
+    if (packer_ == nullptr) {
       std::move(writes.begin(), writes.end(), std::back_inserter(online));
     }
+    std::swap(writes, before);
   }
-  return {};
+  return packer_ == nullptr ? Result<void>() : add_rows(before);
+}
+
+Result<void> ImportSession::seal_wave(size_t first, std::span<const WriteSecret> secrets,
+                                      std::span<OnlineWrite> writes,
+                                      std::span<const OnlineWrite> before) {
+  std::array<Result<void>, 2> outcome;
+  Result<void> added;
+  shared_.two_threads.run(
+      writes.size(),
+      [&](size_t from, size_t to, size_t half) {
+        for (size_t k = from; k < to && outcome[half]; ++k) {
+          auto write = held_.seal(first + k, collection_->id, writes[k].version, secrets[k]);
+          if (!write) {
+            outcome[half] = write.error();
+            return;
+          }
+          writes[k] = std::move(*write);
+          if (packer_ == nullptr) continue;
+          const index::Posting posting{writes[k].version.idx,
+                                       static_cast<uint32_t>(writes[k].version.u.value)};
+          for (const TermHash& term : writes[k].terms) packer_->add(term, posting, half);
+          writes[k].terms = {};
+        }
+      },
+      // A file takes its rows in the order of their numbers, so from one thread.
+      [&] {
+        if (packer_ != nullptr) added = add_rows(before);
+      });
+  for (const auto& half : outcome) SR_TRY(half);
+  SR_TRY(added);
+  return packer_ == nullptr ? Result<void>() : packer_->keep_within_limit();
 }
 
 Result<void> ImportSession::start_packing() {
@@ -307,7 +326,7 @@ Result<void> ImportSession::start_packing() {
   auto memory = shared_.options.memory;
   memory.bytes_max -= memory.bytes_max / 8;
   packer_ = std::make_unique<index::LanePacker>(lane_, std::move(root), memory);
-  packer_->reserve(held_.terms());
+  packer_->reserve(held_.terms(), index::LanePacker::kFeeders);
   std::unique_ptr<index::SpoolFile> file;
   if (!memory.folder.empty()) {
     file = std::make_unique<index::SpoolFile>(
@@ -320,33 +339,17 @@ Result<void> ImportSession::start_packing() {
   return {};
 }
 
-Result<void> ImportSession::pack(std::span<const OnlineWrite> writes) {
-  std::array<Result<void>, 2> done;
-  shared_.two_threads.both([&](size_t half) {
-    done[half] = [&]() -> Result<void> {
-      if (half == 1) {
-        for (const OnlineWrite& write : writes) {
-          SR_TRY(rows_->add(record::row_key(collection_->id, write.version.idx), write.row));
-        }
-        return {};
-      }
-      for (const OnlineWrite& write : writes) {
-        const index::Posting posting{write.version.idx,
-                                     static_cast<uint32_t>(write.version.u.value)};
-        for (const TermHash& term : write.terms) packer_->add(term, posting);
-        for (const auto& put : write.unique) {
-          UniqueRowBytes row;
-          std::copy(put.key.begin(), put.key.end(), row.key.begin());
-          std::copy(put.value.begin(), put.value.end(), row.value.begin());
-          uniques_->add(row.key[sizeof(collection_->id.value)], row);
-        }
-      }
-      SR_TRY(packer_->keep_within_limit());
-      return uniques_->keep_within_limit();
-    }();
-  });
-  for (const auto& one : done) SR_TRY(one);
-  return {};
+Result<void> ImportSession::add_rows(std::span<const OnlineWrite> writes) {
+  for (const OnlineWrite& write : writes) {
+    SR_TRY(rows_->add(record::row_key(collection_->id, write.version.idx), write.row));
+    for (const auto& put : write.unique) {
+      UniqueRowBytes row;
+      std::copy(put.key.begin(), put.key.end(), row.key.begin());
+      std::copy(put.value.begin(), put.value.end(), row.value.begin());
+      uniques_->add(row.key[sizeof(collection_->id.value)], row);
+    }
+  }
+  return uniques_->keep_within_limit();
 }
 
 Result<void> ImportSession::update(std::vector<Update> updates) {
@@ -489,10 +492,16 @@ Result<void> ImportSession::commit_packed() {
   };
   SR_TRY(packer_->finish({into(*postings[0]), into(*postings[1])}, into(*directory),
                          [&](const auto& work) { shared_.two_threads.both(work); }));
-  for (auto& run : postings) SR_TRY(shared_.store.ingest(std::move(run)));
-  SR_TRY(shared_.store.ingest(std::move(directory)));
-  SR_TRY(write_uniques());
-  SR_TRY(shared_.store.ingest(std::move(rows_)));
+  std::array<Result<void>, 2> outcome;
+  shared_.two_threads.both([&](size_t half) {
+    outcome[half] = [&]() -> Result<void> {
+      if (half == 1) return write_uniques();
+      for (auto& run : postings) SR_TRY(shared_.store.ingest(std::move(run)));
+      return shared_.store.ingest(std::move(directory));
+    }();
+  });
+  for (const auto& half : outcome) SR_TRY(half);
+  SR_TRY(shared_.store.ingest(std::move(rows_)));  // The commit point.
   return change_lane(shared_.keys, lane_, v1::PublishLaneCall::PUBLISH);
 }
 

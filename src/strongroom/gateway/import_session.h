@@ -133,7 +133,11 @@ class ImportSession {
   Result<void> seal_held(std::vector<OnlineWrite>& online);
   Result<void> next_secret(size_t still_needed, const WriteSecret** secret, RecordVersion* version);
   Result<void> start_packing();
-  Result<void> pack(std::span<const OnlineWrite> writes);
+  // Held rows from `first` on, sealed into `writes`, whose versions they get; with a packer, their
+  // terms into it, and the rows of the wave `before` into their file.
+  Result<void> seal_wave(size_t first, std::span<const WriteSecret> secrets,
+                         std::span<OnlineWrite> writes, std::span<const OnlineWrite> before);
+  Result<void> add_rows(std::span<const OnlineWrite> writes);
   Result<void> write_uniques();
   Result<void> commit();
   Result<void> commit_chunk();

@@ -1,19 +1,31 @@
 #include "strongroom/gateway/two_threads.h"
 
+#include <algorithm>
+#include <atomic>
 #include <latch>
 
 namespace strongroom::gateway {
 namespace {
 
 constexpr size_t kWorthwhile = 64;  // Fewer rows are done sooner than another thread is woken.
+constexpr size_t kPiece = 32;
 
 }  // namespace
 
 void TwoThreads::run(size_t count,
-                     const std::function<void(size_t from, size_t to, size_t half)>& work) {
-  if (count < kWorthwhile) return work(0, count, 0);
-  const size_t middle = count / 2;
-  both([&](size_t half) { half == 0 ? work(0, middle, 0) : work(middle, count, 1); });
+                     const std::function<void(size_t from, size_t to, size_t half)>& work,
+                     const std::function<void()>& beside) {
+  if (count < kWorthwhile) {
+    beside();
+    return work(0, count, 0);
+  }
+  std::atomic<size_t> next = 0;
+  both([&](size_t half) {
+    if (half == 1) beside();
+    for (size_t from; (from = next.fetch_add(kPiece)) < count;) {
+      work(from, std::min(from + kPiece, count), half);
+    }
+  });
 }
 
 void TwoThreads::both(const std::function<void(size_t half)>& work) {

@@ -11,9 +11,13 @@ namespace strongroom::gateway {
 class TwoThreads {
  public:
   TwoThreads() : helper_("import-helper") {}
-  // Calls work(from, to, 0) here and work(from, to, 1) on the helper, for the two halves of
-  // [0, count). Returns when both have. `work` must not touch what the other half touches.
-  void run(size_t count, const std::function<void(size_t from, size_t to, size_t half)>& work);
+  // Calls work(from, to, 0) here and work(from, to, 1) on the helper, for ascending pieces of
+  // [0, count) as each thread comes to them: one of them may be kept waiting by other processes.
+  // Returns when all are done. `work` must not touch what another piece or the other half touches.
+  // `beside`: called once, by one of them, before its first piece.
+  void run(
+      size_t count, const std::function<void(size_t from, size_t to, size_t half)>& work,
+      const std::function<void()>& beside = [] {});
   // Calls work(0) here and work(1) on the helper, and returns when both have.
   void both(const std::function<void(size_t half)>& work);
 

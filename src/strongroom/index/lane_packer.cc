@@ -35,11 +35,13 @@ class Terms {
   struct Term {
     TermHash h_w;
     uint32_t count = 0;
-    uint32_t end = 0;  // In `postings_`.
+    uint32_t begun = 0;  // Of `count`, those of the first feeder.
+    uint32_t end = 0;    // In `postings_`.
   };
 
+  // The first `begun` of them are of the first feeder.
   template <class Entry>
-  void group(uint8_t bucket, std::span<const Entry> entries) {
+  void group(uint8_t bucket, std::span<const Entry> entries, size_t begun) {
     terms_.clear();
     slots_.assign(kSlotsMin, 0);
     term_of_.resize(entries.size());
@@ -47,6 +49,7 @@ class Terms {
       const uint32_t t = find(bucket, entries[i].term);
       term_of_[i] = t;
       ++terms_[t].count;
+      if (i < begun) ++terms_[t].begun;
     }
     uint32_t at = 0;
     for (Term& term : terms_) {
@@ -72,8 +75,15 @@ class Terms {
   // A record that was indexed anew comes from two lanes: once is enough.
   void sort_postings(Term& term) {
     const auto begin = postings_.begin() + (term.end - term.count);
+    const auto middle = begin + term.begun;
     const auto end = postings_.begin() + term.end;
-    if (!std::is_sorted(begin, end)) std::sort(begin, end);
+    if (std::is_sorted(begin, middle) && std::is_sorted(middle, end)) {
+      if (middle != begin && middle != end && *middle < *(middle - 1)) {
+        std::inplace_merge(begin, middle, end);
+      }
+    } else {
+      std::sort(begin, end);
+    }
     const auto repeats = static_cast<uint32_t>(end - std::unique(begin, end));
     term.end -= repeats;
     term.count -= repeats;
@@ -162,10 +172,13 @@ class LanePacker::Sealer {
         blocks_(std::move(blocks), bytes_max / 2),
         tokens_(kTokenBatch) {}
 
-  Result<void> seal(uint8_t bucket, Spool<Entry>& from, std::vector<TermCount>& directory) {
+  Result<void> seal(uint8_t bucket, std::array<Spool<Entry>, kFeeders>& from,
+                    std::vector<TermCount>& directory) {
     std::vector<Entry> entries;
-    SR_TRY(from.take(bucket, entries));
-    terms_.group(bucket, std::span<const Entry>(entries));
+    SR_TRY(from[0].take(bucket, entries));
+    const size_t begun = entries.size();
+    SR_TRY(from[1].take(bucket, entries));
+    terms_.group(bucket, std::span<const Entry>(entries), begun);
     entries = {};
     const auto all = terms_.terms();
     directory.reserve(all.size());
@@ -231,7 +244,8 @@ LanePacker::LanePacker(LaneId lane, LaneRoot root, PackerMemory memory)
     : lane_(lane),
       root_(std::move(root)),
       memory_(std::move(memory)),
-      entries_(spool_file("terms"), memory_.bytes_max / 2) {
+      entries_{Spool<Entry>(spool_file("terms0"), memory_.bytes_max / 2),
+               Spool<Entry>(spool_file("terms1"), memory_.bytes_max / 2)} {
   static_assert(sizeof(Entry) == 24);
   SR_CHECK(lane.value <= kLaneMax, "a lane number has 24 bits");
 }
@@ -245,17 +259,24 @@ std::unique_ptr<SpoolFile> LanePacker::spool_file(const char* name) const {
       memory_.folder + "/lane-" + std::to_string(lane_.value) + "-" + name + ".spool");
 }
 
-void LanePacker::reserve(size_t postings) {
-  entries_.reserve(std::min(postings, memory_.bytes_max / 2 / sizeof(Entry)));
+void LanePacker::reserve(size_t postings, size_t feeders) {
+  const size_t each = std::min(postings, memory_.bytes_max / 2 / sizeof(Entry)) / feeders;
+  for (size_t f = 0; f < feeders; ++f) entries_[f].reserve(each);
 }
 
-void LanePacker::add(const TermHash& term, const Posting& posting) {
+Result<void> LanePacker::keep_within_limit() {
+  if (entries_[0].held_bytes() + entries_[1].held_bytes() < memory_.bytes_max / 2) return {};
+  for (auto& entries : entries_) SR_TRY(entries.spill());
+  return {};
+}
+
+void LanePacker::add(const TermHash& term, const Posting& posting, size_t feeder) {
   SR_CHECK(posting.idx.value <= RecordIndex::kMax, "a record index has 40 bits");
   Entry entry;
   std::copy_n(&term.bytes[1], entry.term.size(), entry.term.begin());
   store_le<uint64_t>(entry.idx, posting.idx.value, sizeof(entry.idx));
   entry.u_lo = posting.u_lo;
-  entries_.add(term.bytes[0], entry);
+  entries_[feeder].add(term.bytes[0], entry);
 }
 
 Result<void> LanePacker::finish(const Emit& posting_row, const Emit& directory_row) {

@@ -21,17 +21,20 @@ struct PackerMemory {
 
 // Takes (term, posting) pairs in any order, each once or more often, gives sealed rows in ascending
 // key order. Inside a term postings ascend by (idx, u_lo), so that the last is the newest. Not
-// thread-safe.
+// thread-safe, but for add() of different feeders.
 class LanePacker {
  public:
+  static constexpr size_t kFeeders = 2;
   LanePacker(LaneId lane, LaneRoot root, PackerMemory memory = {});
   ~LanePacker();
-  void reserve(size_t postings);
-  void add(const TermHash& term, const Posting& posting);
+  // Room for so many, added in equal parts by the first `feeders`.
+  void reserve(size_t postings, size_t feeders = 1);
+  // Sorted soonest where the postings of each feeder ascend.
+  void add(const TermHash& term, const Posting& posting, size_t feeder = 0);
   // To be called every few thousand postings: what is above the limit goes to the disk.
   //   kNoSpace, kUnavailable  The lane cannot be finished.
-  Result<void> keep_within_limit() { return entries_.keep_within_limit(); }
-  size_t size() const { return entries_.size(); }
+  Result<void> keep_within_limit();
+  size_t size() const { return entries_[0].size() + entries_[1].size(); }
 
   using Emit = std::function<Result<void>(std::string_view key, std::string_view value)>;
   // Sorts, seals, and emits all rows of each table ascending. Once: the root is wiped. Returns the
@@ -58,7 +61,7 @@ class LanePacker {
   LaneId lane_;
   LaneRoot root_;
   PackerMemory memory_;
-  Spool<Entry> entries_;
+  std::array<Spool<Entry>, kFeeders> entries_;  // By feeder.
   bool finished_ = false;
 };
 

@@ -121,6 +121,38 @@ TEST(LanePackerTest, ReadsBackWhatWasAddedInAscendingOrder) {
   }
 }
 
+TEST(LanePackerTest, FeedersMakeTheSameLaneTogetherAsOneAlone) {
+  std::mt19937_64 random(6);
+  std::vector<std::pair<TermHash, Posting>> pairs;
+  for (uint32_t idx = 0; idx < 5000; ++idx) {
+    for (const uint64_t t : {uint64_t{0}, 1 + random() % 9, 100 + random() % 900}) {
+      pairs.emplace_back(term(t), Posting{{idx}, 7});
+    }
+  }
+  for (const bool ascending : {true, false}) {
+    if (!ascending) std::shuffle(pairs.begin(), pairs.end(), random);
+    const TempFolder folder;
+    const TempFolder another;
+    for (const size_t bytes_max : {size_t{1} << 30, size_t{20'000}}) {
+      LanePacker alone(kLane, root(), {folder.path(), bytes_max});
+      LanePacker together(kLane, root(), {another.path(), bytes_max});
+      together.reserve(pairs.size(), LanePacker::kFeeders);
+      for (const auto& [h_w, posting] : pairs) {
+        alone.add(h_w, posting);
+        together.add(h_w, posting, random() % LanePacker::kFeeders);
+        ASSERT_TRUE(alone.keep_within_limit());
+        ASSERT_TRUE(together.keep_within_limit());
+      }
+      EXPECT_EQ(together.size(), alone.size());
+      const Lane expected = finish(alone);
+      const Lane lane = finish(together);
+      EXPECT_EQ(lane.postings, expected.postings);
+      EXPECT_EQ(lane.directory.size(), expected.directory.size());
+    }
+    EXPECT_TRUE(another.files().empty()) << "they go with their packer";
+  }
+}
+
 TEST(LanePackerTest, WhatIsAddedTwiceIsThereOnce) {
   LanePacker once(kLane, root());
   const Model model = fill(once, 5);

@@ -68,8 +68,11 @@ class Spool {
 
   // Writes what is in memory to the file, if that is above the limit. To be called now and then:
   // the limit is kept as closely as that.
-  Result<void> keep_within_limit() {
-    if (file_ == nullptr || held_ * sizeof(Item) < bytes_max_) return {};
+  Result<void> keep_within_limit() { return held_bytes() < bytes_max_ ? Result<void>() : spill(); }
+  size_t held_bytes() const { return held_ * sizeof(Item); }  // In memory.
+  // Writes what is in memory to the file, if there is one.
+  Result<void> spill() {
+    if (file_ == nullptr) return {};
     for (size_t b = 0; b < kBuckets; ++b) {
       auto& bucket = buckets_[b];
       if (bucket.empty()) continue;
