@@ -420,7 +420,7 @@ Result<void> ImportSession::process_deferred() {
 Result<void> ImportSession::commit() {
   for (;;) {
     SR_TRY(commit_chunk());
-    if (deferred_.empty()) return {};
+    if (deferred_.empty()) return shared_.online.close_if_large(collection_->id);
     SR_TRY(process_deferred());
   }
 }

@@ -1,11 +1,39 @@
 #include "strongroom/gateway/online_writer.h"
 
+#include <algorithm>
+
 #include "strongroom/crypto/random.h"
 
 namespace strongroom::gateway {
 namespace {
 
 constexpr uint64_t kLaneLifetimeUs = 3'600'000'000;
+constexpr uint64_t kLargeLanePostings = uint64_t{1} << 16;  // Some 1,600 people.
+// So many at once are a file of their own: each would cost 3 us in the engine's skip list, and be
+// written three times, to its log, from its memory, and when files are brought together.
+constexpr size_t kRunPostings = size_t{1} << 14;
+
+// The order of keys, which begin with 8 bytes at least.
+std::vector<uint32_t> ascending(std::span<const index::SealedRow> rows) {
+  std::vector<std::pair<uint64_t, uint32_t>> order(rows.size());
+  for (uint32_t i = 0; i < rows.size(); ++i) {
+    order[i] = {load_be64(as_bytes(rows[i].key).data()), i};
+  }
+  std::sort(order.begin(), order.end(), [&](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first < b.first : rows[a.second].key < rows[b.second].key;
+  });
+  std::vector<uint32_t> out(rows.size());
+  std::transform(order.begin(), order.end(), out.begin(),
+                 [](const auto& one) { return one.second; });
+  return out;
+}
+
+Result<void> ingest(store::Store& store, store::Table table,
+                    std::span<const index::SealedRow> rows) {
+  SR_ASSIGN(auto run, store.begin_run(table));
+  for (const uint32_t i : ascending(rows)) SR_TRY(run->add(rows[i].key, rows[i].value));
+  return store.ingest(std::move(run));
+}
 
 }  // namespace
 
@@ -32,6 +60,12 @@ Result<void> OnlineWriter::close(CollectionId collection) {
   open_.erase(it);  // Wipes its root, whatever the key server answers.
   SR_TRY(keys_.call_blocking(std::move(close)));
   return {};
+}
+
+Result<void> OnlineWriter::close_if_large(CollectionId collection) {
+  const auto it = open_.find(collection);
+  const bool large = it != open_.end() && it->second.lane.postings() >= kLargeLanePostings;
+  return large ? close(collection) : Result<void>();
 }
 
 Result<index::OnlineLane*> OnlineWriter::lane(CollectionId collection,
@@ -80,12 +114,20 @@ Result<void> OnlineWriter::write(CollectionId collection, index::WritePadding pa
     rows.push_back({store::Table::kRecords, record::row_key(collection, write.version.idx),
                     std::move(write.row)});
   }
-  for (auto& row : postings)
-    first.push_back({store::Table::kPostings, std::move(row.key), std::move(row.value)});
-  for (auto& row : directory)
-    first.push_back({store::Table::kDirectory, std::move(row.key), std::move(row.value)});
-  auto stored = store_.put(first, store::Durability::kBuffered);
-  if (stored) stored = store_.put(rows, store::Durability::kSynced);
+  const auto store = [&]() -> Result<void> {
+    if (postings.size() >= kRunPostings) {
+      SR_TRY(ingest(store_, store::Table::kPostings, postings));
+      SR_TRY(ingest(store_, store::Table::kDirectory, directory));
+    } else {
+      for (auto& row : postings)
+        first.push_back({store::Table::kPostings, std::move(row.key), std::move(row.value)});
+      for (auto& row : directory)
+        first.push_back({store::Table::kDirectory, std::move(row.key), std::move(row.value)});
+    }
+    if (!first.empty()) SR_TRY(store_.put(first, store::Durability::kBuffered));
+    return store_.put(rows, store::Durability::kSynced);
+  };
+  const auto stored = store();
   // A lane with a hole would hide what is posted behind it: after a failed write it is given up.
   if (!stored) open_.erase(collection);
   return stored;

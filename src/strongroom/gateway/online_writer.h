@@ -36,6 +36,9 @@ class OnlineWriter {
 
   // The collection's lane takes no more; the next write opens another.
   Result<void> close(CollectionId collection);
+  // The same behind many writes: what is posted one by one is read one by one, by every search for
+  // a common term, until the lane is closed and merged into a packed one.
+  Result<void> close_if_large(CollectionId collection);
 
  private:
   struct OpenLane {

@@ -136,6 +136,59 @@ TEST_F(OnlineWriterTest, AFailedWriteHidesNothingWrittenLater) {
   }
 }
 
+// Large batches go another way into the store; the order of things is the same.
+TEST_F(OnlineWriterTest, ALargeBatchIsInWholeOrNotAtAllAndFound) {
+  constexpr uint32_t kRecords = 2100;  // Of 8 postings each.
+  uint64_t u = 10;
+  const auto batch = [&](uint64_t first) {
+    std::vector<OnlineWrite> writes;
+    for (uint64_t idx = first; idx < first + kRecords; ++idx) {
+      writes.push_back(record(idx, u, {hash_of(1), hash_of(static_cast<uint8_t>(100 + idx % 7))}));
+    }
+    return writes;
+  };
+  const auto of_rows = [&](const TermHash& term) {  // Postings whose records are there.
+    const auto found = find(term);
+    return static_cast<size_t>(std::count_if(found.begin(), found.end(), [&](const Posting& p) {
+      return row(p.idx.value).has_value();
+    }));
+  };
+  ASSERT_TRUE(write({record(1, u, {hash_of(1)})}));
+  size_t kept = 1;
+  for (uint64_t nth = 1;; ++nth) {
+    const uint64_t first = 10'000 * nth;
+    ++u;
+    faults_.fail_from(nth, false);
+    const auto done = write(batch(first));
+    const bool struck = faults_.struck();
+    faults_.clear();
+    store_.crash();
+    if (done) kept += kRecords;
+    EXPECT_EQ(row(first).has_value(), done.has_value());
+    EXPECT_EQ(row(first + kRecords - 1).has_value(), done.has_value());
+    // Behind one that failed a small one is found too.
+    ASSERT_TRUE(write({record(first + 5000, u, {hash_of(1)})}));
+    ++kept;
+    EXPECT_EQ(of_rows(hash_of(1)), kept);
+    if (!struck) break;
+    ASSERT_LT(nth, 20u);
+  }
+  EXPECT_EQ(of_rows(hash_of(103)), kRecords / 7);
+}
+
+TEST_F(OnlineWriterTest, ALaneOfManyPostingsIsClosedSoThatItIsMerged) {
+  ASSERT_TRUE(writer_->close_if_large(kCollection)) << "there is none";
+  uint64_t u = 10;
+  for (uint64_t batch = 0; batch < 5; ++batch) {
+    std::vector<OnlineWrite> writes;
+    for (uint64_t i = 0; i < 1700; ++i) writes.push_back(record(2000 * batch + i, u, {hash_of(1)}));
+    ASSERT_TRUE(write(std::move(writes)));
+    ASSERT_TRUE(writer_->close_if_large(kCollection));
+    EXPECT_EQ(keys_.lanes(v1::PublishLaneCall::CLOSE).size(), batch < 4 ? 0u : 1u);
+  }
+  EXPECT_EQ(find(hash_of(1)).size(), 5u * 1700u);
+}
+
 TEST_F(OnlineWriterTest, RowsAreInAllOrNoneAndNeverBeforeTheirPostings) {
   for (uint64_t nth = 1;; ++nth) {
     const uint64_t idx = 100 * nth;

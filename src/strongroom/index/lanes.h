@@ -22,6 +22,7 @@ class OnlineLane {
  public:
   OnlineLane(LaneId lane, LaneRoot root);  // Wipes the root: what a writer needs is derived.
   LaneId id() const { return lane_; }
+  uint64_t postings() const { return postings_; }  // Rows, with those of no term.
   bool full() const { return records_ >= kLaneRecordsMax || postings_ + 64 >= kLanePostingsMax; }
   // Postings of one write and its directory row, appended; 0..kTermsPerWriteMax terms.
   void write(const Posting& posting, std::span<const TermHash> terms, WritePadding padding,
