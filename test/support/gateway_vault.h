@@ -336,7 +336,8 @@ class GatewayVault {
     return loop_.wait<v1::ImportState>([&](auto done) { gateway_->finish_import(request, done); });
   }
   // From where the vault says to the end, as a client does it.
-  Result<Imported> import(const Source& source, size_t rows_per_batch = 10, bool again = false) {
+  Result<Imported> import(const Source& source, size_t rows_per_batch = 10, bool again = false,
+                          bool ahead = true) {
     Imported out;
     SR_ASSIGN(out.state, begin(begin_request(source, again)));
     if (out.state.finished()) return out;
@@ -349,8 +350,10 @@ class GatewayVault {
     };
     for (size_t from = out.state.durable().row(); from < source.rows.size();
          from += rows_per_batch) {
-      SR_ASSIGN(out.state,
-                batch(source, id, from, std::min(from + rows_per_batch, source.rows.size())));
+      auto request =
+          batch_request(source, id, from, std::min(from + rows_per_batch, source.rows.size()));
+      request.set_ahead(ahead && from / rows_per_batch % 3 != 2);
+      SR_ASSIGN(out.state, batch(request));
       note();
     }
     SR_ASSIGN(out.state, finish(source, id));

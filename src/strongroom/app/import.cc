@@ -28,7 +28,7 @@ namespace {
 constexpr size_t kBatchRows = 2048;
 constexpr size_t kBatchBytes = size_t{2} << 20;
 constexpr size_t kBatchesAhead = 2;   // Read while the gateway works.
-constexpr size_t kBatchesInHand = 2;  // Sent, and not yet known what became of their rows.
+constexpr size_t kBatchesInHand = 3;  // Sent, and not yet known what became of their rows.
 constexpr uint64_t kTicketLifetimeS = 600;
 constexpr uint64_t kTicketRenewUs = 300'000'000;
 constexpr size_t kRejectsShown = 5;

@@ -1,30 +1,10 @@
 #include "strongroom/gateway/held_rows.h"
 
+#include "strongroom/base/wipe.h"
 #include "strongroom/crypto/random.h"
 
 namespace strongroom::gateway {
 namespace {
-
-std::string held_groups(std::span<const record::GroupValues> groups) {
-  size_t size = 0;
-  for (const auto& group : groups) {
-    size += 5;
-    for (const auto& value : group.values) size += 6 + value.value.size();
-  }
-  std::string out;
-  out.reserve(size);  // No copy is left behind by growing.
-  for (const auto& group : groups) {
-    append_be(out, group.group.value, 1);
-    append_be(out, group.bytes_min, 2);
-    append_be(out, group.values.size(), 2);
-    for (const auto& value : group.values) {
-      append_be(out, value.field.value, 2);
-      append_be(out, value.value.size(), 4);
-      out += value.value;
-    }
-  }
-  return out;
-}
 
 std::vector<record::GroupValues> views_of(const std::string& held) {
   std::vector<record::GroupValues> groups;
@@ -51,21 +31,42 @@ void wipe_and_clear(std::vector<T>& values) {
 
 }  // namespace
 
-void HeldRows::add(const PreparedRow& row) {
+std::string HeldRows::values_of(std::span<const record::GroupValues> groups) {
+  size_t size = 0;
+  for (const auto& group : groups) {
+    size += 5;
+    for (const auto& value : group.values) size += 6 + value.value.size();
+  }
+  std::string out;
+  out.reserve(size);  // No copy is left behind by growing.
+  for (const auto& group : groups) {
+    append_be(out, group.group.value, 1);
+    append_be(out, group.bytes_min, 2);
+    append_be(out, group.values.size(), 2);
+    for (const auto& value : group.values) {
+      append_be(out, value.field.value, 2);
+      append_be(out, value.value.size(), 4);
+      out += value.value;
+    }
+  }
+  return out;
+}
+
+void HeldRows::add(PreparedRow& row) {
   Row& held = rows_.emplace_back();
   held.number = row.number;
-  held.groups = held_groups(row.built.groups);
-  held.terms = row.built.terms;
+  held.values.swap(row.held);
+  held.terms.swap(row.built.terms);
   for (size_t f = 0; f < row.unique_keys.size(); ++f) {
     if (!row.unique_keys[f]) continue;
     held.unique.push_back({*row.unique_keys[f], row.unique_tokens[f].clone(), row.checks[f]});
   }
   terms_ += held.terms.size();
-  bytes_ += held.groups.size();
+  bytes_ += held.values.size();
 }
 
 void HeldRows::clear() {
-  for (Row& row : rows_) explicit_bzero(row.groups.data(), row.groups.size());
+  for (Row& row : rows_) wipe(row.values);
   rows_.clear();
   wipe_and_clear(order_);
   terms_ = 0;
@@ -86,9 +87,9 @@ Result<OnlineWrite> HeldRows::seal(size_t i, CollectionId collection, RecordVers
                             index::seal_unique(unique.key, unique.token, {version, unique.check})});
   }
   row.unique.clear();
-  const auto sealed = record::seal(collection, version, secret, views_of(row.groups), write.row);
-  explicit_bzero(row.groups.data(), row.groups.size());
-  std::exchange(row.groups, {});
+  const auto sealed = record::seal(collection, version, secret, views_of(row.values), write.row);
+  wipe(row.values);
+  std::exchange(row.values, {});
   SR_TRY(sealed);
   return write;
 }

@@ -19,7 +19,10 @@ class HeldRows {
   HeldRows& operator=(const HeldRows&) = delete;
   ~HeldRows() { clear(); }
 
-  void add(const PreparedRow& row);
+  // What it keeps of the values; the rest of a row is moved.
+  static std::string values_of(std::span<const record::GroupValues> groups);
+  // Takes `held` and the terms of a row.
+  void add(PreparedRow& row);
   void clear();
 
   bool empty() const { return rows_.empty(); }
@@ -43,7 +46,7 @@ class HeldRows {
   };
   struct Row {
     uint64_t number = 0;
-    std::string groups;  // n x (group u8 | bytes_min u16 | values u16 | values x (field u16 |
+    std::string values;  // n x (group u8 | bytes_min u16 | values u16 | values x (field u16 |
                          // length u32 | bytes))
     std::vector<TermHash> terms;
     std::vector<Unique> unique;

@@ -23,6 +23,12 @@ Result<void> change_lane(KeyService& keys, LaneId lane, v1::PublishLaneCall::Cha
   return {};
 }
 
+void wipe_values(ImportSession::Rows& rows) {
+  for (v1::ImportRow& row : rows) {
+    for (std::string& value : *row.mutable_values()) wipe(value);
+  }
+}
+
 Error erased_meanwhile() {
   return make_error(ErrorCode::kConflict,
                     "a record that a row of this import changes was erased meanwhile; nothing else "
@@ -49,7 +55,10 @@ ImportSession::~ImportSession() {
   forget_chunk();
   // Best effort: a reserved lane that is never published is searched by nobody.
   if (reserved) static_cast<void>(change_lane(shared_.keys, lane_, v1::PublishLaneCall::DROP));
-  for (PreparedRow& row : prepared_) row.built.wipe();
+  for (Batch* batch : {&next_, &waiting_, &deferred_batch_}) {
+    for (PreparedRow& row : batch->prepared) row.wipe();
+    wipe_values(batch->rows);
+  }
   for (Deferred& held : deferred_) {
     for (std::string& value : *held.row.mutable_values()) wipe(value);
   }
@@ -72,12 +81,17 @@ void ImportSession::reject(uint64_t number, const std::string& field, const char
   now_.set_rejected(now_.rejected() + 1);
 }
 
-Result<void> ImportSession::add(const v1::SignedTicket& ticket, const Rows& rows,
-                                const v1::SourcePosition& position) {
+Result<void> ImportSession::add(const v1::SignedTicket& ticket, Rows rows,
+                                const v1::SourcePosition& position, bool ahead) {
   if (failed_) return *failed_;
   ticket_ = ticket;
-  SR_TRY(process(rows, false));
-  *now_.mutable_durable() = position;
+  next_.rows.Swap(&rows);
+  next_.position = position;
+  Result<void> taken;
+  build(next_, [&] { taken = take_waiting(); });
+  SR_TRY(taken);
+  std::swap(next_, waiting_);
+  if (!ahead) SR_TRY(take_waiting());
   if (held_.size() >= chunk_target_ || deferred_.size() > shared_.options.online_records_max ||
       held_.terms() >= kChunkPostingsMax || held_.bytes() >= kChunkBytesMax) {
     SR_TRY(commit());
@@ -85,10 +99,18 @@ Result<void> ImportSession::add(const v1::SignedTicket& ticket, const Rows& rows
   return {};
 }
 
+Result<void> ImportSession::take_waiting() {
+  if (!waiting_.built) return {};
+  SR_TRY(take(waiting_, false));
+  *now_.mutable_durable() = waiting_.position;
+  return {};
+}
+
 Result<void> ImportSession::finish(const v1::SignedTicket& ticket,
                                    const v1::SourcePosition& position) {
   if (failed_) return *failed_;
   ticket_ = ticket;
+  SR_TRY(take_waiting());
   *now_.mutable_durable() = position;
   now_.set_finished(true);
   return commit();
@@ -110,23 +132,23 @@ void ImportSession::build_one(const v1::ImportRow& given, RecordBuilder& builder
                    "empty, and --key names this field"};
     return;
   }
+  wipe(row.held);  // Of a row that was not held.
+  row.held = HeldRows::values_of(row.built.groups);
   row.rejected = false;
 }
 
-void ImportSession::build(const Rows& rows) {
-  const auto count = static_cast<size_t>(rows.size());
-  if (prepared_.size() < count) prepared_.resize(count);
-  shared_.two_threads.run(count, [&](size_t from, size_t to, size_t half) {
-    for (size_t i = from; i < to; ++i) {
-      build_one(rows[static_cast<int>(i)], builders_[half], prepared_[i]);
-    }
-  });
-  for (size_t i = 0; i < count; ++i) {
-    const PreparedRow& row = prepared_[i];
-    if (!row.rejected) continue;
-    reject(row.number, row.problem.field == nullptr ? std::string() : row.problem.field->name,
-           row.problem.reason);
-  }
+void ImportSession::build(Batch& batch, const std::function<void()>& beside) {
+  const auto count = static_cast<size_t>(batch.rows.size());
+  if (batch.prepared.size() < count) batch.prepared.resize(count);
+  shared_.two_threads.run(
+      count,
+      [&](size_t from, size_t to, size_t half) {
+        for (size_t i = from; i < to; ++i) {
+          build_one(batch.rows[static_cast<int>(i)], builders_[half], batch.prepared[i]);
+        }
+      },
+      beside);
+  batch.built = true;
 }
 
 void settle_pending(ImportShared& shared, std::span<const PreparedRow> rows,
@@ -193,9 +215,13 @@ void ImportSession::defer(const v1::ImportRow& row, const PreparedRow& prepared)
   deferred_.push_back(std::move(held));
 }
 
-Result<void> ImportSession::process(const Rows& rows, bool held_back) {
-  build(rows);
-  const auto prepared = std::span(prepared_).first(static_cast<size_t>(rows.size()));
+Result<void> ImportSession::take(Batch& batch, bool held_back) {
+  const auto prepared = std::span(batch.prepared).first(static_cast<size_t>(batch.rows.size()));
+  for (const PreparedRow& row : prepared) {
+    if (!row.rejected) continue;
+    reject(row.number, row.problem.field == nullptr ? std::string() : row.problem.field->name,
+           row.problem.reason);
+  }
   SR_TRY(derive_unique(shared_.keys, ticket_, collection_->space(), prepared, UniqueUse::kImport));
   settle_pending(shared_, prepared, this);
   SR_ASSIGN(const Holders holders, find_holders(shared_.store, collection_->id, prepared));
@@ -203,12 +229,12 @@ Result<void> ImportSession::process(const Rows& rows, bool held_back) {
   std::vector<Update> updates;
   Changing changing;
   for (size_t i = 0; i < prepared.size(); ++i) {
-    const PreparedRow& row = prepared[i];
+    PreparedRow& row = prepared[i];
     if (row.rejected) continue;
     RecordVersion old;
     switch (decide(row, holders, changing, held_back, &old)) {
       case Fate::kWait:
-        defer(rows[static_cast<int>(i)], row);
+        defer(batch.rows[static_cast<int>(i)], row);
         break;
       case Fate::kUnchanged:
         now_.set_unchanged(now_.unchanged() + 1);
@@ -234,7 +260,11 @@ Result<void> ImportSession::process(const Rows& rows, bool held_back) {
         break;
     }
   }
-  return update(std::move(updates));
+  SR_TRY(update(prepared, std::move(updates)));
+  wipe_values(batch.rows);
+  batch.rows.Clear();
+  batch.built = false;
+  return {};
 }
 
 Result<void> ImportSession::next_secret(size_t still_needed, const WriteSecret** secret,
@@ -352,7 +382,8 @@ Result<void> ImportSession::add_rows(std::span<const OnlineWrite> writes) {
   return uniques_->keep_within_limit();
 }
 
-Result<void> ImportSession::update(std::vector<Update> updates) {
+Result<void> ImportSession::update(std::span<const PreparedRow> prepared,
+                                   std::vector<Update> updates) {
   // Versions count up: they shall not tell the order of the file either, as far as that can be.
   std::vector<uint32_t> order(updates.size());
   crypto::random_order(order);
@@ -374,7 +405,7 @@ Result<void> ImportSession::update(std::vector<Update> updates) {
     if (!granted) return granted.error();
     std::vector<OnlineWrite> writes;
     for (size_t k = 0; k < part.size(); ++k) {
-      const PreparedRow& row = prepared_[part[k].prepared];
+      const PreparedRow& row = prepared[part[k].prepared];
       OnlineWrite write = row.online_write(granted->versions[k]);
       write.superseded = part[k].old.u;
       SR_TRY(record::seal(collection_->id, granted->versions[k], granted->secrets[k],
@@ -394,7 +425,7 @@ Result<void> ImportSession::process_deferred() {
   std::sort(deferred_.begin(), deferred_.end(),
             [](const Deferred& a, const Deferred& b) { return a.row.number() < b.row.number(); });
   KeySet seen;
-  Rows wave;
+  Rows& wave = deferred_batch_.rows;
   std::vector<Deferred> later;
   deferred_keys_.clear();
   for (Deferred& held : deferred_) {
@@ -410,11 +441,8 @@ Result<void> ImportSession::process_deferred() {
     }
   }
   deferred_ = std::move(later);
-  const auto done = process(wave, true);
-  for (v1::ImportRow& row : wave) {
-    for (std::string& value : *row.mutable_values()) wipe(value);
-  }
-  return done;
+  build(deferred_batch_, [] {});
+  return take(deferred_batch_, true);
 }
 
 Result<void> ImportSession::commit() {

@@ -87,8 +87,10 @@ class ImportSession {
   const v1::ImportState& durable() const { return durable_; }
 
   // Rows in ascending order of number. What they cannot be taken in for is in take_rejects().
-  Result<void> add(const v1::SignedTicket& ticket, const Rows& rows,
-                   const v1::SourcePosition& position);
+  // `ahead`: they are only built, on both threads, while one of them looks up and decides about
+  // those of the call before; what becomes of them is known behind the next call.
+  Result<void> add(const v1::SignedTicket& ticket, Rows rows, const v1::SourcePosition& position,
+                   bool ahead = false);
   // Makes everything added durable.
   Result<void> finish(const v1::SignedTicket& ticket, const v1::SourcePosition& position);
   // Commits the chunk as it is, rows that wait left waiting; others then see in the store what
@@ -121,14 +123,24 @@ class ImportSession {
     std::unordered_set<RecordIndex> records;
   };
 
-  Result<void> process(const Rows& rows, bool held_back);
-  void build(const Rows& rows);
+  struct Batch {
+    Rows rows;  // Wiped and cleared once it is taken.
+    v1::SourcePosition position;
+    std::vector<PreparedRow> prepared;  // Reused.
+    bool built = false;                 // And not taken.
+  };
+
+  // Prepares all rows; touches nothing else of the session.
+  void build(Batch& batch, const std::function<void()>& beside);
+  // Looks up what was built, decides, and holds, updates or defers.
+  Result<void> take(Batch& batch, bool held_back);
+  Result<void> take_waiting();
   void build_one(const v1::ImportRow& given, RecordBuilder& builder, PreparedRow& row) const;
   Fate decide(const PreparedRow& row, const Holders& holders, const Changing& changing,
               bool held_back, RecordVersion* old) const;
   void defer(const v1::ImportRow& row, const PreparedRow& prepared);
   Result<void> process_deferred();
-  Result<void> update(std::vector<Update> updates);
+  Result<void> update(std::span<const PreparedRow> prepared, std::vector<Update> updates);
   // The held rows sealed, into rows_ and packer_ or, without a packer, into `online`.
   Result<void> seal_held(std::vector<OnlineWrite>& online);
   Result<void> next_secret(size_t still_needed, const WriteSecret** secret, RecordVersion* version);
@@ -156,9 +168,11 @@ class ImportSession {
   std::optional<size_t> key_field_;  // Position in Collection::unique_fields.
   v1::SignedTicket ticket_;
   v1::ImportState durable_;
-  v1::ImportState now_;                // What holds once the chunk is committed.
-  std::vector<PreparedRow> prepared_;  // Reused from batch to batch.
-  std::vector<Deferred> deferred_;     // By --key only: rows that wait for earlier ones.
+  v1::ImportState now_;  // What holds once the chunk is committed.
+  Batch next_;
+  Batch waiting_;                   // Built, and to be taken.
+  std::vector<Deferred> deferred_;  // By --key only: rows that wait for earlier ones.
+  Batch deferred_batch_;
   KeySet deferred_keys_;
   WriteGrant grant_;
   size_t grant_used_ = 0;

@@ -288,10 +288,8 @@ void Importer::Worker::batch(v1::ImportBatchRequest& request, const Done& done) 
   // The client sends the next one meanwhile. One more at most: that is answered behind this.
   const bool ahead = request.ahead();
   if (ahead) done(state_of(request.import_id(), *(*open)->session));
-  const auto added = (*open)->session->add(request.ticket(), request.rows(), request.position());
-  for (auto& row : *request.mutable_rows()) {
-    for (auto& value : *row.mutable_values()) explicit_bzero(value.data(), value.size());
-  }
+  const auto added = (*open)->session->add(request.ticket(), std::move(*request.mutable_rows()),
+                                           request.position(), ahead);
   if (added) {
     if (!ahead) done(state_of(request.import_id(), *(*open)->session));
     return;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "strongroom/base/wipe.h"
+
 namespace strongroom::gateway {
 namespace {
 
@@ -42,6 +44,11 @@ Result<void> derive_part(KeyService& keys, const v1::SignedTicket& ticket, Colle
 }
 
 }  // namespace
+
+void PreparedRow::wipe() {
+  built.wipe();
+  strongroom::wipe(held);
+}
 
 std::string PreparedRow::seal_unique(size_t which, RecordVersion version) const {
   return index::seal_unique(*unique_keys[which], unique_tokens[which], {version, checks[which]});

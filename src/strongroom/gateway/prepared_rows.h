@@ -27,11 +27,13 @@ struct PreparedRow {
   bool rejected = false;
   BuildProblem problem;  // Why, if it is.
   BuiltRecord built;
+  std::string held;  // Its values as HeldRows keeps them, of an import.
   // By position in Collection::unique_fields; without a key the row has no such value.
   std::vector<std::optional<UniqueKey>> unique_keys;
   std::vector<TermToken> unique_tokens;
   std::vector<ByteArray<16>> checks;
 
+  void wipe();
   std::string seal_unique(size_t which, RecordVersion version) const;
   // Everything of it but the sealed row.
   OnlineWrite online_write(RecordVersion version) const;

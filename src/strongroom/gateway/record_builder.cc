@@ -31,6 +31,7 @@ bool RecordBuilder::index(const Columns& columns, std::span<const std::string_vi
   for (auto& s : out.stored) s.clear();
   for (auto& s : out.masked) s.clear();
   out.terms.clear();
+  out.terms.reserve(terms_before_);
   norms_.assign(collection_->composites.empty() ? 0 : fields.size(), {});
   out.unique.assign(collection_->unique_fields.size(), TermHash{});
   out.has_unique.assign(collection_->unique_fields.size(), false);
@@ -97,6 +98,7 @@ bool RecordBuilder::index(const Columns& columns, std::span<const std::string_vi
   std::sort(out.terms.begin(), out.terms.end());
   out.terms.erase(std::unique(out.terms.begin(), out.terms.end()), out.terms.end());
 
+  terms_before_ = out.terms.size();
   if (out.terms.size() > index::kTermsPerWriteMax) {
     problem.field = nullptr;
     problem.reason = "too many different words in its texts together; split them";

@@ -52,6 +52,7 @@ class RecordBuilder {
   std::shared_ptr<const Collection> collection_;
   index::TermHasher hasher_;
   std::vector<index::FieldTerm> field_terms_;
+  size_t terms_before_ = 0;         // Of the last record: the next will have about as many.
   std::vector<std::string> norms_;  // By position of the field, where there are composites.
 };
 

@@ -28,7 +28,7 @@ void reject(uint64_t number, const std::string& field, const char* reason,
 struct WipedRows {
   explicit WipedRows(size_t count) : rows(count) {}
   ~WipedRows() {
-    for (PreparedRow& row : rows) row.built.wipe();
+    for (PreparedRow& row : rows) row.wipe();
   }
   std::vector<PreparedRow> rows;
 };

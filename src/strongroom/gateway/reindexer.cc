@@ -178,7 +178,7 @@ Result<uint64_t> Reindexer::pack_some(const v1::SignedTicket& ticket, std::span<
   }
   wipe(keys);
   if (added && whole_) added = add_uniques(ticket, old, rows);
-  for (PreparedRow& row : rows) row.built.wipe();
+  for (PreparedRow& row : rows) row.wipe();
   SR_TRY(added);
   return old.size();
 }

@@ -21,7 +21,7 @@ void TwoThreads::run(size_t count,
   }
   std::atomic<size_t> next = 0;
   both([&](size_t half) {
-    if (half == 1) beside();
+    if (half == 0) beside();
     for (size_t from; (from = next.fetch_add(kPiece)) < count;) {
       work(from, std::min(from + kPiece, count), half);
     }

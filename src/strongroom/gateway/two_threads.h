@@ -14,7 +14,7 @@ class TwoThreads {
   // Calls work(from, to, 0) here and work(from, to, 1) on the helper, for ascending pieces of
   // [0, count) as each thread comes to them: one of them may be kept waiting by other processes.
   // Returns when all are done. `work` must not touch what another piece or the other half touches.
-  // `beside`: called once, by one of them, before its first piece.
+  // `beside`: called once, here, before the first piece that is done here. May use this object.
   void run(
       size_t count, const std::function<void(size_t from, size_t to, size_t half)>& work,
       const std::function<void()>& beside = [] {});
