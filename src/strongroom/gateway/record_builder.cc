@@ -51,33 +51,28 @@ bool RecordBuilder::index(const Columns& columns, std::span<const std::string_vi
       problem.reason = "not valid UTF-8";
       return false;
     }
-    auto stored = index::storable(field.type, value, field.region);
-    if (!stored) {
-      problem.reason = stored.error().text;
+    auto forms = index::forms_of(field.type, value, field.region);
+    if (!forms) {
+      problem.reason = forms.error().text;
       return false;
     }
-    out.stored[at] = std::move(*stored);
+    out.stored[at] = std::move(forms->stored);
     if (out.stored[at].empty()) continue;
     if (field.index.any() || field.unique) {
-      auto norm = index::normalise(field.type, value, field.region);
-      if (!norm) {
-        problem.reason = norm.error().text;
-        return false;
-      }
       field_terms_.clear();
-      if (const auto made = index::value_terms(field.index, *norm, field_terms_); !made) {
+      if (const auto made = index::value_terms(field.index, forms->norm, field_terms_); !made) {
         problem.reason = made.error().text;
         return false;
       }
       for (const auto& term : field_terms_) {
         out.terms.push_back(hasher_(collection_->id, field.id, term.kind, term.norm));
       }
-      if (!collection_->composites.empty()) norms_[at] = *norm;
+      if (!collection_->composites.empty()) norms_[at] = forms->norm;
       if (field.unique) {
         const auto pos = static_cast<size_t>(
             std::find(collection_->unique_fields.begin(), collection_->unique_fields.end(), at) -
             collection_->unique_fields.begin());
-        out.unique[pos] = hasher_(collection_->id, field.id, index::Kind::kUnique, *norm);
+        out.unique[pos] = hasher_(collection_->id, field.id, index::Kind::kUnique, forms->norm);
         out.has_unique[pos] = true;
       }
     }

@@ -58,7 +58,7 @@ void store_person(benchmark::State& state) {
   for (auto _ : state) {
     for (const size_t n : {0, 3, 4, 5, 6}) {
       benchmark::DoNotOptimize(
-          storable(kSamples[n].type, kSamples[n].values[0], kSamples[n].region));
+          forms_of(kSamples[n].type, kSamples[n].values[0], kSamples[n].region));
     }
   }
 }

@@ -132,17 +132,20 @@ Result<std::string> normalise(ValueType type, std::string_view value, std::strin
   return normalise_checked(type, trimmed, region);
 }
 
-Result<std::string> storable(ValueType type, std::string_view value, std::string_view region) {
+Result<Forms> forms_of(ValueType type, std::string_view value, std::string_view region) {
   SR_ASSIGN(const std::string_view trimmed, checked(value));
-  SR_ASSIGN(std::string normal, normalise_checked(type, trimmed, region));
+  Forms out;
+  SR_ASSIGN(out.norm, normalise_checked(type, trimmed, region));
   switch (type) {
     case ValueType::kPhone:
     case ValueType::kDate:
     case ValueType::kJson:
-      return normal;
+      out.stored = out.norm;
+      break;
     default:
-      return nfc(trimmed);
+      out.stored = nfc(trimmed);
   }
+  return out;
 }
 
 // RFC 3629: no surrogates, nothing overlong, nothing above U+10FFFF.

@@ -40,9 +40,12 @@ enum class ValueType : uint8_t {  // As FieldType in schema.proto.
 //   timestamp    RFC 3339 to UTC and milliseconds, 2024-01-31T00:00:00.000Z
 Result<std::string> normalise(ValueType type, std::string_view value, std::string_view region);
 
-// What is stored: the value as given, NFC and trimmed, after normalise() accepted it; phones and
-// dates normalised; JSON only trimmed. Its normal form is that of the value.
-Result<std::string> storable(ValueType type, std::string_view value, std::string_view region);
+struct Forms {
+  std::string norm;    // As normalise() makes it.
+  std::string stored;  // The value as given, NFC and trimmed; phones and dates normalised; JSON
+                       // only trimmed. Its normal form is `norm`.
+};
+Result<Forms> forms_of(ValueType type, std::string_view value, std::string_view region);
 
 bool valid_utf8(std::string_view text);
 

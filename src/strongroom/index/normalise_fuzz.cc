@@ -11,14 +11,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view value(reinterpret_cast<const char*>(data) + 2, size - 2);
 
   const auto normal = normalise(type, value, region);
-  const auto stored = storable(type, value, region);
-  if (normal.has_value() != stored.has_value()) __builtin_trap();
+  const auto forms = forms_of(type, value, region);
+  if (normal.has_value() != forms.has_value()) __builtin_trap();
   if (!normal) return 0;
-  if (!valid_utf8(value) || !valid_utf8(*normal) || !valid_utf8(*stored) || normal->empty())
+  if (forms->norm != *normal) __builtin_trap();
+  if (!valid_utf8(value) || !valid_utf8(*normal) || !valid_utf8(forms->stored) || normal->empty())
     __builtin_trap();
   const auto again = normalise(type, *normal, region);
   if (!again || *again != *normal) __builtin_trap();
-  const auto of_stored = normalise(type, *stored, region);
+  const auto of_stored = normalise(type, forms->stored, region);
   if (!of_stored || *of_stored != *normal) __builtin_trap();
   return 0;
 }

@@ -12,11 +12,13 @@ std::string norm(ValueType type, std::string_view text) {
   const auto result = normalise(type, text, "CN");
   if (result) {
     EXPECT_EQ(normalise(type, *result, "CN").value(), *result) << "idempotent";
-    EXPECT_EQ(normalise(type, storable(type, text, "CN").value(), "CN").value(), *result);
+    const Forms forms = forms_of(type, text, "CN").value();
+    EXPECT_EQ(forms.norm, *result);
+    EXPECT_EQ(normalise(type, forms.stored, "CN").value(), *result);
     return *result;
   }
   EXPECT_EQ(result.error().code, ErrorCode::kInvalidArgument);
-  EXPECT_FALSE(storable(type, text, "CN"));
+  EXPECT_FALSE(forms_of(type, text, "CN"));
   return "refused";
 }
 
@@ -163,9 +165,9 @@ TEST(NormaliseTest, TimestampsAgreeWithTheCalendarOverItsWholeRange) {
   EXPECT_EQ(day, 31u);
 }
 
-TEST(NormaliseTest, StorableKeepsSpellingButNotForm) {
+TEST(NormaliseTest, WhatIsStoredKeepsSpellingButNotForm) {
   const auto stored = [](ValueType type, std::string_view text) {
-    return storable(type, text, "CN").value();
+    return forms_of(type, text, "CN").value().stored;
   };
   EXPECT_EQ(stored(ValueType::kName, " Ｗａｎｇ  Xiaoming "), "Ｗａｎｇ  Xiaoming");
   EXPECT_EQ(stored(ValueType::kText, "Cafe\u0301"), "Caf\u00e9");

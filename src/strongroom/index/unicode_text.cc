@@ -47,25 +47,41 @@ std::string through_icu(const Normalizer2& form, std::string_view text) {
   return out;
 }
 
-// How many bytes at the front need no ICU: ASCII and U+4000..U+9FFF (lead bytes E4..E9), which
-// compose with nothing and decompose to nothing. The last character before the stop may still
-// compose with a mark behind it, so a caller that stops early hands the whole text to ICU.
-size_t inert_prefix(std::string_view text, bool& upper) {
-  size_t i = 0;
-  bool any_upper = false;
-  while (i < text.size()) {
+uint32_t three_bytes(std::string_view text, size_t at) {
+  return (uint32_t{static_cast<uint8_t>(text[at])} << 16) |
+         (uint32_t{static_cast<uint8_t>(text[at + 1])} << 8) | static_cast<uint8_t>(text[at + 2]);
+}
+// The ASCII character that U+FF01..U+FF5E is the wide form of, or 0.
+char narrow(uint32_t bytes) {
+  if (bytes >= 0xefbc81 && bytes <= 0xefbcbf) return static_cast<char>(bytes - 0xefbc81 + 0x21);
+  if (bytes >= 0xefbd80 && bytes <= 0xefbd9e) return static_cast<char>(bytes - 0xefbd80 + 0x60);
+  return 0;
+}
+
+// Whether `text` needs no ICU: ASCII, U+4000..U+9FFF (lead bytes E4..E9), the punctuation
+// U+3001..U+3011 and the wide forms of ASCII. These compose with nothing of their kind, and
+// decompose to nothing but, for compatibility, wide forms to ASCII.
+bool inert(std::string_view text, bool& upper, bool& wide) {
+  bool any_upper = false, any_wide = false;
+  for (size_t i = 0; i < text.size();) {
     const auto c = static_cast<uint8_t>(text[i]);
     if (c < 0x80) {
       any_upper |= c >= 'A' && c <= 'Z';
       ++i;
-    } else if (c >= 0xe4 && c <= 0xe9) {
-      i += 3;
-    } else {
-      break;
+      continue;
     }
+    if (c < 0xe4 || c > 0xe9) {
+      if (c != 0xe3 && c != 0xef) return false;
+      const uint32_t bytes = three_bytes(text, i);
+      const bool is_wide = narrow(bytes) != 0;
+      if (!is_wide && (bytes < 0xe38081 || bytes > 0xe38091)) return false;
+      any_wide |= is_wide;
+    }
+    i += 3;
   }
   upper = any_upper;
-  return i;
+  wide = any_wide;
+  return true;
 }
 
 // Bytes of the white space character at the front of `text`, or 0.
@@ -95,10 +111,9 @@ bool collapsed_already(std::string_view text) {
   if (text.empty()) return true;
   if (text.front() == ' ' || text.back() == ' ') return false;
   bool blank = false;
-  for (const char ch : text) {
-    const auto c = static_cast<uint8_t>(ch);
-    if (c - 9u < 5u || c == 0xc2 || c - 0xe1u < 3u)
-      return false;  // Some other white space, perhaps.
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<uint8_t>(text[i]);
+    if ((c - 9u < 5u || c == 0xc2 || c - 0xe1u < 3u) && space_at(text.substr(i)) != 0) return false;
     if (c == ' ' && blank) return false;
     blank = c == ' ';
   }
@@ -108,14 +123,29 @@ bool collapsed_already(std::string_view text) {
 }  // namespace
 
 std::string nfkc_casefold(std::string_view text) {
-  bool upper = false;
-  if (inert_prefix(text, upper) != text.size()) {
+  bool upper = false, wide = false;
+  if (!inert(text, upper, wide)) {
     // NFC first: U+0345 folds to a letter, so marks around it must be in canonical order before.
     // (Unicode 3.13, D146.)
     return through_icu(casefold_form(), through_icu(composed_form(), text));
   }
-  std::string out(text);
-  if (upper) {
+  std::string out;
+  if (wide) {
+    out.reserve(text.size());
+    for (size_t i = 0; i < text.size();) {
+      const size_t size = char_size(static_cast<uint8_t>(text[i]));
+      const char ascii = size == 3 ? narrow(three_bytes(text, i)) : '\0';
+      if (ascii != 0) {
+        out.push_back(ascii);
+      } else {
+        out.append(text, i, size);
+      }
+      i += size;
+    }
+  } else {
+    out = text;
+  }
+  if (upper || wide) {
     for (char& c : out) {
       if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
     }
@@ -124,8 +154,8 @@ std::string nfkc_casefold(std::string_view text) {
 }
 
 std::string nfc(std::string_view text) {
-  bool upper = false;
-  if (inert_prefix(text, upper) == text.size()) return std::string(text);
+  bool upper = false, wide = false;
+  if (inert(text, upper, wide)) return std::string(text);
   return through_icu(composed_form(), text);
 }
 
