@@ -68,22 +68,53 @@ for i in (0, 1, 23, 0x010203040506):
     rows += [(f"key_{i}", key), (f"value_{i}", value)]
 write("posting_single.hex", [("h_w", term(b"13800138000")), ("token", T)] + rows)
 
-key, value = small(0x45, 0x46, 0x47, 0, (123456789).to_bytes(9, "little"))
-write("posting_head.hex", [("key", key), ("value_123456789", value)])
+key, value = small(0x45, 0x46, 0x47, 0, (123456789).to_bytes(5, "little") + (250123).to_bytes(4, "little"))
+write("posting_head.hex", [("key", key), ("value_123456789_250123", value)])
+
+
+def varint(number):
+    out = bytearray()
+    while number >= 128:
+        out.append(number % 128 + 128)
+        number //= 128
+    return bytes(out + bytes([number]))
+
+
+def coded(postings):
+    """A block's plaintext, without its padding."""
+    out = len(postings).to_bytes(2, "little") + posting(*postings[0])
+    for (idx0, u0), (idx, u_lo) in zip(postings, postings[1:]):
+        expected = u0 + (idx >> 12) - (idx0 >> 12)
+        off = (u_lo - expected) % 2**32
+        out += varint((idx - idx0) * 2 + (off != 0))
+        if off >= 2**31:
+            out += varint((2**32 - off) * 2 - 1)
+        elif off:
+            out += varint(off * 2)
+    return out
+
+
+# As a bulk import has them, records of blocks of 4,096 that have one version each; the last few written by hand.
+many = [(IDX + 40 * n, U_LO + (IDX + 40 * n >> 12) - (IDX >> 12)) for n in range(900)]
+few = [(IDX, U_LO), (IDX, U_LO + 5), (IDX + 1, U_LO - 7), (IDX + 2**20, 2**32 - 1), (2**40 - 1, 0)]
 
 packed_secret = f(T, blk(0x60, 0)) + f(T, blk(0x61, 0))
 rows = [("secret", packed_secret)]
-for j, count in ((0, 111), (1, 5)):
+for j, postings, size in ((0, many, 1024), (1, few, 256)):
     key = LANE + f(T, blk(0x43, j))[:13]
-    plain = count.to_bytes(2, "little") + b"".join(posting(IDX + n, U_LO + 3 * n) for n in range(count))
-    value = AESGCM(packed_secret).encrypt(bytes(4) + j.to_bytes(8, "big"), plain.ljust(1008, b"\0"), key)
+    plain = coded(postings)
+    assert (len(plain) <= 240) == (size == 256)
+    value = AESGCM(packed_secret).encrypt(bytes(4) + j.to_bytes(8, "big"), plain.ljust(size - 16, b"\0"), key)
     rows += [(f"key_{j}", key), (f"value_{j}", value)]
 write("posting_packed.hex", rows)
 
 words = [term(w) for w in (b"zhang wei", b"+8613800138000", b"1980-01-01")]
 write_plain = b"\0" + posting(IDX, U_LO) + (3).to_bytes(2, "little") + b"".join(words) + bytes(5 * 16)
-counts = b"".join(w + (n + 1).to_bytes(4, "little") for n, w in enumerate(sorted(words)))
-terms_plain = b"\1" + (3).to_bytes(2, "little") + counts
+# Postings and blocks of each.
+counts = ((1, 0), (7, 0), (100_000, 260))
+coded_counts = b"".join(w + (varint(n * 2 + 1) + varint(b) if b else varint(n * 2))
+                        for w, (n, b) in zip(sorted(words), counts))
+terms_plain = (b"\3" + (3).to_bytes(2, "little") + coded_counts).ljust(256, b"\0")
 rows = [(f"h_w_{n}", w) for n, w in enumerate(words)]
 for number, plain in ((0, write_plain), (1, terms_plain)):
     key = LANE + number.to_bytes(5, "big")

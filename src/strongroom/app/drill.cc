@@ -256,7 +256,7 @@ uint64_t rows_of(double score, const Outcome& outcome) {
 }
 
 struct LaneSums {
-  uint64_t lanes = 0, ingested = 0, singles = 0, blocks = 0;
+  uint64_t lanes = 0, ingested = 0, singles = 0, tails = 0, blocks = 0;
 };
 LaneSums sum_lanes(const drill::Snapshot& seen) {
   LaneSums out;
@@ -264,6 +264,7 @@ LaneSums sum_lanes(const drill::Snapshot& seen) {
     ++out.lanes;
     out.ingested += lane.ingested ? 1 : 0;
     out.singles += lane.singles;
+    out.tails += lane.tails;
     out.blocks += lane.blocks;
   }
   return out;
@@ -309,6 +310,7 @@ void print_json(const DrillOptions& options, const Outcome& outcome) {
       ",\"lanes\":" + std::to_string(lanes.lanes) +
       ",\"lanes_in_bulk\":" + std::to_string(lanes.ingested) +
       ",\"postings_small\":" + std::to_string(lanes.singles) +
+      ",\"postings_tails\":" + std::to_string(lanes.tails) +
       ",\"postings_blocks\":" + std::to_string(lanes.blocks) +
       ",\"postings_repeated\":" + std::to_string(seen.postings_repeated) +
       ",\"postings_per_write\":" +
@@ -377,8 +379,8 @@ void print_text(const DrillOptions& options, const Outcome& outcome) {
               << format_count(classes[i].first) << ")";
   }
   std::cout << (classes.size() > 5 ? ", ..." : "") << "\n  index          "
-            << format_count(lanes.singles) << " rows of 16 B, " << format_count(lanes.blocks)
-            << " of 1 KiB, in " << lanes.lanes << " lanes; " << seen.postings_repeated
+            << format_count(lanes.singles) << " rows of 16 B, " << format_count(lanes.tails)
+            << " of 256 B, " << format_count(lanes.blocks) << " of 1 KiB, in " << lanes.lanes << " lanes; " << seen.postings_repeated
             << " labels or values come twice\n  online writes  ";
   for (const auto& [rows, writes] : seen.postings_per_write) {
     std::cout << format_count(writes) << " of " << rows << " index rows, ";

@@ -67,6 +67,20 @@ inline void append_le(std::string& out, T value, size_t size = sizeof(T)) {
   append(out, {buffer, size});
 }
 
+// LEB128: seven bits a byte, lowest first, in as few bytes as it takes. `out` has room for ten;
+// returns how many it took.
+inline constexpr size_t kVarintSizeMax = 10;
+inline size_t store_varint(uint8_t* out, uint64_t value) {
+  size_t size = 0;
+  for (; value >= 0x80; value >>= 7) out[size++] = static_cast<uint8_t>(value | 0x80);
+  out[size++] = static_cast<uint8_t>(value);
+  return size;
+}
+inline void append_varint(std::string& out, uint64_t value) {
+  uint8_t buffer[kVarintSizeMax];
+  append(out, {buffer, store_varint(buffer, value)});
+}
+
 // Reads outside bytes front to back. After the first short read every later one fails too, and ok()
 // is false: check once, at the end, before using what was read.
 class ByteReader {
@@ -89,6 +103,21 @@ class ByteReader {
   uint64_t le(size_t size) {
     Bytes b = take(size);
     return b.empty() ? 0 : load_le<uint64_t>(b.data(), size);
+  }
+  // What store_varint() writes, and nothing else: a longer form fails.
+  uint64_t varint() {
+    uint64_t value = 0;
+    for (size_t i = 0; i < rest_.size() && i < kVarintSizeMax; ++i) {
+      const uint64_t bits = rest_[i] & 0x7f;
+      if ((i > 0 && rest_[i] == 0) || (i == kVarintSizeMax - 1 && bits > 1)) break;
+      value |= bits << (7 * i);
+      if (rest_[i] >= 0x80) continue;
+      rest_ = rest_.subspan(i + 1);
+      return value;
+    }
+    ok_ = false;
+    rest_ = {};
+    return 0;
   }
   size_t remaining() const { return rest_.size(); }
   bool ok() const { return ok_; }

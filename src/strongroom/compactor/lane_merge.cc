@@ -48,7 +48,7 @@ Result<Merged> merge_lanes(store::Store& store, CollectionId collection,
   uint64_t unpaced = 0;
   const auto write_to = [&](store::SortedRun& run) {
     return [&](std::string_view key, std::string_view value) {
-      unpaced += value.size() == index::kPackedSize ? index::kPackedPostings : 1;
+      unpaced += value.size() / index::kSingleSize;
       if (unpaced >= kPaceStep) pace.spend(std::exchange(unpaced, 0));
       return run.add(key, value);
     };

@@ -21,10 +21,6 @@ Error damaged_lane() {
                     "is searched as before. Restore the store from a backup.");
 }
 
-uint64_t blocks_of(uint64_t postings) {
-  return (postings + index::kPackedPostings - 1) / index::kPackedPostings;
-}
-
 }  // namespace
 
 // A row that must be there.
@@ -83,6 +79,7 @@ Result<void> LaneReader::read(Versions& versions, const Visit& visit) {
         env::real_files(), memory_.folder + "/lane-" + std::to_string(lane_.value) + "-rows.spool");
   }
   index::Spool<Expected> expected(std::move(file), memory_.bytes_max / 2);
+  uint64_t promised = 0;
   TermHash last{};
   std::vector<std::pair<Posting, std::vector<TermCount>>> writes;
   std::vector<Posting> postings;
@@ -111,10 +108,13 @@ Result<void> LaneReader::read(Versions& versions, const Visit& visit) {
     // Over the rows too: of a term that is there twice, one would hide the other.
     if (expected.size() > 0 && row.terms.front().h_w <= last) return damaged_lane();
     last = row.terms.back().h_w;
+    for (const TermCount& term : row.terms) promised += term.count;
     return expect_rows(row.terms, expected);
   }));
   SR_TRY(flush());
-  return expected.size() == 0 ? Result<void>() : read_packed(expected, versions, visit);
+  if (expected.size() == 0) return {};
+  SR_ASSIGN(const uint64_t read, read_packed(expected, versions, visit));
+  return read == promised ? Result<void>() : damaged_lane();
 }
 
 Result<void> LaneReader::expect_rows(std::span<const TermCount> terms,
@@ -130,10 +130,9 @@ Result<void> LaneReader::expect_rows(std::span<const TermCount> terms,
   };
   for (size_t t = 0; t < terms.size(); ++t) {
     const TermCount& term = terms[t];
-    if (term.count > index::kTermPostingsMax) return damaged_lane();
     cipher.rekey(lane_, tokens[t]);
-    const bool packed = term.count >= index::kPackedMin;
-    keys.resize(packed ? blocks_of(term.count) : term.count);
+    const bool packed = term.blocks != 0;
+    keys.resize(packed ? term.blocks : term.count);
     if (packed) {
       add(cipher.head_key(), term, Expected::kHead);
       cipher.packed_keys(0, keys);
@@ -147,8 +146,8 @@ Result<void> LaneReader::expect_rows(std::span<const TermCount> terms,
   return out.keep_within_limit();
 }
 
-Result<void> LaneReader::read_packed(index::Spool<Expected>& expected, Versions& versions,
-                                     const Visit& visit) {
+Result<uint64_t> LaneReader::read_packed(index::Spool<Expected>& expected, Versions& versions,
+                                         const Visit& visit) {
   std::vector<Expected> rows;  // Of labels with one first byte, ascending.
   auto next = rows.cbegin();
   size_t buckets = 0;  // Taken so far.
@@ -164,6 +163,7 @@ Result<void> LaneReader::read_packed(index::Spool<Expected>& expected, Versions&
   TermCipher cipher(lane_, TermToken());
   TermToken token;
   std::vector<Posting> postings;
+  uint64_t all = 0;
   uint64_t unpaced = 0;
   const auto take = [&](std::string_view key, std::string_view value) -> Result<void> {
     // Nothing missing, nothing more.
@@ -176,14 +176,11 @@ Result<void> LaneReader::read_packed(index::Spool<Expected>& expected, Versions&
     cipher.rekey(lane_, token);
     postings.clear();
     if (row.what == Expected::kHead) {
-      SR_ASSIGN(const uint64_t count, cipher.open_head(as_bytes(value)));
-      if (count != term.count) return damaged_lane();
+      SR_ASSIGN(const index::PackedHead head, cipher.open_head(as_bytes(value)));
+      if (head != index::PackedHead{term.count, term.blocks}) return damaged_lane();
     } else if ((row.what & Expected::kBlock) != 0) {
       const uint64_t j = row.what & ~Expected::kBlock;
       SR_TRY(cipher.open_packed(j, as_bytes(value), postings));
-      const uint64_t left = term.count - j * index::kPackedPostings;
-      if (postings.size() != std::min<uint64_t>(left, index::kPackedPostings))
-        return damaged_lane();
     } else {
       SR_ASSIGN(const Posting posting, cipher.open_single(row.what, as_bytes(value)));
       postings.push_back(posting);
@@ -192,6 +189,7 @@ Result<void> LaneReader::read_packed(index::Spool<Expected>& expected, Versions&
       SR_ASSIGN(const bool current, versions.current(posting));
       if (current) SR_TRY(visit(term.h_w, posting));
     }
+    all += postings.size();
     unpaced += postings.size();
     if (unpaced >= kPaceStep) pace_.spend(std::exchange(unpaced, 0));
     return {};
@@ -204,7 +202,7 @@ Result<void> LaneReader::read_packed(index::Spool<Expected>& expected, Versions&
                      }));
   SR_TRY(outcome);
   while (buckets < index::Spool<Expected>::kBuckets) SR_TRY(take_bucket());
-  return next == rows.cend() ? Result<void>() : damaged_lane();
+  return next == rows.cend() ? Result<uint64_t>(all) : damaged_lane();
 }
 
 }  // namespace strongroom::compactor

@@ -36,8 +36,9 @@ class LaneReader {
   struct Expected;
   Result<void> for_each_row(const std::function<Result<void>(index::DirectoryRow&&)>& visit);
   Result<void> expect_rows(std::span<const index::TermCount> terms, index::Spool<Expected>& out);
-  Result<void> read_packed(index::Spool<Expected>& expected, Versions& versions,
-                           const Visit& visit);
+  // Returns how many postings there were, current or not.
+  Result<uint64_t> read_packed(index::Spool<Expected>& expected, Versions& versions,
+                               const Visit& visit);
 
   store::Store& store_;
   LaneId lane_;

@@ -108,6 +108,8 @@ TEST_F(RocksMergeTest, LanesAreMergedThroughACopyAndFiles) {
   ASSERT_TRUE(vault_.import(people_file("first", 0, 600), 50));
   ASSERT_TRUE(vault_.import(people_file("changed", 0, 50, "number", "Xian")));
   vault_.restart();
+  const size_t lanes = test::stored_lanes(vault_.store()).size();
+  ASSERT_GE(lanes, 4u) << "some of a file, and one of updates";
   test::LocalKeys keys(vault_.keys());
   Pace pace(0, vault_.clock(), [](uint64_t) {});
   Compactor compactor(keys, access_, pace, vault_.vault().compactor_credential(), {{1, 0}, {}});
@@ -115,7 +117,7 @@ TEST_F(RocksMergeTest, LanesAreMergedThroughACopyAndFiles) {
   ASSERT_TRUE(merged) << merged.error().text;
   EXPECT_TRUE(*merged);
   EXPECT_FALSE(*compactor.run_once());
-  EXPECT_EQ(compactor.last().sources.size(), 7u);
+  EXPECT_EQ(compactor.last().sources.size(), lanes);
   EXPECT_EQ(compactor.last().kept, 4u * 600);
   EXPECT_EQ(vault_.count({{"city", "Wuhan"}})->count(), 550u);
   EXPECT_EQ(vault_.count({{"city", "Xian"}})->count(), 50u);
@@ -123,7 +125,7 @@ TEST_F(RocksMergeTest, LanesAreMergedThroughACopyAndFiles) {
   gateway::LaneSweeper sweeper(vault_.store(), vault_.keys(), vault_.clock(), 1000);
   ASSERT_TRUE(sweeper.sweep());
   vault_.clock().advance_ms(1);
-  EXPECT_EQ(*sweeper.sweep(), 7u);
+  EXPECT_EQ(*sweeper.sweep(), lanes);
   EXPECT_EQ(test::stored_lanes(vault_.store()).size(), 1u);
   EXPECT_EQ(vault_.count({{"city", "Wuhan"}})->count(), 550u);
   EXPECT_EQ(vault_.find({{"number", "N7"}})->records_size(), 1);

@@ -27,25 +27,49 @@ std::string key_of(size_t field, const std::string& value) {
   return static_cast<char>('0' + field) + value;
 }
 
-// Between how many and how many postings were read: blocks are full but for the last of a lane, and
-// where there are blocks, one of the small rows is a head.
-std::pair<uint64_t, uint64_t> volume_by_postings(const std::vector<QueryReads::Posting>& postings) {
+// The most postings that take no more than `bytes`.
+double postings_in(double bytes, double records) {
+  double least = 0, most = records;
+  for (int i = 0; i < 40; ++i) {
+    const double middle = (least + most) / 2;
+    (packed_bytes(middle, records) <= bytes ? least : most) = middle;
+  }
+  return least;
+}
+
+// Between how many and how many postings were read, about: blocks of 1 KiB are full but perhaps the
+// last of a lane, one of 256 bytes is a lane's last, and where there are blocks, one of the small
+// rows is a head.
+std::pair<uint64_t, uint64_t> volume_by_postings(const std::vector<QueryReads::Posting>& postings,
+                                                 uint64_t records) {
   constexpr size_t kLaneBytes = 3;
-  constexpr size_t kBlockBytes = 1024;
-  constexpr uint64_t kPerBlock = 111;
+  constexpr size_t kSingleBytes = 16, kTailBytes = 256, kBlockBytes = 1024;
+  constexpr double kTailHolds = 240, kBlockHolds = 1008;
+  constexpr double kSlack = 0.03;  // Steps are not all what they are on the average.
   struct Lane {
-    uint64_t singles = 0, blocks = 0;
+    uint64_t singles = 0, tails = 0, blocks = 0;
   };
   std::map<std::string, Lane> lanes;
   for (const auto& posting : postings) {
     if (posting.size == 0) continue;
     Lane& lane = lanes[posting.key.substr(0, kLaneBytes)];
-    ++(posting.size == kBlockBytes ? lane.blocks : lane.singles);
+    if (posting.size == kSingleBytes) ++lane.singles;
+    if (posting.size == kTailBytes) ++lane.tails;
+    if (posting.size == kBlockBytes) ++lane.blocks;
   }
   std::pair<uint64_t, uint64_t> out{0, 0};
   for (const auto& [id, lane] : lanes) {
-    out.first += lane.blocks > 0 ? (lane.blocks - 1) * kPerBlock + 1 : lane.singles;
-    out.second += lane.blocks > 0 ? lane.blocks * kPerBlock : lane.singles;
+    if (lane.blocks + lane.tails == 0) {
+      out.first += lane.singles;
+      out.second += lane.singles;
+      continue;
+    }
+    const auto full = static_cast<double>(lane.blocks);
+    const auto of = static_cast<double>(records);
+    const double least = lane.tails > 0 ? full * kBlockHolds : (full - 1) * kBlockHolds + kTailHolds;
+    const double most = full * kBlockHolds + (lane.tails > 0 ? kTailHolds : 0);
+    out.first += static_cast<uint64_t>(postings_in(least, of) * (1 - kSlack)) + 1;
+    out.second += static_cast<uint64_t>(postings_in(most, of) * (1 + kSlack)) + 1;
   }
   return out;
 }
@@ -55,6 +79,15 @@ double log_chance(double seen, double expected, double variance) {
 }
 
 }  // namespace
+
+double packed_bytes(double postings, double records) {
+  constexpr double kFirst = 11;
+  // Longer than one byte, than two, than three: steps of 64, 8,192 and 2^20 at least.
+  const double share = postings / records;
+  double each = 1;
+  for (const double step : {64.0, 8192.0, 1048576.0}) each += std::exp(-step * share);
+  return kFirst + postings * each;
+}
 
 Result<void> RecordingStore::get(store::Table table, std::span<const std::string> keys,
                                  std::vector<std::optional<std::string>>& values) {
@@ -131,7 +164,7 @@ void Observer::see(const QueryReads& reads, uint32_t value) {
     pattern.whole = pattern.rows.size() < kRowsWholeBelow;
     pattern.least = pattern.most = pattern.rows.size();
     if (!pattern.whole) {
-      std::tie(pattern.least, pattern.most) = volume_by_postings(reads.postings);
+      std::tie(pattern.least, pattern.most) = volume_by_postings(reads.postings, known_people_);
     }
   }
   ++patterns_[it->second].times;

@@ -31,6 +31,11 @@ struct QueryReads {
   std::vector<std::string> records;  // Keys.
 };
 
+// How many bytes the postings of a term take in its blocks, about, in a lane of so many records
+// that came in bulk: the first takes 11, and each other one a varint of twice the step to it, which
+// are as far apart as chance has it. Ascending with `postings`.
+double packed_bytes(double postings, double records);
+
 // Passes everything on and notes what is read. Not thread-safe. Borrows the store.
 class RecordingStore : public store::Store {
  public:

@@ -47,8 +47,9 @@ class ObserverTest : public testing::Test {
     QueryReads reads;
     const auto& people = known_.people(value);
     reads.postings = {{key("label", value), 16}};
-    for (size_t p = 0; p < people.size(); p += 111) {
-      reads.postings.push_back({key("label", value), 1024});
+    double left = packed_bytes(static_cast<double>(people.size()), kPeople);
+    for (; people.size() >= 8 && left > 0; left -= 1008) {
+      reads.postings.push_back({key("label", value), left > 240 ? size_t{1024} : size_t{256}});
     }
     for (size_t p = 0; p < people.size() && p < 272; ++p) {
       reads.records.push_back(key("row", people[p]));

@@ -22,18 +22,16 @@ std::string key_of(const ByteArray<index::kPostingKeySize>& key) {
 // One term in one lane while a query runs.
 struct TermList {
   TermCipher cipher;
-  std::optional<uint64_t> packed;  // Postings by the head, if the term is packed here.
-  std::optional<Posting> first;    // Single 0 otherwise.
+  std::optional<index::PackedHead> packed;  // If the term is packed here.
+  std::optional<Posting> first;             // Single 0 otherwise.
   std::vector<std::optional<std::vector<Posting>>> blocks;  // Packed blocks read so far.
   std::optional<std::vector<Posting>> all;                  // Once it was read whole.
 
   bool absent() const { return !packed && !first; }
-  uint64_t blocks_count() const {
-    return (*packed + index::kPackedPostings - 1) / index::kPackedPostings;
-  }
+  uint64_t blocks_count() const { return packed->blocks; }
   // What reading it whole costs at least.
-  uint64_t estimate() const { return packed ? *packed : 1; }
-  uint64_t known() const { return all ? all->size() : packed ? *packed : first ? 1 : 0; }
+  uint64_t estimate() const { return packed ? packed->postings : 1; }
+  uint64_t known() const { return all ? all->size() : packed ? packed->postings : first ? 1 : 0; }
 };
 
 class LaneReader {
@@ -53,10 +51,14 @@ class LaneReader {
     SR_TRY(fetch(keys, values));
     for (size_t i = 0; i < lists.size(); ++i) {
       if (values[2 * i]) {
-        SR_ASSIGN(const uint64_t count, lists[i].cipher.open_head(as_bytes(*values[2 * i])));
-        if (count == 0 || count > index::kTermPostingsMax) return damaged();
-        lists[i].packed = count;
-        lists[i].blocks.resize(lists[i].blocks_count());
+        SR_ASSIGN(const auto head, lists[i].cipher.open_head(as_bytes(*values[2 * i])));
+        // A block has a posting at least, so this bounds what a head can have us allocate.
+        if (head.blocks == 0 || head.postings < head.blocks ||
+            head.postings > index::kTermPostingsMax) {
+          return damaged();
+        }
+        lists[i].packed = head;
+        lists[i].blocks.resize(head.blocks);
       } else if (values[2 * i + 1]) {
         SR_ASSIGN(lists[i].first, lists[i].cipher.open_single(0, as_bytes(*values[2 * i + 1])));
       }
@@ -70,12 +72,12 @@ class LaneReader {
     std::vector<Posting> out;
     if (list.absent()) {
     } else if (list.packed) {
-      SR_TRY(charge(*list.packed));
+      SR_TRY(charge(list.packed->postings));
       for (uint64_t j = 0; j < list.blocks_count(); j += 64) {
         SR_TRY(read_blocks(list, j, std::min<uint64_t>(j + 64, list.blocks_count())));
       }
       for (const auto& block : list.blocks) out.insert(out.end(), block->begin(), block->end());
-      if (out.size() != *list.packed) return damaged();
+      if (out.size() != list.packed->postings) return damaged();
     } else {
       out.push_back(*list.first);
       uint64_t next = 1;
@@ -221,7 +223,6 @@ class LaneReader {
       if (!values[i]) return damaged();
       auto& block = list.blocks[numbers[i]].emplace();
       SR_TRY(list.cipher.open_packed(numbers[i], as_bytes(*values[i]), block));
-      if (block.empty() || !std::is_sorted(block.begin(), block.end())) return damaged();
     }
     return {};
   }

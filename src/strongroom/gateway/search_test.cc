@@ -144,8 +144,8 @@ TEST_F(SearchTest, AnAbsentTermFindsNothingAndCostsOneBatch) {
 TEST_F(SearchTest, EveryPostingOfAnyNumberIsFound) {
   uint64_t at = 0;
   int term = 1;
-  for (const uint64_t n : {1,  2,  4,  5,   6,   20,  21,  22,  23,  24,  25,
-                           84, 85, 86, 110, 111, 112, 149, 150, 222, 223, 700}) {
+  for (const uint64_t n : {1,  2,  4,  5,  6,   7,   8,   9,   20,  21,  22,  23,
+                           24, 84, 85, 86, 114, 115, 116, 149, 150, 498, 499, 2000}) {
     std::map<uint64_t, Terms> lane = records(at, n, {term});
     at += n;
     add_online(lane);
@@ -173,18 +173,19 @@ TEST_F(SearchTest, ProbesFindWhatIsThereHoweverRecordsAreSpread) {
   const uint32_t seed = std::random_device{}();
   SCOPED_TRACE(seed);
   std::mt19937_64 random(seed);
+  constexpr uint64_t kMany = 100'000;  // In many more blocks than are probed.
   const std::vector<std::function<uint64_t(uint64_t)>> spreads = {
-      [](uint64_t i) { return 3 * i; }, [](uint64_t i) { return i * i * i; },
-      [](uint64_t i) { return i < 9000 ? i : RecordIndex::kMax - 10'000 + i; },
-      [&](uint64_t) { return random() % 20'000; },
+      [](uint64_t i) { return 3 * i; }, [](uint64_t i) { return i * i; },
+      [](uint64_t i) { return i < kMany / 10 * 9 ? i : RecordIndex::kMax - 2 * kMany + i; },
+      [&](uint64_t) { return random() % (2 * kMany); },
       [&](uint64_t) { return random() & RecordIndex::kMax; }};
   int term = 1;
   for (const auto& spread : spreads) {
     std::map<uint64_t, Terms> lane;
-    for (uint64_t i = 0; i < 10'000; ++i) lane[spread(i)] = {term};
+    for (uint64_t i = 0; i < kMany; ++i) lane[spread(i)] = {term};
     // A few of those, of their neighbours, and of anywhere.
     for (int i = 0; i < 8; ++i) {
-      auto at = lane.lower_bound(spread(random() % 10'000));
+      auto at = lane.lower_bound(spread(random() % kMany));
       if (at == lane.end()) at = lane.begin();
       lane[at->first].push_back(term + 1);
       lane[at->first + 1].push_back(term + 1);
@@ -315,7 +316,7 @@ TEST_F(SearchTest, ADamagedRowIsDataLossNeverAnAnswer) {
 }
 
 TEST_F(SearchTest, EveryRowThatIsReadIsChecked) {
-  add_packed(records(0, 300, {1}));
+  add_packed(records(0, 3000, {1}));
   index::TermCipher cipher(lanes_[0], token(0, 1));
   const auto head = cipher.head_key();
   const auto block = cipher.packed_key(2);
@@ -335,7 +336,7 @@ TEST_F(SearchTest, EveryRowThatIsReadIsChecked) {
 }
 
 TEST_F(SearchTest, RowsMovedToAnotherPlaceAreDataLoss) {
-  add_packed(records(0, 300, {1}));
+  add_packed(records(0, 3000, {1}));
   index::TermCipher cipher(lanes_[0], token(0, 1));
   const auto rows = stored();
   const std::string first(as_text(cipher.packed_key(0)));
@@ -349,14 +350,18 @@ TEST_F(SearchTest, AHeadThatSaysAnotherNumberThanThereIsIsDataLoss) {
   add_packed(records(0, 100, {1}));
   index::TermCipher cipher(lanes_[0], token(0, 1));
   const std::string head(as_text(cipher.head_key()));
-  for (const uint64_t said : {uint64_t{0}, uint64_t{99}, uint64_t{101}, uint64_t{112},
-                              uint64_t{50'000}, index::kTermPostingsMax + 1, ~uint64_t{0} >> 1}) {
+  const auto right = cipher.open_head(as_bytes(stored().at(head))).value();
+  ASSERT_EQ(right.postings, 100u);
+  for (const index::PackedHead said :
+       {index::PackedHead{0, 0}, {0, right.blocks}, {100, 0}, {99, right.blocks},
+        {101, right.blocks}, {100, right.blocks + 1}, {100, UINT32_MAX}, {50'000, 50'000},
+        {index::kTermPostingsMax + 1, right.blocks}, {RecordIndex::kMax, UINT32_MAX}}) {
     put(head, std::string(as_text(cipher.seal_head(said))));
     const auto found = search_for({1});
-    ASSERT_FALSE(found) << said;
-    EXPECT_EQ(found.error().code, ErrorCode::kDataLoss) << said;
+    ASSERT_FALSE(found) << said.postings << " in " << said.blocks;
+    EXPECT_EQ(found.error().code, ErrorCode::kDataLoss);
   }
-  put(head, std::string(as_text(cipher.seal_head(100))));
+  put(head, std::string(as_text(cipher.seal_head(right))));
   expect_found({1});
 }
 

@@ -12,23 +12,35 @@ namespace {
 
 constexpr uint8_t kDirectoryVersion = 1;
 constexpr uint8_t kKindWrite = 0;
-constexpr uint8_t kKindTerms = 1;
 constexpr uint8_t kKindWideWrite = 2;
+constexpr uint8_t kKindTerms = 3;
 constexpr size_t kNumberSize = 5;
 constexpr uint64_t kNumberMax = (uint64_t{1} << 40) - 1;
 constexpr size_t kHashSize = sizeof(TermHash::bytes);
-constexpr size_t kTermCountSize = kHashSize + 4;
+constexpr size_t kTermSizeMax = kHashSize + 5 + 5;  // Varints of 33 and of 32 bits.
 constexpr size_t kWriteHead = 1 + 5 + 4 + 2;
 constexpr size_t kTermsHead = 1 + 2;
+// What the varints of one row take together says next to nothing; this leaves next to nothing.
+constexpr size_t kTermsStep = 256;
 constexpr size_t kOverhead = 1 + crypto::kGcmNonceSize + crypto::kGcmTagSize;
 constexpr size_t kValueSizeMax = kOverhead + kWriteHead + kTermsPerWriteMax * kHashSize;
-static_assert(kTermsHead + DirectoryWriter::kTermsPerRow * kTermCountSize <= kValueSizeMax);
+static_assert(kTermsHead + DirectoryWriter::kTermsPerRow * kTermSizeMax + kTermsStep <=
+              kValueSizeMax);
 
 using Ad = ByteArray<4 + kDirectoryKeySize>;
 
 size_t padded_terms(size_t count, WritePadding padding) {
   const auto step = static_cast<size_t>(padding);
   return (count + step - 1) / step * step;
+}
+
+size_t padded_row(size_t size) {
+  return (size + kTermsStep - 1) / kTermsStep * kTermsStep;
+}
+
+bool rest_is_zero(ByteReader& in) {
+  const Bytes rest = in.take(in.remaining());
+  return std::all_of(rest.begin(), rest.end(), [](uint8_t b) { return b == 0; });
 }
 
 SealingKey directory_key(const LaneRoot& root) {
@@ -70,27 +82,34 @@ Result<DirectoryRow> parse_write(ByteReader in, WritePadding padding) {
   row.write = posting;
   row.terms.reserve(count);
   for (size_t i = 0; i < count; ++i) row.terms.push_back({take_hash(in), 1});
-  const Bytes rest = in.take(in.remaining());
-  if (std::any_of(rest.begin(), rest.end(), [](uint8_t b) { return b != 0; }))
-    return damaged_directory();
+  if (!rest_is_zero(in)) return damaged_directory();
   return row;
 }
 
 Result<DirectoryRow> parse_terms(ByteReader in) {
   DirectoryRow row;
+  const size_t size = in.remaining() + 1;
   const size_t count = in.le(2);
-  if (!in.ok() || count == 0 || count > DirectoryWriter::kTermsPerRow ||
-      in.remaining() != count * kTermCountSize) {
-    return damaged_directory();
-  }
+  if (!in.ok() || count == 0 || count > DirectoryWriter::kTermsPerRow) return damaged_directory();
   row.terms.reserve(count);
   for (size_t i = 0; i < count; ++i) {
-    const TermHash h_w = take_hash(in);
-    const auto postings = static_cast<uint32_t>(in.le(4));
-    if (postings == 0 || (i > 0 && h_w <= row.terms.back().h_w)) return damaged_directory();
-    row.terms.push_back({h_w, postings});
+    if (in.remaining() < kHashSize) return damaged_directory();
+    TermCount term{take_hash(in), 0};
+    const uint64_t code = in.varint();
+    const bool packed = code % 2 != 0;
+    const uint64_t blocks = packed ? in.varint() : 0;
+    // A block has a posting at least.
+    if (!in.ok() || code / 2 == 0 || code / 2 > kTermPostingsMax || blocks > code / 2 ||
+        packed != (code / 2 >= kPackedMin) || packed != (blocks != 0) ||
+        (i > 0 && term.h_w <= row.terms.back().h_w)) {
+      return damaged_directory();
+    }
+    term.count = static_cast<uint32_t>(code / 2);
+    term.blocks = static_cast<uint32_t>(blocks);
+    row.terms.push_back(term);
   }
-  return row;
+  if (size != padded_row(size - in.remaining())) return damaged_directory();
+  return rest_is_zero(in) ? Result<DirectoryRow>(std::move(row)) : damaged_directory();
 }
 
 }  // namespace
@@ -132,13 +151,15 @@ SealedRow DirectoryWriter::write_row(const Posting& posting, std::span<const Ter
 SealedRow DirectoryWriter::terms_row(std::span<const TermCount> terms) {
   SR_CHECK(!terms.empty() && terms.size() <= kTermsPerRow, "a directory row has 1..192 terms");
   std::string plain;
-  plain.reserve(kTermsHead + terms.size() * kTermCountSize);
+  plain.reserve(padded_row(kTermsHead + terms.size() * kTermSizeMax));
   append_le(plain, kKindTerms);
   append_le(plain, static_cast<uint16_t>(terms.size()));
   for (const TermCount& term : terms) {
     append(plain, term.h_w.bytes);
-    append_le(plain, term.count);
+    append_varint(plain, uint64_t{term.count} * 2 + (term.blocks != 0));
+    if (term.blocks != 0) append_varint(plain, term.blocks);
   }
+  plain.resize(padded_row(plain.size()), '\0');
   return seal(as_bytes(plain));
 }
 

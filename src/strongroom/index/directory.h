@@ -6,7 +6,8 @@
 //   plaintext
 //     of a write            00h or 02h | idx u40le | u_lo u32le | n u16le | n x h_w |
 //                           zeros, up to a multiple of 8 h_w, of 32 behind 02h
-//     of a lane's terms     01h | n u16le | n x (h_w | count u32le), ascending over the lane
+//     of a lane's terms     03h | n u16le | n x (h_w | varint | varint), ascending over the lane,
+//                           zeros, up to a multiple of 256
 #pragma once
 
 #include <optional>
@@ -33,7 +34,9 @@ struct SealedRow {
 
 struct TermCount {
   TermHash h_w;
-  uint32_t count;
+  uint32_t count;       // Of its postings.
+  uint32_t blocks = 0;  // They are in so many packed blocks behind a head; 0: singles.
+  bool operator==(const TermCount&) const = default;
 };
 
 // Writes the rows of one lane, numbered in order. Not thread-safe.

@@ -84,8 +84,9 @@ TEST_F(GoldenTest, HeadSealsAndOpensAsTheModel) {
   load("posting_head.hex");
   TermCipher cipher(kGoldenLane, token());
   EXPECT_EQ(to_hex(cipher.head_key()), golden_hex("key"));
-  EXPECT_EQ(to_hex(cipher.seal_head(123456789)), golden_hex("value_123456789"));
-  EXPECT_EQ(cipher.open_head(golden("value_123456789")).value(), 123456789u);
+  constexpr PackedHead kHead{123456789, 250123};
+  EXPECT_EQ(to_hex(cipher.seal_head(kHead)), golden_hex("value_123456789_250123"));
+  EXPECT_EQ(cipher.open_head(golden("value_123456789_250123")).value(), kHead);
 }
 
 TEST_F(GoldenTest, PackedBlocksSealAndOpenAsTheModel) {
@@ -93,14 +94,22 @@ TEST_F(GoldenTest, PackedBlocksSealAndOpenAsTheModel) {
   EXPECT_EQ(golden_hex("secret"),
             "d3387c20ba4e719388ad26c453ac593db57cce981247aa65f9d743c0eeb9e8a9");
   TermCipher cipher(kGoldenLane, token());
-  for (const auto& [j, count] : {std::pair<uint64_t, uint32_t>{0, 111}, {1, 5}}) {
-    std::vector<Posting> postings;
-    for (uint32_t n = 0; n < count; ++n) {
-      postings.push_back({{kPosting.idx.value + n}, kPosting.u_lo + 3 * n});
-    }
+  std::vector<Posting> many;
+  for (uint64_t n = 0; n < 900; ++n) {
+    const RecordIndex idx{kPosting.idx.value + 40 * n};
+    many.push_back({idx, kPosting.u_lo + idx.block() - kPosting.idx.block()});
+  }
+  const std::vector<Posting> few = {kPosting,
+                                    {kPosting.idx, 1005},
+                                    {{kPosting.idx.value + 1}, 993},
+                                    {{kPosting.idx.value + (1 << 20)}, UINT32_MAX},
+                                    {{RecordIndex::kMax}, 0}};
+  for (const auto& [j, postings] : {std::pair{uint64_t{0}, many}, {uint64_t{1}, few}}) {
     const std::string name = std::to_string(j);
     EXPECT_EQ(to_hex(cipher.packed_key(j)), golden_hex("key_" + name));
-    EXPECT_EQ(to_hex(as_bytes(cipher.seal_packed(j, postings))), golden_hex("value_" + name));
+    std::string value;
+    EXPECT_EQ(cipher.seal_packed(j, postings, value), postings.size());
+    EXPECT_EQ(to_hex(as_bytes(value)), golden_hex("value_" + name));
     std::vector<Posting> opened;
     ASSERT_TRUE(cipher.open_packed(j, golden("value_" + name), opened));
     EXPECT_EQ(opened, postings);
@@ -123,7 +132,10 @@ TEST_F(GoldenTest, DirectoryRowsOfVersion1Open) {
   EXPECT_FALSE(terms->write.has_value());
   ASSERT_EQ(terms->terms.size(), 3u);
   EXPECT_EQ(terms->terms[0].count, 1u);
-  EXPECT_EQ(terms->terms[2].count, 3u);
+  EXPECT_EQ(terms->terms[1].count, 7u);
+  EXPECT_EQ(terms->terms[1].blocks, 0u);
+  EXPECT_EQ(terms->terms[2].count, 100'000u);
+  EXPECT_EQ(terms->terms[2].blocks, 260u);
   EXPECT_LT(terms->terms[0].h_w, terms->terms[1].h_w);
   EXPECT_EQ(
       open_directory_row(kGoldenLane, root(), golden("key_0"), golden("value_1")).error().code,

@@ -23,10 +23,25 @@ bool less16(const ByteArray<16>& a, const ByteArray<16>& b) {
   return load_be64(a.data() + 8) < load_be64(b.data() + 8);
 }
 
+template <size_t N>
 struct BlockRow {
+  static constexpr size_t kSize = N;
   PostingKey key;
-  ByteArray<kPackedSize> value;
+  ByteArray<N> value;
 };
+using FullBlock = BlockRow<kPackedSize>;
+using TailBlock = BlockRow<kPackedTailSize>;
+
+// Any row of the lane, to be sorted: large ones are not moved about.
+struct RowView {
+  PostingKey key;
+  const uint8_t* value;
+  size_t size;
+};
+template <class Row>
+void append_views(std::span<const Row> rows, std::vector<RowView>& out) {
+  for (const Row& row : rows) out.push_back({row.key, row.value.data(), row.value.size()});
+}
 
 // The postings of a bucket by term. Reused from bucket to bucket. Terms are hashes, so their first
 // bytes serve as those of the table; most postings are of few terms, so there is little to sort.
@@ -164,12 +179,13 @@ class LanePacker::DirectoryRows {
 class LanePacker::Sealer {
  public:
   Sealer(LaneId lane, const LaneRoot& root, size_t bytes_max, std::unique_ptr<SpoolFile> singles,
-         std::unique_ptr<SpoolFile> blocks)
+         std::unique_ptr<SpoolFile> tails, std::unique_ptr<SpoolFile> blocks)
       : lane_(lane),
         lane_tokens_(root),
         cipher_(lane, TermToken()),
         small_(std::move(singles), bytes_max / 2),
-        blocks_(std::move(blocks), bytes_max / 2),
+        tails_(std::move(tails), bytes_max / 4),
+        blocks_(std::move(blocks), bytes_max / 4),
         tokens_(kTokenBatch) {}
 
   Result<void> seal(uint8_t bucket, std::array<Spool<Entry>, kFeeders>& from,
@@ -186,58 +202,71 @@ class LanePacker::Sealer {
     for (size_t at = 0; at < all.size(); at += kTokenBatch) {
       const auto part = all.subspan(at, std::min(kTokenBatch, all.size() - at));
       hashes.clear();
-      for (const auto& term : part) {
-        hashes.push_back(term.h_w);
-        directory.push_back({term.h_w, term.count});
-      }
+      for (const auto& term : part) hashes.push_back(term.h_w);
       lane_tokens_.tokens(hashes, std::span<TermToken>(tokens_).first(part.size()));
-      for (size_t t = 0; t < part.size(); ++t) seal_term(tokens_[t], terms_.postings(part[t]));
+      for (size_t t = 0; t < part.size(); ++t) {
+        const uint32_t blocks = seal_term(tokens_[t], terms_.postings(part[t]));
+        directory.push_back({part[t].h_w, part[t].count, blocks});
+      }
       SR_TRY(small_.keep_within_limit());
+      SR_TRY(tails_.keep_within_limit());
       SR_TRY(blocks_.keep_within_limit());
     }
     return {};
   }
 
   // Appended: small rows, singles and heads, and blocks of a first byte of the label.
-  Result<void> take(uint8_t label, std::vector<SealedPosting>& small,
-                    std::vector<BlockRow>& blocks) {
+  Result<void> take(uint8_t label, std::vector<SealedPosting>& small, std::vector<TailBlock>& tails,
+                    std::vector<FullBlock>& blocks) {
     SR_TRY(small_.take(label, small));
+    SR_TRY(tails_.take(label, tails));
     return blocks_.take(label, blocks);
   }
 
  private:
-  void seal_term(const TermToken& token, std::span<const Posting> postings) {
+  // Returns how many blocks it took.
+  uint32_t seal_term(const TermToken& token, std::span<const Posting> postings) {
     cipher_.rekey(lane_, token);
     if (postings.size() < kPackedMin) {
       singles_.resize(postings.size());
       cipher_.seal_singles(0, postings, singles_);
       for (const SealedPosting& row : singles_) small_.add(row.key[kLaneSize], row);
-      return;
+      return 0;
+    }
+    uint32_t blocks = 0;
+    for (auto left = postings; !left.empty(); ++blocks) {
+      if (blocks % keys_.size() == 0) cipher_.packed_keys(blocks, keys_);
+      left = left.subspan(cipher_.seal_packed(blocks, left, value_));
+      const PostingKey& key = keys_[blocks % keys_.size()];
+      if (value_.size() == TailBlock::kSize) {
+        add_block(tails_, key);
+      } else {
+        add_block(blocks_, key);
+      }
     }
     const PostingKey head = cipher_.head_key();
-    small_.add(head[kLaneSize], {head, cipher_.seal_head(postings.size())});
-    keys_.resize((postings.size() + kPackedPostings - 1) / kPackedPostings);
-    cipher_.packed_keys(0, keys_);
-    BlockRow row;
-    for (size_t j = 0; j < keys_.size(); ++j) {
-      const size_t from = j * kPackedPostings;
-      const std::string value = cipher_.seal_packed(
-          j, postings.subspan(from, std::min(kPackedPostings, postings.size() - from)));
-      row.key = keys_[j];
-      std::copy(value.begin(), value.end(), row.value.begin());
-      blocks_.add(row.key[kLaneSize], row);
-    }
+    small_.add(head[kLaneSize], {head, cipher_.seal_head({postings.size(), blocks})});
+    return blocks;
+  }
+  template <class Row>
+  void add_block(Spool<Row>& to, const PostingKey& key) {
+    Row row;
+    row.key = key;
+    std::copy(value_.begin(), value_.end(), row.value.begin());
+    to.add(key[kLaneSize], row);
   }
 
   LaneId lane_;
   crypto::LaneTokens lane_tokens_;
   TermCipher cipher_;
   Spool<SealedPosting> small_;
-  Spool<BlockRow> blocks_;
+  Spool<TailBlock> tails_;
+  Spool<FullBlock> blocks_;
   Terms terms_;
   std::vector<TermToken> tokens_;
   std::vector<SealedPosting> singles_;
-  std::vector<PostingKey> keys_;
+  std::array<PostingKey, 4> keys_;  // Most terms have fewer blocks.
+  std::string value_;
 };
 
 LanePacker::LanePacker(LaneId lane, LaneRoot root, PackerMemory memory)
@@ -294,8 +323,10 @@ Result<void> LanePacker::finish(const std::array<Emit, 2>& postings, const Emit&
   DirectoryRows directory(lane_, root_, directory_row);
   const size_t each = memory_.bytes_max / 4;
   std::array<Sealer, 2> sealers{
-      Sealer(lane_, root_, each, spool_file("singles0"), spool_file("blocks0")),
-      Sealer(lane_, root_, each, spool_file("singles1"), spool_file("blocks1"))};
+      Sealer(lane_, root_, each, spool_file("singles0"), spool_file("tails0"),
+             spool_file("blocks0")),
+      Sealer(lane_, root_, each, spool_file("singles1"), spool_file("tails1"),
+             spool_file("blocks1"))};
   root_.wipe();
 
   std::atomic<size_t> next = 0;
@@ -318,35 +349,26 @@ Result<void> LanePacker::finish(const std::array<Emit, 2>& postings, const Emit&
 
   const auto emit = [&](size_t half) -> Result<void> {
     std::vector<SealedPosting> small;
-    std::vector<BlockRow> blocks;
-    std::vector<uint32_t> order;  // Blocks are too large to move about.
+    std::vector<TailBlock> tails;
+    std::vector<FullBlock> blocks;
+    std::vector<RowView> rows;
     for (size_t label = half * kBuckets / 2; label < (half + 1) * kBuckets / 2; ++label) {
       small.clear();
+      tails.clear();
       blocks.clear();
+      rows.clear();
       for (Sealer& sealer : sealers) {
-        SR_TRY(sealer.take(static_cast<uint8_t>(label), small, blocks));
+        SR_TRY(sealer.take(static_cast<uint8_t>(label), small, tails, blocks));
       }
-      std::sort(small.begin(), small.end(),
+      append_views(std::span<const SealedPosting>(small), rows);
+      append_views(std::span<const TailBlock>(tails), rows);
+      append_views(std::span<const FullBlock>(blocks), rows);
+      std::sort(rows.begin(), rows.end(),
                 [](const auto& a, const auto& b) { return less16(a.key, b.key); });
-      order.resize(blocks.size());
-      for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
-      std::sort(order.begin(), order.end(),
-                [&](uint32_t a, uint32_t b) { return less16(blocks[a].key, blocks[b].key); });
-      auto block = order.begin();
-      const auto emit_blocks_before = [&](const PostingKey* key) -> Result<void> {
-        for (; block != order.end() && (key == nullptr || less16(blocks[*block].key, *key));
-             ++block) {
-          if (failed) return {};
-          SR_TRY(postings[half](as_text(blocks[*block].key), as_text(blocks[*block].value)));
-        }
-        return {};
-      };
-      for (const SealedPosting& row : small) {
-        SR_TRY(emit_blocks_before(&row.key));
+      for (const RowView& row : rows) {
         if (failed) return {};
-        SR_TRY(postings[half](as_text(row.key), as_text(row.value)));
+        SR_TRY(postings[half](as_text(row.key), as_text(Bytes(row.value, row.size))));
       }
-      SR_TRY(emit_blocks_before(nullptr));
     }
     return {};
   };

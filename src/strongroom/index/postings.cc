@@ -26,12 +26,14 @@ constexpr uint8_t kPackedSecret1 = 0x61;
 constexpr size_t kPostingSize = 9;
 constexpr size_t kTagSize = 7;
 constexpr size_t kPackedPlainSize = kPackedSize - crypto::kGcmTagSize;
+constexpr size_t kTailPlainSize = kPackedTailSize - crypto::kGcmTagSize;
+constexpr size_t kPackedHead = 2 + kPostingSize;  // Count and first posting.
 constexpr uint64_t kSinglesMax = uint64_t{1} << 48;
 constexpr size_t kBatch = 32;
 
 static_assert(kPostingSize + kTagSize == kSingleSize);
-static_assert(2 + kPackedPostings * kPostingSize <= kPackedPlainSize);
-static_assert(kPackedPostings >= kPackedMin);
+constexpr size_t kCodedSizeMax = 6 + 5;  // Of another posting: varints of 41 and of 32 bits.
+static_assert(kPackedHead + (kPackedMin - 1) * kCodedSizeMax <= kTailPlainSize);
 
 using Plain = ByteArray<kPostingSize>;
 
@@ -102,6 +104,39 @@ ByteArray<crypto::kGcmNonceSize> packed_nonce(uint64_t j) {
   ByteArray<crypto::kGcmNonceSize> nonce{};
   store_be<uint64_t>(nonce.data() + 4, j);
   return nonce;
+}
+
+// Records of a bulk import that follow each other in a block of numbers share their version, and
+// the next block has the next one: this says what u_lo a posting has if it is as usual.
+uint32_t expected_u_lo(const Posting& last, RecordIndex idx) {
+  return last.u_lo + (idx.block() - last.idx.block());
+}
+
+// varint of twice the step of idx, and one more where another varint says how u_lo differs from
+// what is expected (zigzag of 32 bits). Returns the size, at most kCodedSizeMax.
+size_t code_next(const Posting& last, const Posting& next, uint8_t* out) {
+  SR_CHECK(last < next && next.idx.value <= RecordIndex::kMax, "postings ascend in a block");
+  const uint64_t step = next.idx.value - last.idx.value;
+  const uint32_t off = next.u_lo - expected_u_lo(last, next.idx);
+  size_t size = store_varint(out, step * 2 + (off != 0));
+  if (off != 0) size += store_varint(out + size, (off << 1) ^ (off >> 31 != 0 ? ~0u : 0u));
+  return size;
+}
+
+// The posting behind `posting`, which it replaces. False: not what code_next() writes.
+bool take_next(ByteReader& in, Posting& posting) {
+  const uint64_t code = in.varint();
+  if (!in.ok() || code / 2 > RecordIndex::kMax - posting.idx.value) return false;
+  Posting next{{posting.idx.value + code / 2}, 0};
+  next.u_lo = expected_u_lo(posting, next.idx);
+  if (code % 2 != 0) {
+    const uint64_t off = in.varint();
+    if (!in.ok() || off == 0 || off > UINT32_MAX) return false;
+    next.u_lo += static_cast<uint32_t>(off >> 1) ^ (off % 2 != 0 ? ~0u : 0u);
+  }
+  if (next <= posting) return false;
+  posting = next;
+  return true;
 }
 
 }  // namespace
@@ -190,16 +225,14 @@ Result<Posting> TermCipher::open_single(uint64_t i, Bytes value) {
   return posting_of(plain.data());
 }
 
-SingleValue TermCipher::seal_head(uint64_t count) {
-  Plain plain{};
-  store_le<uint64_t>(plain.data(), count);
-  return seal_small(token(), kHeadPad, kHeadTag, 0, plain);
+SingleValue TermCipher::seal_head(const PackedHead& head) {
+  return seal_small(token(), kHeadPad, kHeadTag, 0, plain_of({{head.postings}, head.blocks}));
 }
 
-Result<uint64_t> TermCipher::open_head(Bytes value) {
+Result<PackedHead> TermCipher::open_head(Bytes value) {
   SR_ASSIGN(const Plain plain, open_small(token(), kHeadPad, kHeadTag, 0, value));
-  if (plain[kPostingSize - 1] != 0) return damaged_postings();
-  return load_le<uint64_t>(plain.data());
+  const Posting both = posting_of(plain.data());
+  return PackedHead{both.idx.value, both.u_lo};
 }
 
 std::span<const uint8_t, 32> TermCipher::packed_secret() {
@@ -211,31 +244,50 @@ std::span<const uint8_t, 32> TermCipher::packed_secret() {
   return packed_secret_.read(SecretAccess{});
 }
 
-std::string TermCipher::seal_packed(uint64_t j, std::span<const Posting> postings) {
-  SR_CHECK(!postings.empty() && postings.size() <= kPackedPostings, "a block has 1..111 postings");
-  ByteArray<kPackedPlainSize> plain{};
-  store_le<uint16_t>(plain.data(), static_cast<uint16_t>(postings.size()));
-  for (size_t k = 0; k < postings.size(); ++k) {
-    const Plain one = plain_of(postings[k]);
-    std::copy(one.begin(), one.end(), plain.begin() + 2 + k * kPostingSize);
+size_t TermCipher::seal_packed(uint64_t j, std::span<const Posting> postings, std::string& value) {
+  SR_CHECK(!postings.empty(), "a block has a posting");
+  ByteArray<kPackedPlainSize + kCodedSizeMax> plain{};
+  const Plain first = plain_of(postings[0]);
+  std::copy(first.begin(), first.end(), plain.begin() + 2);
+  size_t count = 1;
+  size_t end = kPackedHead;
+  for (; count < postings.size(); ++count) {
+    const size_t size = code_next(postings[count - 1], postings[count], &plain[end]);
+    if (end + size > kPackedPlainSize) break;
+    end += size;
   }
-  std::string value;
+  std::fill(plain.begin() + end, plain.end(), uint8_t{0});
+  store_le<uint16_t>(plain.data(), static_cast<uint16_t>(count));
+  const bool tail = count == postings.size() && end <= kTailPlainSize;
+  value.clear();
   value.reserve(kPackedSize);
-  crypto::gcm_seal(packed_secret(), packed_nonce(j), packed_key(j), plain, value);
-  return value;
+  crypto::gcm_seal(packed_secret(), packed_nonce(j), packed_key(j),
+                   Bytes(plain).first(tail ? kTailPlainSize : kPackedPlainSize), value);
+  return count;
 }
 
 Result<void> TermCipher::open_packed(uint64_t j, Bytes value, std::vector<Posting>& out) {
-  if (value.size() != kPackedSize) return damaged_postings();
-  ByteArray<kPackedPlainSize> plain;
+  if (value.size() != kPackedSize && value.size() != kPackedTailSize) return damaged_postings();
+  ByteArray<kPackedPlainSize> buffer;
+  const MutableBytes plain = MutableBytes(buffer).first(value.size() - crypto::kGcmTagSize);
   SR_TRY(crypto::gcm_open(packed_secret(), packed_nonce(j), packed_key(j), value, plain));
-  const size_t count = load_le<uint16_t>(plain.data());
-  const size_t end = 2 + count * kPostingSize;
-  if (count == 0 || count > kPackedPostings ||
-      std::any_of(plain.begin() + end, plain.end(), [](uint8_t b) { return b != 0; })) {
+  ByteReader in(plain);
+  const size_t count = in.le(2);
+  // A posting takes at least a byte.
+  if (count == 0 || count > plain.size()) return damaged_postings();
+  const size_t before = out.size();
+  out.reserve(before + count);
+  Posting posting = posting_of(in.take(kPostingSize).data());
+  out.push_back(posting);
+  while (out.size() - before < count && take_next(in, posting)) out.push_back(posting);
+  const Bytes rest = in.take(in.remaining());
+  const bool fits_a_tail = plain.size() - rest.size() <= kTailPlainSize;
+  if (!in.ok() || out.size() - before != count ||
+      fits_a_tail != (value.size() == kPackedTailSize) ||
+      std::any_of(rest.begin(), rest.end(), [](uint8_t b) { return b != 0; })) {
+    out.resize(before);
     return damaged_postings();
   }
-  for (size_t at = 2; at < end; at += kPostingSize) out.push_back(posting_of(plain.data() + at));
   return {};
 }
 

@@ -3,13 +3,13 @@
 //   single i  key    lane u24be | F(T,blk(40h,i))[0:13]
 //             value  (pt xor F(T,blk(41h,i))[0:9]) | F(T, 42h | i u48le | pt)[0:7]
 //             pt     idx u40le | u_lo u32le
-//   head      key at blk(45h,0); pt is the number of postings, u72le, sealed like single 0 with
+//   head      key at blk(45h,0); pt is postings u40le | blocks u32le, sealed like single 0 with
 //             46h for the pad and 47h for the tag
 //   packed j  key    at blk(43h,j)
-//             value  1024 B = GCM(key F(T,blk(60h,0))|F(T,blk(61h,0)), nonce 0^4 | j u64be,
-//                    AD row key, count u16le | up to 111 x pt | zeros)
+//             value  256 or 1024 B = GCM(key F(T,blk(60h,0))|F(T,blk(61h,0)), nonce 0^4 | j u64be,
+//                    AD row key, count u16le | pt | the others by what they differ | zeros)
 //
-// A term of a packed lane with fewer than 24 postings has singles and no head; with more, a head
+// A term of a packed lane with fewer than 8 postings has singles and no head; with more, a head
 // and packed blocks. Everything read back is authenticated here: an error is kDataLoss and means
 // forged, moved or damaged.
 #pragma once
@@ -34,8 +34,9 @@ inline constexpr size_t kLaneSize = 3;  // At the front of each key of a lane, u
 inline constexpr size_t kPostingKeySize = 16;
 inline constexpr size_t kSingleSize = 16;
 inline constexpr size_t kPackedSize = 1024;
-inline constexpr size_t kPackedPostings = 111;
-inline constexpr size_t kPackedMin = 24;
+inline constexpr size_t kPackedTailSize = 256;  // Of a term's last block, where that holds it.
+// From here on a head and a block take less room than singles.
+inline constexpr size_t kPackedMin = 8;
 inline constexpr uint64_t kTermPostingsMax = uint64_t{1} << 31;  // In one lane.
 
 using PostingKey = ByteArray<kPostingKeySize>;
@@ -48,6 +49,12 @@ using SingleValue = ByteArray<kSingleSize>;
 struct SealedPosting {
   PostingKey key;
   SingleValue value;
+};
+
+struct PackedHead {
+  uint64_t postings = 0;
+  uint32_t blocks = 0;
+  bool operator==(const PackedHead&) const = default;
 };
 
 // One term in one lane. Each call expands the AES key anew, in the thread's context (about 80 ns):
@@ -69,11 +76,13 @@ class TermCipher {
   void seal_singles(uint64_t first, std::span<const Posting> postings,
                     std::span<SealedPosting> out);
   Result<Posting> open_single(uint64_t i, Bytes value);
-  SingleValue seal_head(uint64_t count);
-  Result<uint64_t> open_head(Bytes value);
-  // One (T, j) is sealed once, or again with the same postings: the nonce is j.
-  std::string seal_packed(uint64_t j, std::span<const Posting> postings);  // 1..kPackedPostings
-  Result<void> open_packed(uint64_t j, Bytes value, std::vector<Posting>& out);  // Appends.
+  SingleValue seal_head(const PackedHead& head);
+  Result<PackedHead> open_head(Bytes value);
+  // As many of the postings, from the front, as a block holds: returns how many. They ascend, each
+  // once; `value` is replaced. One (T, j) is sealed once, or again with the same postings: the
+  // nonce is j.
+  size_t seal_packed(uint64_t j, std::span<const Posting> postings, std::string& value);
+  Result<void> open_packed(uint64_t j, Bytes value, std::vector<Posting>& out);  // Appends, ascending.
 
  private:
   std::span<const uint8_t, 32> token() const { return token_.read(SecretAccess{}); }

@@ -20,12 +20,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   ByteArray<32> secret;
   crypto::prf_pair(kToken.read(SecretAccess{}), crypto::blk(0x60, 0), crypto::blk(0x61, 0), secret);
-  std::string plain(kPackedSize - crypto::kGcmTagSize, '\0');
-  memcpy(plain.data(), data, std::min(size, plain.size()));
-  std::string value;
-  crypto::gcm_seal(secret, ByteArray<12>{}, cipher.packed_key(0), as_bytes(plain), value);
-  const auto opened = cipher.open_packed(0, as_bytes(value), out);
-  if (opened && cipher.seal_packed(0, out) != value) __builtin_trap();
-  if (!opened && !out.empty()) __builtin_trap();
+  for (const size_t block : {kPackedSize, kPackedTailSize}) {
+    std::string plain(block - crypto::kGcmTagSize, '\0');
+    memcpy(plain.data(), data, std::min(size, plain.size()));
+    std::string value;
+    crypto::gcm_seal(secret, ByteArray<12>{}, cipher.packed_key(0), as_bytes(plain), value);
+    out.clear();
+    const auto opened = cipher.open_packed(0, as_bytes(value), out);
+    if (!opened && !out.empty()) __builtin_trap();
+    if (!opened) continue;
+    // One form only: what is read would be written so.
+    std::string again;
+    if (cipher.seal_packed(0, out, again) != out.size() || again != value) __builtin_trap();
+  }
   return 0;
 }

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 #include "strongroom/crypto/random.h"
 #include "strongroom/index/terms.h"
 
@@ -20,6 +23,13 @@ std::vector<Posting> some(size_t count) {
     postings.push_back({{RecordIndex::kMax - count + n}, static_cast<uint32_t>(0xffffffff - n)});
   }
   return postings;
+}
+
+// The block of all of them.
+std::string packed(TermCipher& cipher, uint64_t j, std::span<const Posting> postings) {
+  std::string value;
+  EXPECT_EQ(cipher.seal_packed(j, postings, value), postings.size());
+  return value;
 }
 
 template <class Open>
@@ -52,7 +62,7 @@ TEST(TermCipherTest, FlippedBitInASingleIsDataLoss) {
 
 TEST(TermCipherTest, FlippedBitInAHeadIsDataLoss) {
   TermCipher cipher(LaneId{1}, token(1));
-  const SingleValue value = cipher.seal_head(111);
+  const SingleValue value = cipher.seal_head({111, 2});
   const auto open = [&](Bytes v) { return cipher.open_head(v); };
   expect_every_flip_is_data_loss(std::string(as_text(value)), open);
   expect_other_sizes_are_data_loss(std::string(as_text(value)), open);
@@ -60,13 +70,58 @@ TEST(TermCipherTest, FlippedBitInAHeadIsDataLoss) {
 
 TEST(TermCipherTest, FlippedBitInABlockIsDataLossAndAppendsNothing) {
   TermCipher cipher(LaneId{1}, token(1));
-  const std::string value = cipher.seal_packed(2, some(111));
-  ASSERT_EQ(value.size(), kPackedSize);
-  std::vector<Posting> out;
-  const auto open = [&](Bytes v) { return cipher.open_packed(2, v, out); };
-  expect_other_sizes_are_data_loss(value, open);
-  expect_every_flip_is_data_loss(value, open);
-  EXPECT_EQ(out, some(111)) << "only the value put right again gave postings";
+  for (const size_t count : {size_t{20}, size_t{300}}) {
+    const std::string value = packed(cipher, 2, some(count));
+    ASSERT_EQ(value.size(), count == 20 ? kPackedTailSize : kPackedSize);
+    std::vector<Posting> out;
+    const auto open = [&](Bytes v) { return cipher.open_packed(2, v, out); };
+    expect_other_sizes_are_data_loss(value, open);
+    expect_every_flip_is_data_loss(value, open);
+    EXPECT_EQ(out, some(count)) << "only the value put right again gave postings";
+  }
+}
+
+// Steps and versions of every size, of one record too.
+TEST(TermCipherTest, AnyPostingsComeBackFromTheirBlocks) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937_64 random(seed);
+  TermCipher cipher(LaneId{1}, token(1));
+  for (int round = 0; round < 300; ++round) {
+    std::vector<Posting> postings;
+    const size_t count = 1 + random() % 3000;
+    const unsigned step_bits = static_cast<unsigned>(random() % 41);
+    const unsigned u_bits = static_cast<unsigned>(random() % 33);
+    uint64_t idx = 0;
+    for (size_t n = 0; n < count; ++n) {
+      idx = (idx + (random() & ((uint64_t{1} << step_bits) - 1))) & RecordIndex::kMax;
+      const auto u = static_cast<uint32_t>(random() & ((uint64_t{1} << u_bits) - 1));
+      postings.push_back({{idx}, u + RecordIndex{idx}.block()});
+    }
+    std::sort(postings.begin(), postings.end());
+    postings.erase(std::unique(postings.begin(), postings.end()), postings.end());
+    std::vector<Posting> opened;
+    std::string value;
+    size_t done = 0;
+    for (uint64_t j = 0; done < postings.size(); ++j) {
+      done += cipher.seal_packed(j, std::span(postings).subspan(done), value);
+      EXPECT_TRUE(value.size() == kPackedSize || done == postings.size()) << "only the last is small";
+      ASSERT_TRUE(cipher.open_packed(j, as_bytes(value), opened));
+    }
+    EXPECT_EQ(opened, postings);
+  }
+}
+
+// What is common takes a byte or two: a block of a bulk import's records has many.
+TEST(TermCipherTest, ABlockHoldsHundredsOfABulkImport) {
+  TermCipher cipher(LaneId{1}, token(1));
+  std::vector<Posting> postings;
+  for (uint64_t n = 0; n < 2000; ++n) {
+    const RecordIndex idx{n * 50};
+    postings.push_back({idx, 7 + idx.block()});
+  }
+  std::string value;
+  EXPECT_EQ(cipher.seal_packed(0, postings, value), 1 + (1008 - 11));
 }
 
 TEST(TermCipherTest, SingleUnderAnotherNumberLaneOrTermIsDataLoss) {
@@ -76,12 +131,12 @@ TEST(TermCipherTest, SingleUnderAnotherNumberLaneOrTermIsDataLoss) {
   EXPECT_EQ(cipher.open_head(value).error().code, ErrorCode::kDataLoss) << "a single is no head";
   EXPECT_EQ(TermCipher(LaneId{1}, token(2)).open_single(0, value).error().code,
             ErrorCode::kDataLoss);
-  EXPECT_EQ(cipher.open_single(0, cipher.seal_head(1)).error().code, ErrorCode::kDataLoss);
+  EXPECT_EQ(cipher.open_single(0, cipher.seal_head({1, 1})).error().code, ErrorCode::kDataLoss);
 }
 
 TEST(TermCipherTest, BlockMovedToAnotherPlaceIsDataLoss) {
   TermCipher cipher(LaneId{1}, token(1));
-  const std::string value = cipher.seal_packed(0, some(24));
+  const std::string value = packed(cipher, 0, some(24));
   std::vector<Posting> out;
   EXPECT_EQ(cipher.open_packed(1, as_bytes(value), out).error().code, ErrorCode::kDataLoss);
   EXPECT_EQ(TermCipher(LaneId{2}, token(1)).open_packed(0, as_bytes(value), out).error().code,
@@ -94,12 +149,12 @@ TEST(TermCipherTest, BlockMovedToAnotherPlaceIsDataLoss) {
 TEST(TermCipherTest, KeysInBatchesAreTheKeysOneByOne) {
   TermCipher cipher(LaneId{kLaneMax}, token(3));
   std::vector<PostingKey> singles(100);
-  std::vector<PostingKey> packed(100);
+  std::vector<PostingKey> blocks(100);
   cipher.single_keys(7, singles);
-  cipher.packed_keys(7, packed);
+  cipher.packed_keys(7, blocks);
   for (size_t n = 0; n < 100; ++n) {
     EXPECT_EQ(singles[n], cipher.single_key(7 + n));
-    EXPECT_EQ(packed[n], cipher.packed_key(7 + n));
+    EXPECT_EQ(blocks[n], cipher.packed_key(7 + n));
   }
   const auto postings = some(100);
   std::vector<SealedPosting> rows(100);
@@ -112,13 +167,13 @@ TEST(TermCipherTest, KeysInBatchesAreTheKeysOneByOne) {
 
 TEST(TermCipherTest, RekeyedIsAsMadeAnew) {
   TermCipher cipher(LaneId{1}, token(1));
-  const std::string first = cipher.seal_packed(0, some(3));
+  const std::string first = packed(cipher, 0, some(3));
   cipher.rekey(LaneId{2}, token(2));
   TermCipher fresh(LaneId{2}, token(2));
   EXPECT_EQ(cipher.single_key(0), fresh.single_key(0));
-  EXPECT_EQ(cipher.seal_packed(0, some(3)), fresh.seal_packed(0, some(3)));
+  EXPECT_EQ(packed(cipher, 0, some(3)), packed(fresh, 0, some(3)));
   cipher.rekey(LaneId{1}, token(1));
-  EXPECT_EQ(cipher.seal_packed(0, some(3)), first);
+  EXPECT_EQ(packed(cipher, 0, some(3)), first);
 }
 
 TEST(TermHasherTest, EveryPartOfATermCounts) {

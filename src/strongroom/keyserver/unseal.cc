@@ -91,7 +91,12 @@ Result<v1::VaultFile> load_vault_file(env::Files& files, const std::string& keys
                       "keyserver/vault.json is damaged. Restore it from a backup; it holds no "
                       "secret.");
   }
-  if (vault.format() != kVaultFileFormat) {
+  if (vault.format() < kVaultFileFormat) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "This vault was made by an older strongroom, before its first release. Run "
+                      "the version that made it; nothing was changed.");
+  }
+  if (vault.format() > kVaultFileFormat) {
     return make_error(ErrorCode::kFailedPrecondition,
                       "This vault was made by a newer strongroom. Run that version.");
   }

@@ -15,7 +15,7 @@
 
 namespace strongroom::keyserver {
 
-inline constexpr uint32_t kVaultFileFormat = 1;
+inline constexpr uint32_t kVaultFileFormat = 2;
 
 // H(root, "sr1.root-check") as hex. Tells nothing about the root.
 std::string root_check(const SealingKey& root);
