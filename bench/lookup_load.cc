@@ -11,9 +11,9 @@
 #include <cstring>
 #include <random>
 
+#include "kept_ticket.h"
 #include "strongroom/app/client.h"
 #include "strongroom/crypto/random.h"
-#include "strongroom/env/clock.h"
 #include "strongroom/rpc/load_client.h"
 
 namespace {
@@ -24,10 +24,6 @@ using Steady = std::chrono::steady_clock;
 constexpr char kFindPath[] = "/strongroom.v1.VaultService/Find";
 constexpr size_t kPhoneSize = 11;
 constexpr size_t kRequestIdSize = 16;
-// A ticket answers some 500,000 finds and no more; the key server remembers each until the ticket
-// expires.
-constexpr uint64_t kRequestsPerTicket = 100'000;
-constexpr uint64_t kTicketLifetimeS = 300;
 
 // The same as in postgres.py: row i has this phone, and no other row has.
 std::string phone_of(uint64_t i) {
@@ -36,6 +32,7 @@ std::string phone_of(uint64_t i) {
 
 // One connection: a serialized FindRequest in which request id and phone are replaced in place.
 struct Line {
+  strongroom::bench::KeptTicket ticket;
   std::string body{};
   size_t id_at = 0;
   size_t phone_at = 0;
@@ -48,22 +45,20 @@ class Load {
   Load(const strongroom::app::Credential& credential, uint32_t collection, uint64_t people,
        int clients)
       : credential_(credential),
-        collection_(collection),
         random_(seed()),
         rows_(0, people - 1),
-        lines_(static_cast<size_t>(clients)) {}
+        lines_(static_cast<size_t>(clients), Line{.ticket = {credential, collection}}) {}
 
   Result<strongroom::rpc::LoadResult> run(double seconds);
   uint64_t wrong() const { return wrong_; }
 
  private:
   static uint64_t seed();
-  void renew(Line& line);
+  void compose(Line& line);
   void next(Line& line, strongroom::rpc::LoadCall& call);
-  void check(const Line& line, int status, std::string_view body);
+  void check(Line& line, int status, std::string_view body);
 
   const strongroom::app::Credential& credential_;
-  const uint32_t collection_;
   std::mt19937_64 random_;
   std::uniform_int_distribution<uint64_t> rows_;
   std::vector<Line> lines_;
@@ -78,16 +73,9 @@ uint64_t Load::seed() {
   return strongroom::load_le<uint64_t>(bytes.data());
 }
 
-void Load::renew(Line& line) {
-  strongroom::app::TicketTerms terms;
-  terms.purpose = "investigation";
-  terms.case_reference = "case-4711";
-  terms.collection = collection_;
-  terms.records_max = kRequestsPerTicket;
-  terms.lifetime_s = kTicketLifetimeS;
+void Load::compose(Line& line) {
   strongroom::v1::FindRequest request;
-  *request.mutable_ticket() =
-      sign_ticket(credential_, terms, strongroom::env::real_clock().wall_ms());
+  *request.mutable_ticket() = line.ticket.signed_ticket();
   const std::string id = strongroom::app::fresh_id();
   const std::string phone(kPhoneSize, '#');
   request.set_request_id(id);
@@ -100,22 +88,20 @@ void Load::renew(Line& line) {
 }
 
 void Load::next(Line& line, strongroom::rpc::LoadCall& call) {
-  if (line.requests % kRequestsPerTicket == 0) renew(line);
+  if (line.ticket.renew_if_due()) compose(line);
   ++line.requests;
   line.phone = phone_of(rows_(random_));
-  // The id's first half is random since renew(); the second counts.
+  // The id's first half is random since compose(); the second counts.
   memcpy(line.body.data() + line.id_at + kRequestIdSize / 2, &line.requests, sizeof line.requests);
   memcpy(line.body.data() + line.phone_at, line.phone.data(), kPhoneSize);
   call.path = kFindPath;
   call.body = line.body;
 }
 
-void Load::check(const Line& line, int status, std::string_view body) {
+void Load::check(Line& line, int status, std::string_view body) {
+  line.ticket.answered(1);
   if (status != 200) {
-    // An error's text is static and names no person.
-    if (!complained_) {
-      std::fprintf(stderr, "status %d: %.*s\n", status, static_cast<int>(body.size()), body.data());
-    }
+    if (!complained_) strongroom::bench::complain(status, body);
     complained_ = true;
     return;
   }

@@ -99,11 +99,16 @@ def missing():
     return None
 
 
+def buffers_mb_default():
+    return min(6144, (peers.machine()["memory_bytes"] >> 20) // 4)
+
+
 class Cluster:
     """Owns its folder's processes; stop() ends them. The folder's remover is its owner."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, buffers_mb=None):
         self.folder = folder
+        self.buffers_mb = buffers_mb or buffers_mb_default()
         self.data = f"{folder}/data"
         self.root = os.geteuid() == 0
         self.password = secrets.token_hex(16)
@@ -131,7 +136,7 @@ class Cluster:
         self._own(certificate, key)
         memory_mb = peers.machine()["memory_bytes"] >> 20
         with open(f"{self.data}/postgresql.conf", "a", encoding="utf-8") as f:
-            f.write(TUNING.format(port=self.port, socket=self.folder, buffers_mb=min(6144, memory_mb // 4),
+            f.write(TUNING.format(port=self.port, socket=self.folder, buffers_mb=self.buffers_mb,
                                   cache_mb=memory_mb * 2 // 3))
         self._as_user(f"{BIN}/pg_ctl", "-D", self.data, "-l", f"{self.folder}/server.log", "-w", "start")
         self.started = True

@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
 """Each kind of search beside PostgreSQL 15, with the indexes its users would make for it.
 
-    bench/search.py [--records 1000000] [--steps 1] [--updates 0] [--repeat 15] [--build DIR] [--work DIR] [--out DIR]
+    bench/search.py [--records 1000000] [--steps 1] [--updates 0] [--repeat 15] [--memory MIB] [--build DIR]
+                    [--work DIR] [--out DIR]
 
-People and a third as many incidents, the same in both. A search is timed from the client over a kept TLS connection: ours
-with its ticket checked, metered, logged and durable, the first 20 records opened; PostgreSQL's first 20 rows, and nothing of
-the rest. Then the count of all matches, on both sides. Medians; "matches" are PostgreSQL's.
+People and a third as many incidents, the same in both. A search is timed from the client over a kept TLS connection, in
+three ways: the first 20 records, and nothing of the rest; the count of all matches; and all rows, every matching record
+received, where there are at most 20,000. Ours is asked by bench_query_load, its ticket checked, metered, logged and
+durable, each record opened; PostgreSQL by psql. Medians; "matches" are PostgreSQL's, and a ratio is ours by PostgreSQL's.
 
-With --steps the records come in so many parts, and everything is measured behind each: time per record and of each query
-against their number. With --updates there are so many rounds in which 5 % of the people get another address, and the
-queries are asked again. Lanes are merged in the background, as by default; queries wait for that to end. --out gets
-search.json and curves as SVG.
+Both get the same memory, --memory (a quarter of the machine's, at most 6,144 MiB): PostgreSQL as shared_buffers, our
+gateway as `serve --memory`. Either has more beside it: PostgreSQL work_mem for each sort, ours the compactor's quarter.
+
+With --steps the records come in parts, so many or up to each of some numbers of people (1000000,2500000,10000000; the last
+is --records), and everything is measured behind each: time per record and of each query against their number. With
+--updates there are so many rounds in which 5 % of the people get another address, and the queries are asked again. Lanes
+are merged in the background, as by default; queries wait for that to end. --out gets search.json and curves as SVG.
 """
 import argparse
 import csv
@@ -57,6 +62,9 @@ CREATE INDEX ON incident(reporter_phone);
 CREATE INDEX ON incident USING gin(summary gin_trgm_ops);
 """
 EQUALS, PREFIX, RANGE, FUZZY, WORDS = 0, 1, 2, 3, 4
+ALL_ROWS_MAX = 20_000  # More is a job for an export.
+INCIDENT_EACH = 3      # People.
+WAYS = (("find", "first 20"), ("count", "count"), ("all", "all rows"))
 
 
 def term(field, value, op=EQUALS, **more):
@@ -97,44 +105,68 @@ def say(text):
 class Psql:
     """One psql, kept open, that times what it is told."""
 
+    END = b"end-of-answer\n"
+
     def __init__(self, cluster):
-        self.process = subprocess.Popen([f"{postgres.BIN}/psql", "-XqAt", "-v", "ON_ERROR_STOP=1"], text=True,
+        self.process = subprocess.Popen([f"{postgres.BIN}/psql", "-XqAt", "-v", "ON_ERROR_STOP=1"], bufsize=0,
                                         env=cluster.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.ask("SET pg_trgm.similarity_threshold = 0.4")
 
     def ask(self, sql):
-        """Rows, and milliseconds."""
+        """Rows, and milliseconds until psql has written the last of them."""
+        told = f"{sql};\n\\echo ".encode() + self.END
+        answer = bytearray()
         start = time.monotonic()
-        self.process.stdin.write(sql + ";\n\\echo end-of-answer\n")
-        self.process.stdin.flush()
-        rows = []
-        for line in self.process.stdout:
-            if line == "end-of-answer\n":
-                return rows, (time.monotonic() - start) * 1000
-            rows.append(line.rstrip("\n"))
-        raise peers.Failure("psql ended: " + sql[:60])
+        self.process.stdin.write(told)
+        while not answer.endswith(self.END):
+            some = self.process.stdout.read(1 << 20)
+            if not some:
+                raise peers.Failure("psql ended: " + sql[:60])
+            answer += some
+        took = (time.monotonic() - start) * 1000
+        # Lines only now, so that Python's time for them is not counted as PostgreSQL's.
+        return answer[:-len(self.END)].decode().split("\n")[:-1], took
 
     def close(self):
         self.process.stdin.close()
         self.process.wait()
 
 
-def generate(program, collection, count, steps, folder):
-    """The columns, and a CSV file of each step."""
-    paths = [f"{folder}/{collection}-{step}.csv" for step in range(steps)]
-    with subprocess.Popen([program, "generate", collection, str(count)], stdout=subprocess.PIPE, text=True,
+def steps_of(text, records):
+    """People behind each step: of so many equal parts, or as listed."""
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise peers.Failure("--steps takes a number of parts, or numbers of people as in 1000000,10000000") from None
+    if len(numbers) == 1 and numbers[0] != records:
+        numbers = [records * (step + 1) // max(1, numbers[0]) for step in range(numbers[0])]
+    if not numbers or numbers[-1] != records:
+        raise peers.Failure("the last of --steps must be --records, which is how many people there are in the end")
+    if any(after - before < INCIDENT_EACH for before, after in zip([0] + numbers, numbers)):
+        raise peers.Failure(f"each of --steps must be {INCIDENT_EACH} people more than the one before: an incident's worth")
+    return numbers
+
+
+def generate(program, collection, marks, folder):
+    """The columns, and a CSV file of each step; `marks` are the records behind each."""
+    paths = [f"{folder}/{collection}-{step}.csv" for step in range(len(marks))]
+    with subprocess.Popen([program, "generate", collection, str(marks[-1])], stdout=subprocess.PIPE, text=True,
                           encoding="utf-8") as made:
         head = made.stdout.readline()
-        for step, path in enumerate(paths):
+        for path, count in zip(paths, parts(marks)):
             with open(path, "w", encoding="utf-8") as out:
                 out.write(head)
-                for _ in range(count * (step + 1) // steps - count * step // steps):
+                for _ in range(count):
                     out.write(made.stdout.readline())
     return head.strip().split(","), paths
 
 
+def parts(marks):
+    return [after - before for before, after in zip([0] + marks, marks)]
+
+
 def median_of(repeat, call):
-    return statistics.median(call() for _ in range(repeat))
+    return statistics.median_low(call() for _ in range(repeat))  # As bench_query_load has it.
 
 
 SCHEMAS = (("person", PEOPLE), ("incident", INCIDENTS))
@@ -142,19 +174,19 @@ SCHEMAS = (("person", PEOPLE), ("incident", INCIDENTS))
 
 def measure(options, folder):
     program = f"{options.build}/bin/strongroom"
-    counts = {"person": options.records, "incident": options.records // 3}
-    say(f"{counts['person']:,} people, {counts['incident']:,} incidents ...")
-    made = {name: generate(program, name, counts[name], options.steps, folder) for name in counts}
-    out = {"people": options.records, "machine": peers.machine(), "steps": []}
-    cluster = postgres.Cluster(f"{folder}/postgres")
-    ours = vault.Vault(options.build, f"{folder}/vault", str(HERE / "policy.yaml"))
+    marks = {"person": options.steps, "incident": [people // INCIDENT_EACH for people in options.steps]}
+    say(f"{marks['person'][-1]:,} people, {marks['incident'][-1]:,} incidents ...")
+    made = {name: generate(program, name, marks[name], folder) for name in marks}
+    out = {"people": options.records, "memory_mib": options.memory, "machine": peers.machine(), "steps": []}
+    cluster = postgres.Cluster(f"{folder}/postgres", options.memory)
+    ours = vault.Vault(options.build, f"{folder}/vault", str(HERE / "policy.yaml"), ["--memory", str(options.memory)])
     try:
         cluster.start()
         ours.found()
         for _, schema in SCHEMAS:
             cluster.sql(schema)
-        for step in range(options.steps):
-            out["steps"].append(one_step(options, step, counts, made, ours, cluster))
+        for step in range(len(options.steps)):
+            out["steps"].append(one_step(options, step, marks, made, ours, cluster))
         if options.updates:
             out["updates"] = update(options, made["person"], folder, ours, cluster)
             ours.settle()
@@ -162,7 +194,7 @@ def measure(options, folder):
         out["gateway_peak_bytes"] = peers.memory_bytes(ours.pids["gateway"], "VmHWM")
         out["compactor_peak_bytes"] = peers.memory_bytes(ours.pids["compactor"], "VmHWM")
         ours.stop()
-        out["bytes"] = {"postgres": {name: relation_bytes(cluster, name) for name in counts},
+        out["bytes"] = {"postgres": {name: relation_bytes(cluster, name) for name in marks},
                         "strongroom": ours.store_sizes()}
     finally:
         ours.stop()
@@ -170,11 +202,11 @@ def measure(options, folder):
     return out
 
 
-def one_step(options, step, counts, made, ours, cluster):
-    done = {"people": counts["person"] * (step + 1) // options.steps, "import_us": {}}
-    for name, count in counts.items():
+def one_step(options, step, marks, made, ours, cluster):
+    done = {"people": marks["person"][step], "import_us": {}}
+    for name in marks:
         columns, paths = made[name]
-        rows = count * (step + 1) // options.steps - count * step // options.steps
+        rows = parts(marks[name])[step]
         cluster.sql("CHECKPOINT")
         theirs = peers.timed(lambda: cluster.sql(
             f"COPY {name}({', '.join(columns)}) FROM '{paths[step]}' WITH (FORMAT csv, HEADER true)"))
@@ -222,43 +254,74 @@ def relation_bytes(cluster, name):
 
 
 def query(options, title, collection, terms, condition, ours, cluster):
-    clerk = door.Door(f"{ours.folder}/credentials/clerk.json")
-    number = {"person": 1, "incident": 2}[collection]
-
-    def call(method, **more):
-        start = time.monotonic()
-        reply = clerk.call(method, {"ticket": clerk.ticket(number), "requestId": door.b64(os.urandom(16)),
-                                    "terms": terms, **more})
-        took = (time.monotonic() - start) * 1000
-        if reply.status != 200:
-            raise peers.Failure(f"{title}: {reply.json}")
-        return reply.json, took
-    row = {"query": title}
-    answer, _ = call("Find", limit=20, explain=True)
-    row["candidates"] = int(answer["explain"].get("candidates", 0))
-    row["find_ms"] = median_of(options.repeat, lambda: call("Find", limit=20)[1])
-    row["count"] = int(call("Count")[0].get("count", 0))
-    row["count_ms"] = median_of(options.repeat, lambda: call("Count")[1])
-    clerk.close()
+    row = {"query": title, "candidates": candidates(title, collection, terms, ours)}
+    theirs = {}
     if condition:
+        theirs = {"find": f"SELECT * FROM {collection} WHERE {condition} LIMIT 20",
+                  "count": f"SELECT count(*) FROM {collection} WHERE {condition}",
+                  "all": f"SELECT * FROM {collection} WHERE {condition}"}
+
+    def asked(*methods):
+        return ours.ask({"collection": collection, "terms": terms, "method": method, "limit": 20,
+                         "repeat": options.repeat} for method in methods)
+    find, count = asked("find", "count")
+    row["find_ms"], row["count_ms"], row["count"] = find["p50_ms"], count["p50_ms"], count["matches"]
+    if theirs:
         psql = Psql(cluster)
-        row["postgres_count"] = int(psql.ask(f"SELECT count(*) FROM {collection} WHERE {condition}")[0][0])
-        first = f"SELECT * FROM {collection} WHERE {condition} LIMIT 20"
-        every = f"SELECT count(*) FROM {collection} WHERE {condition}"
-        psql.ask(first)
-        row["postgres_find_ms"] = median_of(options.repeat, lambda: psql.ask(first)[1])
-        row["postgres_count_ms"] = median_of(options.repeat, lambda: psql.ask(every)[1])
+        row["postgres_count"] = int(psql.ask(theirs["count"])[0][0])
+    if max(row["count"], row.get("postgres_count", 0)) > ALL_ROWS_MAX:
+        theirs.pop("all", None)
+    else:
+        every, = asked("all")
+        if every["matches"] != row["count"]:
+            raise peers.Failure(f"{title}: {every['matches']} records received, {row['count']} counted; please report this")
+        row["all_ms"] = every["p50_ms"]
+    for method, sql in theirs.items():
+        rows, _ = psql.ask(sql)
+        if method == "all" and len(rows) != row["postgres_count"]:
+            raise peers.Failure(f"{title}: PostgreSQL sent {len(rows)} rows of {row['postgres_count']}")
+        row[f"postgres_{method}_ms"] = round(median_of(options.repeat, lambda: psql.ask(sql)[1]), 4)
+    if condition:
         psql.close()
     say(f"{title}: {row}")
     return row
 
 
+def candidates(title, collection, terms, ours):
+    """Matches by our index, before their rows were read."""
+    clerk = door.Door(f"{ours.folder}/credentials/clerk.json")
+    number = {"person": 1, "incident": 2}[collection]
+    reply = clerk.call("Find", {"ticket": clerk.ticket(number), "requestId": door.b64(os.urandom(16)), "terms": terms,
+                                "limit": 20, "explain": True})
+    clerk.close()
+    if reply.status != 200:
+        raise peers.Failure(f"{title}: {reply.json}")
+    return int(reply.json["explain"].get("candidates", 0))
+
+
 def table(queries):
-    lines = [f"{'query':34} {'matches':>9} {'ours':>9} {'first 20, ms':>14} {'PostgreSQL':>11} {'all, ms':>9} {'PostgreSQL':>11}"]
+    lines = [f"{'':52}" + "".join(f"{said + ', ms':>28}" for _, said in WAYS),
+             f"{'query':34}{'matches':>9}{'ours':>9}" + f"{'ours':>10}{'PostgreSQL':>11}{'ratio':>7}" * len(WAYS)]
     for row in queries:
-        theirs = [f"{row[k]:.2f}" if k in row else "-" for k in ("postgres_find_ms", "postgres_count_ms")]
-        lines.append(f"{row['query']:34} {row.get('postgres_count', '-'):>9} {row['count']:>9} {row['find_ms']:>14.2f} "
-                     f"{theirs[0]:>11} {row['count_ms']:>9.2f} {theirs[1]:>11}")
+        line = f"{row['query']:34}{row.get('postgres_count', '-'):>9}{row['count']:>9}"
+        for way, _ in WAYS:
+            mine, theirs = row.get(f"{way}_ms"), row.get(f"postgres_{way}_ms")
+            line += f"{shown(mine):>10}{shown(theirs):>11}{shown(theirs and mine / theirs):>7}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def shown(number):
+    return "-" if number is None else f"{number:.2f}"
+
+
+def behind_updates(before, after):
+    """How much longer each query takes than before the updates."""
+    lines = [f"{'behind them against before':34}" + "".join(f"{said:>10}" for _, said in WAYS)]
+    for old, new in zip(before, after):
+        ratios = [new[key] / old[key] if key in old and key in new else None
+                  for key in (f"{way}_ms" for way, _ in WAYS)]
+        lines.append(f"{new['query']:34}" + "".join(f"{shown(ratio):>10}" for ratio in ratios))
     return "\n".join(lines)
 
 
@@ -272,9 +335,7 @@ def report(result):
     said += ["", table(steps[-1]["queries"])]
     if "updated" in result:
         said += ["", f"behind {len(result['updates'])} rounds of updates of 5 % each:", table(result["updated"])]
-        ratios = [f"{after['query']} {after[k] / before[k]:.2f}x" for before, after in
-                  zip(steps[-1]["queries"], result["updated"]) for k in ("find_ms",)]
-        said.append("find, behind them against before: " + ", ".join(ratios))
+        said += ["", behind_updates(steps[-1]["queries"], result["updated"])]
     records = result["people"] + result["people"] // 3
     ours = result["bytes"]["strongroom"]
     theirs = {f"{table_name} {part}": size for table_name, parts in result["bytes"]["postgres"].items()
@@ -292,12 +353,14 @@ def curves(result, folder):
     charts = {f"import-{name}": (f"Import of {name}: time per record", "us a record", {
         f"{who}{'*' if who == 'postgres' else ''}": [(s["people"], s["import_us"][name][who]) for s in steps]
         for who in ("strongroom", "postgres")}) for name, _ in SCHEMAS}
-    for what, title in (("find_ms", "First 20 records"), ("count_ms", "All matches, counted")):
+    for way, title in WAYS:
         for i, asked in enumerate(QUERIES):
-            series = {"strongroom": [(s["people"], s["queries"][i][what]) for s in steps]}
-            if f"postgres_{what}" in steps[0]["queries"][i]:
-                series["postgres*"] = [(s["people"], s["queries"][i][f"postgres_{what}"]) for s in steps]
-            charts[f"{what[:-3]}-{asked[0].replace(',', '').replace(' ', '-')}"] = (f"{title}: {asked[0]}", "ms", series)
+            series = {who: [(s["people"], s["queries"][i][key]) for s in steps if key in s["queries"][i]]
+                      for who, key in (("strongroom", f"{way}_ms"), ("postgres*", f"postgres_{way}_ms"))}
+            series = {who: points for who, points in series.items() if points}
+            if series:
+                name = f"{way}-{asked[0].replace(',', '').replace(' ', '-')}"
+                charts[name] = (f"{title.capitalize()}: {asked[0]}", "ms", series)
     os.makedirs(folder, exist_ok=True)
     for name, (title, unit, series) in charts.items():
         with open(f"{folder}/{name}.svg", "w", encoding="utf-8") as out:
@@ -309,15 +372,27 @@ def curves(result, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=1_000_000)
-    parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--steps", default="1")
     parser.add_argument("--updates", type=int, default=0)
     parser.add_argument("--repeat", type=int, default=15)
+    parser.add_argument("--memory", type=int, default=postgres.buffers_mb_default(), metavar="MIB")
     parser.add_argument("--build", default=str(HERE.parent / "build/release"))
     parser.add_argument("--work", default="/var/tmp")
     parser.add_argument("--out", default=str(HERE / "results/search"))
     options = parser.parse_args()
+    if min(options.records, options.repeat) < 1 or options.updates < 0:
+        parser.error("--records and --repeat are 1 or more, --updates 0 or more")
+    if options.memory < 128:
+        parser.error("--memory is 128 MiB or more: `strongroom serve` takes no less")
+    try:
+        options.steps = steps_of(options.steps, options.records)
+    except peers.Failure as failure:
+        parser.error(str(failure))
     if lacking := postgres.missing():
         sys.exit(f"bench: {lacking}")
+    for program in ("bin/strongroom", "bench/bench_query_load", "bench/bench_store_sizes"):
+        if not os.access(f"{options.build}/{program}", os.X_OK):
+            sys.exit(f"bench: {options.build}/{program} is not built: ninja -C {options.build} bench_programs")
     folder = tempfile.mkdtemp(prefix="strongroom-search-", dir=options.work)
     os.chmod(folder, 0o755)
     try:

@@ -89,6 +89,12 @@ class Vault:
         figures["cpu_us"] = {name: used * 1e6 / figures["requests"] for name, used in cpu.items()}
         return figures
 
+    def ask(self, queries):
+        """What bench_query_load says of each; its source has what a query is."""
+        lines = "".join(json.dumps(query) + "\n" for query in queries)
+        said = run([f"{self.tools}/bench_query_load", f"{self.folder}/credentials/clerk.json"], input=lines)
+        return [json.loads(line) for line in said.splitlines()]
+
     def status(self):
         return json.loads(self.as_("officer", "status", "--json"))
 
