@@ -1,11 +1,13 @@
 // The design's derivations against the Python model, and what the wrappers promise beyond their
 // primitives.
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <map>
+#include <memory>
 #include <set>
 #include <thread>
 
@@ -139,6 +141,47 @@ TEST(EqualTest, ComparesLengthAndEveryByte) {
   EXPECT_FALSE(equal_ct(a, Bytes(b).first(31)));
   b[31] ^= 1;
   EXPECT_FALSE(equal_ct(a, b));
+}
+
+// Short messages go through libsodium and long ones through OpenSSL.
+TEST(AeadTest, GcmIsTheSameByEitherLibrary) {
+  const auto key = counting<0x11>();
+  const ByteArray<kGcmNonceSize> nonce{7, 8, 9};
+  const std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)> context(
+      EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free);
+  for (const size_t size : {0, 1, 15, 16, 17, 100, 240, 511, 512, 513, 1008, 4000}) {
+    for (const std::string ad : {"", "a", "additional data of more than two blocks"}) {
+      std::string message(size, '\0');
+      for (size_t i = 0; i < size; ++i) message[i] = static_cast<char>(i * 7);
+      std::string expected(size + kGcmTagSize, '\0');
+      auto* to = reinterpret_cast<uint8_t*>(expected.data());
+      int written = 0;
+      ASSERT_EQ(EVP_EncryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, key.data(),
+                                   nonce.data()),
+                1);
+      EVP_EncryptUpdate(context.get(), nullptr, &written, as_bytes(ad).data(),
+                        static_cast<int>(ad.size()));
+      EVP_EncryptUpdate(context.get(), to, &written, as_bytes(message).data(),
+                        static_cast<int>(size));
+      ASSERT_EQ(EVP_EncryptFinal_ex(context.get(), to + size, &written), 1);
+      ASSERT_EQ(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, kGcmTagSize, to + size),
+                1);
+
+      std::string sealed = "before";
+      gcm_seal(key, nonce, as_bytes(ad), as_bytes(message), sealed);
+      EXPECT_EQ(sealed, "before" + expected) << size;
+      std::string opened(size, 'x');
+      const MutableBytes out(reinterpret_cast<uint8_t*>(opened.data()), size);
+      ASSERT_TRUE(gcm_open(key, nonce, as_bytes(ad), as_bytes(expected), out));
+      EXPECT_EQ(opened, message);
+      for (const size_t at : {size_t{0}, size, size + kGcmTagSize - 1}) {
+        std::string bad = expected;
+        bad[at] = static_cast<char>(bad[at] ^ 1);
+        EXPECT_FALSE(gcm_open(key, nonce, as_bytes(ad), as_bytes(bad), out));
+        EXPECT_EQ(opened, std::string(size, '\0')) << "nothing of what was forged";
+      }
+    }
+  }
 }
 
 TEST(GcmTest, AppendsAndOpensEmptyAndOdd) {

@@ -78,6 +78,21 @@ void HeldRows::shuffle() {
   crypto::random_order(order_);
 }
 
+void HeldRows::prefetch(size_t i, size_t end) const {
+  constexpr size_t kRowsAhead = 8, kValuesAhead = 4;
+  if (i + kRowsAhead < end) {
+    const auto* row = reinterpret_cast<const char*>(&rows_[order_[i + kRowsAhead]]);
+    __builtin_prefetch(row);
+    __builtin_prefetch(row + sizeof(Row) - 1);
+  }
+  if (i + kValuesAhead < end) {
+    const Row& row = rows_[order_[i + kValuesAhead]];
+    __builtin_prefetch(row.values.data());
+    __builtin_prefetch(row.terms.data());
+    __builtin_prefetch(row.unique.data());
+  }
+}
+
 Result<OnlineWrite> HeldRows::seal(size_t i, CollectionId collection, RecordVersion version,
                                    const WriteSecret& secret) {
   Row& row = rows_[order_[i]];

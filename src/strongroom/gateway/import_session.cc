@@ -267,20 +267,36 @@ Result<void> ImportSession::take(Batch& batch, bool held_back) {
   return {};
 }
 
+Result<WriteGrant> ImportSession::ask_for(size_t records) {
+  v1::GrantCall ask;
+  *ask.mutable_ticket() = ticket_;
+  ask.set_request_id(fresh_request_id());
+  ask.set_count(static_cast<uint32_t>(std::min<size_t>(records, RecordIndex::kPerBlock)));
+  return ask_grant(shared_.keys, std::move(ask));
+}
+
 Result<void> ImportSession::next_secret(size_t still_needed, const WriteSecret** secret,
                                         RecordVersion* version) {
   if (grant_used_ == grant_.secrets.size()) {
-    v1::GrantCall ask;
-    *ask.mutable_ticket() = ticket_;
-    ask.set_request_id(fresh_request_id());
-    ask.set_count(static_cast<uint32_t>(std::min<size_t>(still_needed, RecordIndex::kPerBlock)));
-    SR_ASSIGN(grant_, ask_grant(shared_.keys, std::move(ask)));
+    if (next_grant_.secrets.empty()) {
+      SR_ASSIGN(grant_, ask_for(still_needed));
+    } else {
+      grant_ = std::exchange(next_grant_, {});
+    }
     grant_used_ = 0;
     if (!erasures_before_) erasures_before_ = grant_.erasures;
   }
   *secret = &grant_.secrets[grant_used_];
   *version = grant_.versions[grant_used_];
   ++grant_used_;
+  return {};
+}
+
+// The key server takes milliseconds for a grant: it is asked while a wave is sealed.
+Result<void> ImportSession::prepare_grant(size_t records_left) {
+  const size_t granted = grant_.secrets.size() - grant_used_;
+  if (granted >= kSealWaveRows || records_left <= granted || !next_grant_.secrets.empty()) return {};
+  SR_ASSIGN(next_grant_, ask_for(records_left - granted));
   return {};
 }
 
@@ -301,7 +317,12 @@ Result<void> ImportSession::seal_held(std::vector<OnlineWrite>& online) {
       place.set_record(writes[k].version.idx.value);
     }
     last_ = writes.back().version;
-    SR_TRY(seal_wave(done, secrets, writes, before));
+    const auto beside = [&]() -> Result<void> {
+      // A file takes its rows in the order of their numbers, so from one thread.
+      if (packer_ != nullptr) SR_TRY(add_rows(before));
+      return prepare_grant(held_.size() - done - writes.size());
+    };
+    SR_TRY(seal_wave(done, secrets, writes, beside));
     if (packer_ == nullptr) {
       std::move(writes.begin(), writes.end(), std::back_inserter(online));
     }
@@ -312,13 +333,14 @@ Result<void> ImportSession::seal_held(std::vector<OnlineWrite>& online) {
 
 Result<void> ImportSession::seal_wave(size_t first, std::span<const WriteSecret> secrets,
                                       std::span<OnlineWrite> writes,
-                                      std::span<const OnlineWrite> before) {
+                                      const std::function<Result<void>()>& beside) {
   std::array<Result<void>, 2> outcome;
-  Result<void> added;
+  Result<void> done_beside;
   shared_.two_threads.run(
       writes.size(),
       [&](size_t from, size_t to, size_t half) {
         for (size_t k = from; k < to && outcome[half]; ++k) {
+          held_.prefetch(first + k, first + to);
           auto write = held_.seal(first + k, collection_->id, writes[k].version, secrets[k]);
           if (!write) {
             outcome[half] = write.error();
@@ -332,12 +354,9 @@ Result<void> ImportSession::seal_wave(size_t first, std::span<const WriteSecret>
           writes[k].terms = {};
         }
       },
-      // A file takes its rows in the order of their numbers, so from one thread.
-      [&] {
-        if (packer_ != nullptr) added = add_rows(before);
-      });
+      [&] { done_beside = beside(); });
   for (const auto& half : outcome) SR_TRY(half);
-  SR_TRY(added);
+  SR_TRY(done_beside);
   return packer_ == nullptr ? Result<void>() : packer_->keep_within_limit();
 }
 

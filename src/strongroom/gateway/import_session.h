@@ -143,12 +143,15 @@ class ImportSession {
   Result<void> update(std::span<const PreparedRow> prepared, std::vector<Update> updates);
   // The held rows sealed, into rows_ and packer_ or, without a packer, into `online`.
   Result<void> seal_held(std::vector<OnlineWrite>& online);
+  Result<WriteGrant> ask_for(size_t records);
   Result<void> next_secret(size_t still_needed, const WriteSecret** secret, RecordVersion* version);
+  Result<void> prepare_grant(size_t records_left);
   Result<void> start_packing();
   // Held rows from `first` on, sealed into `writes`, whose versions they get; with a packer, their
-  // terms into it, and the rows of the wave `before` into their file.
+  // terms into it. Meanwhile one of the two threads does what is to be done beside that, first.
   Result<void> seal_wave(size_t first, std::span<const WriteSecret> secrets,
-                         std::span<OnlineWrite> writes, std::span<const OnlineWrite> before);
+                         std::span<OnlineWrite> writes,
+                         const std::function<Result<void>()>& beside);
   Result<void> add_rows(std::span<const OnlineWrite> writes);
   Result<void> write_uniques();
   Result<void> commit();
@@ -174,7 +177,7 @@ class ImportSession {
   std::vector<Deferred> deferred_;  // By --key only: rows that wait for earlier ones.
   Batch deferred_batch_;
   KeySet deferred_keys_;
-  WriteGrant grant_;
+  WriteGrant grant_, next_grant_;
   size_t grant_used_ = 0;
   // How many records had been erased when the first of this session's numbers was granted.
   std::optional<uint64_t> erasures_before_;

@@ -6,7 +6,11 @@
 #include <unicode/uscript.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <deque>
 #include <memory>
+#include <mutex>
 
 #include "strongroom/base/check.h"
 
@@ -16,28 +20,35 @@ namespace {
 constexpr char32_t kFirst = 0x4e00;  // CJK Unified Ideographs: what names are written in.
 constexpr char32_t kLast = 0x9fff;
 constexpr size_t kCount = kLast - kFirst + 1;
+constexpr char32_t kPiece = 64;
+static_assert(kCount % kPiece == 0);
 constexpr size_t kSyllableMax = 7;
 
-// Every character of the block, a line each, through one of ICU's transliterators.
-std::vector<icu::UnicodeString> transliterate_all(const char* id) {
+std::unique_ptr<icu::Transliterator> rules_of(const char* id) {
   UErrorCode status = U_ZERO_ERROR;
-  const std::unique_ptr<icu::Transliterator> rules(
+  std::unique_ptr<icu::Transliterator> rules(
       icu::Transliterator::createInstance(id, UTRANS_FORWARD, status));
   SR_CHECK(U_SUCCESS(status) != 0 && rules != nullptr, "ICU lacks its transliterators");
-  icu::UnicodeString all;
-  for (char32_t c = kFirst; c <= kLast; ++c) {
-    all.append(static_cast<UChar32>(c));
-    all.append(u'\n');
+  return rules;
+}
+
+// What becomes of each of `count` characters from `first` on.
+std::vector<icu::UnicodeString> transliterate(const icu::Transliterator& rules, char32_t first,
+                                              size_t count) {
+  icu::UnicodeString lines;
+  for (char32_t c = first; c < first + count; ++c) {
+    lines.append(static_cast<UChar32>(c));
+    lines.append(u'\n');
   }
-  rules->transliterate(all);
+  rules.transliterate(lines);
   std::vector<icu::UnicodeString> out;
-  out.reserve(kCount);
+  out.reserve(count);
   int32_t begin = 0;
-  for (int32_t end; (end = all.indexOf(u'\n', begin)) >= 0; begin = end + 1) {
-    out.emplace_back(all, begin, end - begin);
+  for (int32_t end; (end = lines.indexOf(u'\n', begin)) >= 0; begin = end + 1) {
+    out.emplace_back(lines, begin, end - begin);
     out.back().trim();
   }
-  SR_CHECK(out.size() == kCount, "ICU joined characters that stood apart");
+  SR_CHECK(out.size() == count, "ICU joined characters that stood apart");
   return out;
 }
 
@@ -52,33 +63,75 @@ Syllable reading(const icu::UnicodeString& text) {
   return out;
 }
 
-struct Tables {
-  std::vector<char32_t> simple;
-  std::vector<Syllable> pinyin;
-  std::vector<Syllable> surname;
-  std::vector<std::string> syllables;  // Without tone, ascending.
+// ICU takes some 30 us for each character, so each is asked for when it is first needed.
+// Thread-safe.
+class Readings {
+ public:
+  explicit Readings(const char* id) : rules_(rules_of(id)) {}
 
-  Tables() {
-    for (const auto& line : transliterate_all("Traditional-Simplified")) {
-      simple.push_back(static_cast<char32_t>(line.char32At(0)));
-      SR_CHECK(simple.back() >= 0x800 && simple.back() <= 0xffff,
-               "three bytes, as simplified() has it");
-    }
-    for (const auto& line : transliterate_all("Han-Latin")) pinyin.push_back(reading(line));
-    for (const auto& line : transliterate_all("Han-Latin/Names")) surname.push_back(reading(line));
-    for (const auto* readings : {&pinyin, &surname}) {
-      for (const Syllable& one : *readings) {
-        if (!one.tones.empty()) syllables.push_back(one.plain);
-      }
-    }
-    std::sort(syllables.begin(), syllables.end());
-    syllables.erase(std::unique(syllables.begin(), syllables.end()), syllables.end());
+  const Syllable& of(char32_t c) {
+    const Syllable* known = slots_[c - kFirst].load(std::memory_order_acquire);
+    return known != nullptr ? *known : find(c);
   }
+
+ private:
+  const Syllable& find(char32_t c) {
+    const std::lock_guard hold(mutex_);
+    auto& slot = slots_[c - kFirst];
+    if (slot.load(std::memory_order_relaxed) == nullptr) {
+      slot.store(&found_.emplace_back(reading(transliterate(*rules_, c, 1)[0])),
+                 std::memory_order_release);
+    }
+    return *slot.load(std::memory_order_relaxed);
+  }
+
+  const std::unique_ptr<icu::Transliterator> rules_;
+  std::mutex mutex_;
+  std::deque<Syllable> found_;  // They stay where they are.
+  std::array<std::atomic<const Syllable*>, kCount> slots_{};
 };
 
-const Tables& tables() {
-  static const Tables kTables;
-  return kTables;
+Readings& readings() {
+  static auto& known = *new Readings("Han-Latin");
+  return known;
+}
+Readings& surname_readings() {
+  static auto& known = *new Readings("Han-Latin/Names");
+  return known;
+}
+
+const std::vector<char32_t>& simple_forms() {
+  static const auto kForms = [] {
+    std::vector<char32_t> out;
+    const auto rules = rules_of("Traditional-Simplified");
+    // In pieces: what is replaced by something longer moves all that is behind it.
+    for (char32_t first = kFirst; first <= kLast; first += kPiece) {
+      for (const auto& line : transliterate(*rules, first, kPiece)) {
+        out.push_back(static_cast<char32_t>(line.char32At(0)));
+        SR_CHECK(out.back() >= 0x800 && out.back() <= 0xffff,
+                 "three bytes, as simplified() has it");
+      }
+    }
+    return out;
+  }();
+  return kForms;
+}
+
+// Of all characters, without tone, ascending.
+const std::vector<std::string>& syllables() {
+  static const auto kSyllables = [] {
+    std::vector<std::string> out;
+    for (Readings* each : {&readings(), &surname_readings()}) {
+      for (char32_t c = kFirst; c <= kLast; ++c) {
+        const Syllable& one = each->of(c);
+        if (!one.tones.empty()) out.push_back(one.plain);
+      }
+    }
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return out;
+  }();
+  return kSyllables;
 }
 
 bool in_block(char32_t c) {
@@ -88,7 +141,8 @@ bool in_block(char32_t c) {
 }  // namespace
 
 void prepare_han() {
-  static_cast<void>(tables());
+  static_cast<void>(simple_forms());
+  static_cast<void>(syllables());
 }
 
 bool is_han(char32_t c) {
@@ -123,21 +177,21 @@ void append_utf8(char32_t c, std::string& out) {
 }
 
 char32_t simplified(char32_t c) {
-  return in_block(c) ? tables().simple[c - kFirst] : c;
+  return in_block(c) ? simple_forms()[c - kFirst] : c;
 }
 
 std::string simplified(std::string_view text) {
   // In place: of the block, a character and its simplified form are three bytes both.
   std::string out(text);
-  const Tables& known = tables();
+  const auto& simple_of = simple_forms();
   for (size_t i = 0; i + 2 < out.size(); ++i) {
     const auto lead = static_cast<uint8_t>(out[i]);
     if (lead < 0xe4 || lead > 0xe9) continue;
     const char32_t c = (char32_t{lead} & 0x0f) << 12 |
                        (static_cast<uint8_t>(out[i + 1]) & 0x3fu) << 6 |
                        (static_cast<uint8_t>(out[i + 2]) & 0x3fu);
-    if (in_block(c) && known.simple[c - kFirst] != c) {
-      const char32_t simple = known.simple[c - kFirst];
+    if (in_block(c) && simple_of[c - kFirst] != c) {
+      const char32_t simple = simple_of[c - kFirst];
       out[i] = static_cast<char>(0xe0 | simple >> 12);
       out[i + 1] = static_cast<char>(0x80 | (simple >> 6 & 0x3f));
       out[i + 2] = static_cast<char>(0x80 | (simple & 0x3f));
@@ -149,12 +203,12 @@ std::string simplified(std::string_view text) {
 
 const Syllable& pinyin(char32_t c) {
   static const Syllable kNone;
-  return in_block(c) ? tables().pinyin[c - kFirst] : kNone;
+  return in_block(c) ? readings().of(c) : kNone;
 }
 
 const Syllable& surname_pinyin(char32_t c) {
   static const Syllable kNone;
-  return in_block(c) ? tables().surname[c - kFirst] : kNone;
+  return in_block(c) ? surname_readings().of(c) : kNone;
 }
 
 std::string without_tone(std::string_view syllable) {
@@ -179,7 +233,7 @@ std::string without_tone(std::string_view syllable) {
 }
 
 bool is_syllable(std::string_view toneless) {
-  const auto& all = tables().syllables;
+  const auto& all = syllables();
   return toneless.size() <= kSyllableMax &&
          std::binary_search(all.begin(), all.end(), toneless, std::less<>());
 }

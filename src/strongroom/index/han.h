@@ -8,8 +8,8 @@
 
 namespace strongroom::index {
 
-// Asking ICU for all characters takes most of a second: call it where nobody waits. Else the first
-// who needs a table waits for it.
+// Asking ICU for all characters takes a second and more: call it where nobody waits. Else whoever
+// needs a character first waits for that one, and who asks is_syllable() first for all.
 void prepare_han();
 
 bool is_han(char32_t c);
