@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Each kind of search beside PostgreSQL 15, with the indexes its users would make for it.
 
-    bench/search.py [--records 1000000] [--steps 1] [--updates 0] [--repeat 15] [--memory MIB] [--build DIR]
-                    [--work DIR] [--out DIR]
+    bench/search.py [--records 1000000] [--steps 1] [--updates 0] [--repeat 15] [--memory MIB]
+                    [--merge-rate N] [--build DIR] [--work DIR] [--out DIR]
 
 People and a third as many incidents, the same in both. A search is timed from the client over a kept TLS connection, in
 three ways: the first 20 records, and nothing of the rest; the count of all matches; and all rows, every matching record
@@ -15,7 +15,8 @@ gateway as `serve --memory`. Either has more beside it: PostgreSQL work_mem for 
 With --steps the records come in parts, so many or up to each of some numbers of people (1000000,2500000,10000000; the last
 is --records), and everything is measured behind each: time per record and of each query against their number. With
 --updates there are so many rounds in which 5 % of the people get another address, and the queries are asked again. Lanes
-are merged in the background, as by default; queries wait for that to end. --out gets search.json and curves as SVG.
+are merged in the background, as by default; queries wait for that to end, which --merge-rate 0 makes sooner. --out gets
+search.json and curves as SVG.
 """
 import argparse
 import csv
@@ -179,7 +180,8 @@ def measure(options, folder):
     made = {name: generate(program, name, marks[name], folder) for name in marks}
     out = {"people": options.records, "memory_mib": options.memory, "machine": peers.machine(), "steps": []}
     cluster = postgres.Cluster(f"{folder}/postgres", options.memory)
-    ours = vault.Vault(options.build, f"{folder}/vault", str(HERE / "policy.yaml"), ["--memory", str(options.memory)])
+    ours = vault.Vault(options.build, f"{folder}/vault", str(HERE / "policy.yaml"),
+                       ["--memory", str(options.memory), "--merge-rate", str(options.merge_rate)])
     try:
         cluster.start()
         ours.found()
@@ -376,6 +378,8 @@ def main():
     parser.add_argument("--updates", type=int, default=0)
     parser.add_argument("--repeat", type=int, default=15)
     parser.add_argument("--memory", type=int, default=postgres.buffers_mb_default(), metavar="MIB")
+    parser.add_argument("--merge-rate", type=int, default=250_000, metavar="N",
+                        help="serve --merge-rate: postings a second; 0: no limit")
     parser.add_argument("--build", default=str(HERE.parent / "build/release"))
     parser.add_argument("--work", default="/var/tmp")
     parser.add_argument("--out", default=str(HERE / "results/search"))

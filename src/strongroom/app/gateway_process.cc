@@ -41,6 +41,7 @@ class GatewayProcess {
     gateway_options_.query_deadline_us = deadline_ms_ * 1000;
     // A quarter is for what grows with requests under way and for RocksDB's files being written.
     cache_bytes_ = options.memory_bytes / 8 * 3;
+    gateway_options_.row_versions_bytes = options.memory_bytes / 16;
     gateway_options_.import.memory = {dir_.spool_files(), options.memory_bytes / 8 * 3};
     if (options.import_chunk != 0) {
       gateway_options_.import.first_chunk_records = options.import_chunk;

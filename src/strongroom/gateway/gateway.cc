@@ -68,16 +68,16 @@ struct Gateway::Query {
 
 Gateway::Gateway(store::Store& store, KeyService& keys, env::Executor& loop, env::Clock& clock,
                  TermKey term_key, GatewayOptions options)
-    : store_(store),
+    : store_(store, options.row_versions_bytes),
       keys_(keys),
       loop_(loop),
       clock_(clock),
       term_key_(std::move(term_key)),
       options_(std::move(options)),
-      erased_(store, keys),
+      erased_(store_, keys),
       cursors_(term_key_),
       background_("search"),
-      importer_(std::make_unique<Importer>(store, keys, erased_, loop, clock, term_key_,
+      importer_(std::make_unique<Importer>(store_, keys, erased_, loop, clock, term_key_,
                                            options_.import)) {}
 
 Gateway::~Gateway() = default;
@@ -541,10 +541,12 @@ void Gateway::count(v1::CountRequest request, Done<v1::CountResponse> done) {
         SR_TRY(check_deadline(started_us));
         v1::CountResponse response;
         response.set_leaf(leaf);
-        uint64_t n = 0;
-        SR_TRY(current_rows(store_, collection->id, candidates,
-                            [&](const Match&, RecordVersion, std::string&&) { return ++n, true; }));
-        response.set_count(n);
+        std::vector<Posting> postings;
+        postings.reserve(candidates.size());
+        for (const Match& match : candidates) postings.push_back(match.posting);
+        std::vector<bool> current;
+        SR_TRY(store_.current(collection->id, postings, current));
+        response.set_count(static_cast<uint64_t>(std::count(current.begin(), current.end(), true)));
         return response;
       };
       loop_.post([done, result = answer()]() mutable { done(std::move(result)); });

@@ -19,6 +19,7 @@
 #include "strongroom/gateway/importer.h"
 #include "strongroom/gateway/key_service.h"
 #include "strongroom/gateway/request.h"
+#include "strongroom/gateway/row_versions.h"
 #include "strongroom/gateway/search.h"
 #include "strongroom/gateway/store_guard.h"
 #include "strongroom/store/store.h"
@@ -32,6 +33,7 @@ struct GatewayOptions {
   // A search that takes longer is refused: rows of lanes that were merged meanwhile go then.
   uint64_t query_deadline_us = 60'000'000;
   ImportOptions import;
+  size_t row_versions_bytes = size_t{64} << 20;  // For RowVersions.
   StoreGuard* guard = nullptr;  // Borrowed. None: any store will do.
 };
 
@@ -99,7 +101,7 @@ class Gateway {
   void follow_erasures(uint64_t known);
   void drop_erased(Query& query, const v1::ReleaseReply& released);
 
-  store::Store& store_;
+  RowVersions store_;
   KeyService& keys_;
   env::Executor& loop_;
   env::Clock& clock_;

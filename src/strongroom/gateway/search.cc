@@ -76,7 +76,12 @@ class LaneReader {
       for (uint64_t j = 0; j < list.blocks_count(); j += 64) {
         SR_TRY(read_blocks(list, j, std::min<uint64_t>(j + 64, list.blocks_count())));
       }
-      for (const auto& block : list.blocks) out.insert(out.end(), block->begin(), block->end());
+      out.reserve(list.packed->postings);
+      for (const auto& block : list.blocks) {
+        // Each block ascends, and so must they.
+        if (!out.empty() && block->front() <= out.back()) return damaged();
+        out.insert(out.end(), block->begin(), block->end());
+      }
       if (out.size() != list.packed->postings) return damaged();
     } else {
       out.push_back(*list.first);
@@ -100,8 +105,8 @@ class LaneReader {
         if (end) break;
         next += batch;
       }
+      std::sort(out.begin(), out.end());
     }
-    std::sort(out.begin(), out.end());
     return &list.all.emplace(std::move(out));
   }
 
@@ -232,9 +237,21 @@ class LaneReader {
   SearchStats& stats_;
 };
 
+// Most often they are in order already, or in the opposite one: hundreds of thousands of a common
+// word.
+template <class Before>
+void sort_matches(std::vector<Match>& matches, const Before& before) {
+  if (std::is_sorted(matches.begin(), matches.end(), before)) return;
+  if (std::is_sorted(matches.rbegin(), matches.rend(), before)) {
+    std::reverse(matches.begin(), matches.end());
+  } else {
+    std::sort(matches.begin(), matches.end(), before);
+  }
+}
+
 // One match a posting, that of the best rank; ascending by posting.
 void keep_best(std::vector<Match>& matches) {
-  std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) {
+  sort_matches(matches, [](const Match& a, const Match& b) {
     return a.posting != b.posting ? a.posting < b.posting : a.rank < b.rank;
   });
   matches.erase(std::unique(matches.begin(), matches.end(),
@@ -420,8 +437,8 @@ Result<std::vector<Match>> search(store::Store& store, std::span<const LaneId> l
     in_lane.note_postings();
   }
   settle_lanes(found, excluded);
-  std::sort(found.begin(), found.end(),
-            [&](const Match& a, const Match& b) { return before(a, b, plan.newest_first); });
+  sort_matches(found,
+               [&](const Match& a, const Match& b) { return before(a, b, plan.newest_first); });
   return found;
 }
 
