@@ -6,7 +6,11 @@ namespace strongroom::compactor {
 
 std::vector<LaneId> choose_merge(std::vector<LaneSize> lanes, const ChoiceRules& rules) {
   std::erase_if(lanes, [&](const LaneSize& l) { return l.postings > rules.postings_max / 2; });
-  if (lanes.size() <= rules.lanes_max) return {};
+  size_t least = 2;
+  if (lanes.size() <= rules.lanes_max) {
+    std::erase_if(lanes, [&](const LaneSize& l) { return !l.online || l.postings <= rules.online_max; });
+    least = 1;
+  }
   std::sort(lanes.begin(), lanes.end(), [](const LaneSize& a, const LaneSize& b) {
     return a.postings != b.postings ? a.postings < b.postings : a.lane < b.lane;
   });
@@ -18,7 +22,7 @@ std::vector<LaneId> choose_merge(std::vector<LaneSize> lanes, const ChoiceRules&
     chosen.push_back(lane.lane);
     sum += lane.postings;
   }
-  return chosen.size() < 2 ? std::vector<LaneId>() : chosen;
+  return chosen.size() < least ? std::vector<LaneId>() : chosen;
 }
 
 }  // namespace strongroom::compactor

@@ -39,6 +39,17 @@ TEST(ChoiceTest, LanesOfASizeAreMergedTogether) {
   EXPECT_THAT(chosen({300, 300, 300, 300, 300}), ElementsAre(1, 2, 3)) << "up to the limit";
 }
 
+// Its common terms would be read row by row, for as long as nothing else comes.
+TEST(ChoiceTest, ALargeOnlineLaneIsPackedThoughLanesAreFew) {
+  const ChoiceRules rules{4, 1000, 100};
+  const auto choose = [&](std::vector<LaneSize> lanes) { return choose_merge(lanes, rules); };
+  EXPECT_THAT(choose({{LaneId{1}, 500}, {LaneId{2}, 100, true}}), IsEmpty());
+  EXPECT_THAT(choose({{LaneId{1}, 400}, {LaneId{2}, 101, true}}), ElementsAre(LaneId{2}));
+  EXPECT_THAT(choose({{LaneId{1}, 300, true}, {LaneId{2}, 101, true}, {LaneId{3}, 5, true}}),
+              ElementsAre(LaneId{2}, LaneId{1}));
+  EXPECT_THAT(choose({{LaneId{1}, 501, true}}), IsEmpty()) << "full";
+}
+
 TEST(ChoiceTest, OtherwiseTheTwoSmallest) {
   EXPECT_THAT(chosen({400, 100, 27, 9, 1}), ElementsAre(5, 4));
 }

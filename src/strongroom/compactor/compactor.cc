@@ -2,14 +2,17 @@
 
 #include <string.h>  // explicit_bzero
 
+#include <set>
+
 #include "strongroom/index/postings.h"
 
 namespace strongroom::compactor {
 namespace {
 
-// A posting by itself in its file; packed, it takes a quarter. Too few is better than too many:
-// when lanes turn out not to fit together, some are left out.
-constexpr uint64_t kBytesPerPosting = 40;
+// Of files, for a posting. Too few postings is better than too many: when lanes turn out not to fit
+// together, some are left out.
+constexpr uint64_t kBytesPerSingle = 43;
+constexpr uint64_t kBytesPerPacked = 10;
 
 Error malformed_reply() {
   return make_error(ErrorCode::kInternal, "the key server's answer does not fit what it was asked");
@@ -52,22 +55,26 @@ Result<std::optional<Compactor::Work>> Compactor::find_work() {
   SR_ASSIGN(const v1::Reply reply, keys_.call(std::move(call)));
   std::map<CollectionId, std::vector<LaneId>> by_collection;
   std::map<LaneId, uint64_t> known;
+  std::set<LaneId> online;
   for (const auto& lane : reply.list_lanes().lanes()) {
     const LaneId id{lane.lane()};
     if (const auto it = known_.find(id); it != known_.end()) known.insert(*it);
+    if (!lane.packed()) online.insert(id);
     if (lane.searched() && lane.closed() && !lane.history()) {
       by_collection[CollectionId{lane.collection()}].push_back(id);
     }
   }
   known_ = std::move(known);  // Without those that are gone.
   for (const auto& [collection, lanes] : by_collection) {
-    if (lanes.size() <= options_.rules.lanes_max || damaged_.contains(collection)) continue;
+    if (damaged_.contains(collection)) continue;
     SR_ASSIGN(const auto bytes, store_.measure(lanes));
     if (bytes.size() != lanes.size()) return malformed_reply();
     std::vector<LaneSize> sizes;
     for (size_t i = 0; i < lanes.size(); ++i) {
       const auto it = known_.find(lanes[i]);
-      sizes.push_back({lanes[i], it != known_.end() ? it->second : bytes[i] / kBytesPerPosting});
+      const bool is_online = online.contains(lanes[i]);
+      const uint64_t about = bytes[i] / (is_online ? kBytesPerSingle : kBytesPerPacked);
+      sizes.push_back({lanes[i], it != known_.end() ? it->second : about, is_online});
     }
     auto chosen = choose_merge(std::move(sizes), options_.rules);
     if (!chosen.empty()) return std::optional<Work>({collection, std::move(chosen)});
@@ -109,7 +116,10 @@ Result<void> Compactor::merge(const Work& work) {
                                  options_.rules.postings_max, pace_, options_.memory, *postings,
                                  *directory));
     for (const auto& [lane, count] : last_.postings) known_[lane] = count;
-    if (last_.sources.size() < 2) return std::vector<LaneId>();
+    // Of several one alone fits the limit: it would be moved for nothing.
+    if (last_.sources.empty() || (last_.sources.size() == 1 && sources.size() > 1)) {
+      return std::vector<LaneId>();
+    }
     SR_TRY(store_.ingest(target, std::move(postings), std::move(directory)));
     return last_.sources;
   }();
