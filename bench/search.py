@@ -2,7 +2,7 @@
 """Each kind of search beside PostgreSQL 15, with the indexes its users would make for it.
 
     bench/search.py [--records 1000000] [--steps 1] [--updates 0] [--repeat 15] [--memory MIB]
-                    [--merge-rate N] [--build DIR] [--work DIR] [--out DIR]
+                    [--merge-rate N] [--alone] [--build DIR] [--work DIR] [--out DIR]
 
 People and a third as many incidents, the same in both. A search is timed from the client over a kept TLS connection, in
 three ways: the first 20 records, and nothing of the rest; the count of all matches; and all rows, every matching record
@@ -179,14 +179,15 @@ def measure(options, folder):
     say(f"{marks['person'][-1]:,} people, {marks['incident'][-1]:,} incidents ...")
     made = {name: generate(program, name, marks[name], folder) for name in marks}
     out = {"people": options.records, "memory_mib": options.memory, "machine": peers.machine(), "steps": []}
-    cluster = postgres.Cluster(f"{folder}/postgres", options.memory)
+    cluster = None if options.alone else postgres.Cluster(f"{folder}/postgres", options.memory)
     ours = vault.Vault(options.build, f"{folder}/vault", str(HERE / "policy.yaml"),
                        ["--memory", str(options.memory), "--merge-rate", str(options.merge_rate)])
     try:
-        cluster.start()
         ours.found()
-        for _, schema in SCHEMAS:
-            cluster.sql(schema)
+        if cluster:
+            cluster.start()
+            for _, schema in SCHEMAS:
+                cluster.sql(schema)
         for step in range(len(options.steps)):
             out["steps"].append(one_step(options, step, marks, made, ours, cluster))
         if options.updates:
@@ -196,11 +197,13 @@ def measure(options, folder):
         out["gateway_peak_bytes"] = peers.memory_bytes(ours.pids["gateway"], "VmHWM")
         out["compactor_peak_bytes"] = peers.memory_bytes(ours.pids["compactor"], "VmHWM")
         ours.stop()
-        out["bytes"] = {"postgres": {name: relation_bytes(cluster, name) for name in marks},
-                        "strongroom": ours.store_sizes()}
+        out["bytes"] = {"strongroom": ours.store_sizes()}
+        if cluster:
+            out["bytes"]["postgres"] = {name: relation_bytes(cluster, name) for name in marks}
     finally:
         ours.stop()
-        cluster.stop()
+        if cluster:
+            cluster.stop()
     return out
 
 
@@ -209,13 +212,15 @@ def one_step(options, step, marks, made, ours, cluster):
     for name in marks:
         columns, paths = made[name]
         rows = parts(marks[name])[step]
-        cluster.sql("CHECKPOINT")
-        theirs = peers.timed(lambda: cluster.sql(
-            f"COPY {name}({', '.join(columns)}) FROM '{paths[step]}' WITH (FORMAT csv, HEADER true)"))
-        cluster.sql(f"VACUUM ANALYZE {name}")
-        mine = peers.timed(lambda: ours.as_("operator", "import", name, paths[step]))
-        done["import_us"][name] = {"postgres": theirs / rows * 1e6, "strongroom": mine / rows * 1e6}
-        say(f"import of {rows:,} {name}: PostgreSQL {theirs:.1f} s, strongroom {mine:.1f} s")
+        seconds = {}
+        if cluster:
+            cluster.sql("CHECKPOINT")
+            seconds["postgres"] = peers.timed(lambda: cluster.sql(
+                f"COPY {name}({', '.join(columns)}) FROM '{paths[step]}' WITH (FORMAT csv, HEADER true)"))
+            cluster.sql(f"VACUUM ANALYZE {name}")
+        seconds["strongroom"] = peers.timed(lambda: ours.as_("operator", "import", name, paths[step]))
+        done["import_us"][name] = {who: each / rows * 1e6 for who, each in seconds.items()}
+        say(f"import of {rows:,} {name}: " + ", ".join(f"{who} {each:.1f} s" for who, each in seconds.items()))
     say(f"merged within {ours.settle():.0f} s")
     done["queries"] = [query(options, *one, ours, cluster) for one in QUERIES]
     return done
@@ -237,14 +242,15 @@ def update(options, people, folder, ours, cluster):
                         if row > 0 and row % 20 == number % 20:
                             values[at] += f"{number + 1}号"
                             writer.writerow(values)
-        theirs = peers.timed(lambda: cluster.sql(
+        theirs = 0 if not cluster else peers.timed(lambda: cluster.sql(
             f"CREATE TEMP TABLE moved(LIKE person); COPY moved({', '.join(columns)}) FROM '{path}' WITH (FORMAT csv, "
             "HEADER true); UPDATE person SET address = moved.address FROM moved "
             "WHERE person.national_id = moved.national_id"))
         mine = peers.timed(lambda: ours.as_("operator", "import", "person", path, "--key", "national_id"))
         say(f"round {number + 1} of updates: PostgreSQL {theirs:.1f} s, strongroom {mine:.1f} s")
         rounds.append({"postgres": theirs, "strongroom": mine})
-    cluster.sql("VACUUM ANALYZE person")
+    if cluster:
+        cluster.sql("VACUUM ANALYZE person")
     return rounds
 
 
@@ -258,7 +264,7 @@ def relation_bytes(cluster, name):
 def query(options, title, collection, terms, condition, ours, cluster):
     row = {"query": title, "candidates": candidates(title, collection, terms, ours)}
     theirs = {}
-    if condition:
+    if condition and cluster:
         theirs = {"find": f"SELECT * FROM {collection} WHERE {condition} LIMIT 20",
                   "count": f"SELECT count(*) FROM {collection} WHERE {condition}",
                   "all": f"SELECT * FROM {collection} WHERE {condition}"}
@@ -283,7 +289,7 @@ def query(options, title, collection, terms, condition, ours, cluster):
         if method == "all" and len(rows) != row["postgres_count"]:
             raise peers.Failure(f"{title}: PostgreSQL sent {len(rows)} rows of {row['postgres_count']}")
         row[f"postgres_{method}_ms"] = round(median_of(options.repeat, lambda: psql.ask(sql)[1]), 4)
-    if condition:
+    if condition and cluster:
         psql.close()
     say(f"{title}: {row}")
     return row
@@ -332,7 +338,8 @@ def report(result):
     said = ["", "import, us a record, by people in it:"]
     for step in steps:
         said.append(f"{step['people']:>12,}  " + "   ".join(
-            f"{name} {one['strongroom']:.1f}, PostgreSQL {one['postgres']:.1f} ({one['postgres'] / one['strongroom']:.1f}x)"
+            f"{name} {one['strongroom']:.1f}" + (
+                f", PostgreSQL {one['postgres']:.1f} ({one['postgres'] / one['strongroom']:.1f}x)" if "postgres" in one else "")
             for name, one in step["import_us"].items()))
     said += ["", table(steps[-1]["queries"])]
     if "updated" in result:
@@ -340,12 +347,12 @@ def report(result):
         said += ["", behind_updates(steps[-1]["queries"], result["updated"])]
     records = result["people"] + result["people"] // 3
     ours = result["bytes"]["strongroom"]
-    theirs = {f"{table_name} {part}": size for table_name, parts in result["bytes"]["postgres"].items()
+    theirs = {f"{table_name} {part}": size for table_name, parts in result["bytes"].get("postgres", {}).items()
               for part, size in parts.items()}
     for who, sizes in (("strongroom", ours), ("PostgreSQL", theirs)):
         said += ["", f"{who}: {sum(sizes.values()) / records:.0f} bytes a record (people and incidents)"]
         said += [f"    {size / records:8.1f}  {part}" for part, size in sorted(sizes.items(), key=lambda one: -one[1])]
-    said.append(f"ratio {sum(ours.values()) / sum(theirs.values()):.2f}x; gateway's peak "
+    said.append((f"ratio {sum(ours.values()) / sum(theirs.values()):.2f}x; " if theirs else "") + "gateway's peak "
                 f"{result['gateway_peak_bytes'] >> 20} MiB, compactor's {result['compactor_peak_bytes'] >> 20} MiB")
     return "\n".join(said)
 
@@ -354,7 +361,7 @@ def curves(result, folder):
     steps = result["steps"]
     charts = {f"import-{name}": (f"Import of {name}: time per record", "us a record", {
         f"{who}{'*' if who == 'postgres' else ''}": [(s["people"], s["import_us"][name][who]) for s in steps]
-        for who in ("strongroom", "postgres")}) for name, _ in SCHEMAS}
+        for who in steps[0]["import_us"][name]}) for name, _ in SCHEMAS}
     for way, title in WAYS:
         for i, asked in enumerate(QUERIES):
             series = {who: [(s["people"], s["queries"][i][key]) for s in steps if key in s["queries"][i]]
@@ -378,6 +385,7 @@ def main():
     parser.add_argument("--updates", type=int, default=0)
     parser.add_argument("--repeat", type=int, default=15)
     parser.add_argument("--memory", type=int, default=postgres.buffers_mb_default(), metavar="MIB")
+    parser.add_argument("--alone", action="store_true", help="without PostgreSQL, which takes an hour for ten million")
     parser.add_argument("--merge-rate", type=int, default=250_000, metavar="N",
                         help="serve --merge-rate: postings a second; 0: no limit")
     parser.add_argument("--build", default=str(HERE.parent / "build/release"))

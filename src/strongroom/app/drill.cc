@@ -380,7 +380,8 @@ void print_text(const DrillOptions& options, const Outcome& outcome) {
   }
   std::cout << (classes.size() > 5 ? ", ..." : "") << "\n  index          "
             << format_count(lanes.singles) << " rows of 16 B, " << format_count(lanes.tails)
-            << " of 256 B, " << format_count(lanes.blocks) << " of 1 KiB, in " << lanes.lanes << " lanes; " << seen.postings_repeated
+            << " of 256 B, " << format_count(lanes.blocks) << " of 1 KiB, in " << lanes.lanes
+            << " lanes; " << seen.postings_repeated
             << " labels or values come twice\n  online writes  ";
   for (const auto& [rows, writes] : seen.postings_per_write) {
     std::cout << format_count(writes) << " of " << rows << " index rows, ";

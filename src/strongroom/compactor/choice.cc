@@ -8,7 +8,8 @@ std::vector<LaneId> choose_merge(std::vector<LaneSize> lanes, const ChoiceRules&
   std::erase_if(lanes, [&](const LaneSize& l) { return l.postings > rules.postings_max / 2; });
   size_t least = 2;
   if (lanes.size() <= rules.lanes_max) {
-    std::erase_if(lanes, [&](const LaneSize& l) { return !l.online || l.postings <= rules.online_max; });
+    std::erase_if(lanes,
+                  [&](const LaneSize& l) { return !l.online || l.postings <= rules.online_max; });
     least = 1;
   }
   std::sort(lanes.begin(), lanes.end(), [](const LaneSize& a, const LaneSize& b) {

@@ -18,8 +18,8 @@ CipherContext new_gcm(bool sealing) {
   return context;
 }
 
-// libsodium takes a third of OpenSSL's time for a message of a hundred bytes under a fresh key, most
-// of which goes into OpenSSL's parameters; OpenSSL is faster from some hundreds on.
+// libsodium takes a third of OpenSSL's time for a message of a hundred bytes under a fresh key,
+// most of which goes into OpenSSL's parameters; OpenSSL is faster from some hundreds on.
 constexpr size_t kSodiumBytesMax = 512;
 static_assert(crypto_aead_aes256gcm_NPUBBYTES == kGcmNonceSize);
 static_assert(crypto_aead_aes256gcm_ABYTES == kGcmTagSize);

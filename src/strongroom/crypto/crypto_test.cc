@@ -156,9 +156,9 @@ TEST(AeadTest, GcmIsTheSameByEitherLibrary) {
       std::string expected(size + kGcmTagSize, '\0');
       auto* to = reinterpret_cast<uint8_t*>(expected.data());
       int written = 0;
-      ASSERT_EQ(EVP_EncryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, key.data(),
-                                   nonce.data()),
-                1);
+      ASSERT_EQ(
+          EVP_EncryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, key.data(), nonce.data()),
+          1);
       EVP_EncryptUpdate(context.get(), nullptr, &written, as_bytes(ad).data(),
                         static_cast<int>(ad.size()));
       EVP_EncryptUpdate(context.get(), to, &written, as_bytes(message).data(),

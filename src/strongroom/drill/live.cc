@@ -66,7 +66,8 @@ std::pair<uint64_t, uint64_t> volume_by_postings(const std::vector<QueryReads::P
     }
     const auto full = static_cast<double>(lane.blocks);
     const auto of = static_cast<double>(records);
-    const double least = lane.tails > 0 ? full * kBlockHolds : (full - 1) * kBlockHolds + kTailHolds;
+    const double least =
+        lane.tails > 0 ? full * kBlockHolds : (full - 1) * kBlockHolds + kTailHolds;
     const double most = full * kBlockHolds + (lane.tails > 0 ? kTailHolds : 0);
     out.first += static_cast<uint64_t>(postings_in(least, of) * (1 - kSlack)) + 1;
     out.second += static_cast<uint64_t>(postings_in(most, of) * (1 + kSlack)) + 1;

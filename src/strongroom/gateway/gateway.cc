@@ -135,14 +135,17 @@ Result<void> take_tokens(v1::TokensReply& reply, size_t terms, std::vector<LaneI
   return {};
 }
 
-// Rows of candidates that are current, in order, until `limit` + 1 are found; `visit` gets each
-// with its row.
+// Rows of candidates that are current, in order, until `wanted` are found; `visit` gets each with
+// its row.
 Result<void> current_rows(
-    store::Store& store, CollectionId collection, std::span<const Match> candidates,
-    const std::function<bool(const Match&, RecordVersion, std::string&&)>& visit) {
-  size_t batch = 16;
-  for (size_t from = 0; from < candidates.size(); from += batch, batch = 256) {
-    const auto part = candidates.subspan(from, std::min(batch, candidates.size() - from));
+    store::Store& store, CollectionId collection, std::span<const Match> candidates, size_t wanted,
+    const std::function<void(const Match&, RecordVersion, std::string&&)>& visit) {
+  constexpr size_t kAtOnce = 256;
+  size_t batch = 0;
+  for (size_t from = 0; from < candidates.size() && wanted > 0; from += batch) {
+    // Nearly all of them are current: more would be read for nothing.
+    batch = std::min({wanted, kAtOnce, candidates.size() - from});
+    const auto part = candidates.subspan(from, batch);
     std::vector<std::string> keys;
     for (const Match& m : part) keys.push_back(record::row_key(collection, m.posting.idx));
     std::vector<std::optional<std::string>> rows;
@@ -153,7 +156,8 @@ Result<void> current_rows(
       if (!header) return damaged_row();
       const Posting& posting = part[i].posting;
       if (static_cast<uint32_t>(header->u.value) != posting.u_lo) continue;  // Superseded.
-      if (!visit(part[i], RecordVersion{posting.idx, header->u}, std::move(*rows[i]))) return {};
+      visit(part[i], RecordVersion{posting.idx, header->u}, std::move(*rows[i]));
+      --wanted;
     }
   }
   return {};
@@ -290,18 +294,16 @@ Result<void> Gateway::collect_hits(Query& query, const SearchLimits& limits) {
              !before(*query.after, match, plan.newest_first);
     });
   }
-  SR_TRY(current_rows(store_, query.collection->id, candidates,
+  SR_TRY(current_rows(store_, query.collection->id, candidates, query.limit + 1,
                       [&](const Match& match, RecordVersion version, std::string&& row) {
-                        if (query.hits.size() == query.limit) {
-                          query.response.set_more(true);
-                          query.response.set_cursor(
-                              cursors_.seal(query.hits.back().match,
-                                            asked_of(query.collection->id, query.request)));
-                          return false;
-                        }
                         query.hits.push_back({version, std::move(row), match});
-                        return true;
                       }));
+  if (query.hits.size() > query.limit) {
+    query.hits.pop_back();
+    query.response.set_more(true);
+    query.response.set_cursor(
+        cursors_.seal(query.hits.back().match, asked_of(query.collection->id, query.request)));
+  }
   query.response.mutable_explain()->set_postings_us(clock_.monotonic_us() - from_us);
   return {};
 }

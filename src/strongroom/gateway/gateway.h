@@ -34,7 +34,7 @@ struct GatewayOptions {
   uint64_t query_deadline_us = 60'000'000;
   ImportOptions import;
   size_t row_versions_bytes = size_t{64} << 20;  // For RowVersions.
-  StoreGuard* guard = nullptr;  // Borrowed. None: any store will do.
+  StoreGuard* guard = nullptr;                   // Borrowed. None: any store will do.
 };
 
 // Lives on one event loop; all callbacks run there. Borrows everything, which must outlive it.

@@ -34,8 +34,8 @@ class HeldRows {
   void shuffle();
   // Of the i-th row in the drawn order, in its file.
   uint64_t number(size_t i) const { return rows_[order_[i]].number; }
-  // Before seal(i): what it and the next ones need, up to the `end`-th, which is another thread's. A
-  // drawn order misses the processor's caches at each step.
+  // Before seal(i): what it and the next ones need, up to the `end`-th, which is another thread's.
+  // A drawn order misses the processor's caches at each step.
   void prefetch(size_t i, size_t end) const;
   // The i-th row in the drawn order, sealed. Once each; from several threads for different i.
   Result<OnlineWrite> seal(size_t i, CollectionId collection, RecordVersion version,

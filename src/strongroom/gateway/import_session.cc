@@ -295,7 +295,8 @@ Result<void> ImportSession::next_secret(size_t still_needed, const WriteSecret**
 // The key server takes milliseconds for a grant: it is asked while a wave is sealed.
 Result<void> ImportSession::prepare_grant(size_t records_left) {
   const size_t granted = grant_.secrets.size() - grant_used_;
-  if (granted >= kSealWaveRows || records_left <= granted || !next_grant_.secrets.empty()) return {};
+  if (granted >= kSealWaveRows || records_left <= granted || !next_grant_.secrets.empty())
+    return {};
   SR_ASSIGN(next_grant_, ask_for(records_left - granted));
   return {};
 }

@@ -22,8 +22,7 @@ uint64_t RowVersions::block_of(CollectionId collection, RecordIndex idx) {
   return uint64_t{collection.value} << kBlockBits | idx.block();
 }
 
-Result<void> RowVersions::current(CollectionId collection,
-                                  std::span<const index::Posting> postings,
+Result<void> RowVersions::current(CollectionId collection, std::span<const index::Posting> postings,
                                   std::vector<bool>& out) {
   out.assign(postings.size(), false);
   std::vector<size_t> unknown;
@@ -118,8 +117,7 @@ Result<void> RowVersions::put(std::span<const store::Put> puts, store::Durabilit
   return done;
 }
 
-Result<void> RowVersions::erase(std::span<const store::KeyRef> keys,
-                                store::Durability durability) {
+Result<void> RowVersions::erase(std::span<const store::KeyRef> keys, store::Durability durability) {
   const auto done = base_.erase(keys, durability);
   const std::lock_guard hold(mutex_);
   for (const store::KeyRef& key : keys) {

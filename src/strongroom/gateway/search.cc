@@ -22,8 +22,8 @@ std::string key_of(const ByteArray<index::kPostingKeySize>& key) {
 // One term in one lane while a query runs.
 struct TermList {
   TermCipher cipher;
-  std::optional<index::PackedHead> packed;  // If the term is packed here.
-  std::optional<Posting> first;             // Single 0 otherwise.
+  std::optional<index::PackedHead> packed;                  // If the term is packed here.
+  std::optional<Posting> first;                             // Single 0 otherwise.
   std::vector<std::optional<std::vector<Posting>>> blocks;  // Packed blocks read so far.
   std::optional<std::vector<Posting>> all;                  // Once it was read whole.
 

@@ -352,10 +352,16 @@ TEST_F(SearchTest, AHeadThatSaysAnotherNumberThanThereIsIsDataLoss) {
   const std::string head(as_text(cipher.head_key()));
   const auto right = cipher.open_head(as_bytes(stored().at(head))).value();
   ASSERT_EQ(right.postings, 100u);
-  for (const index::PackedHead said :
-       {index::PackedHead{0, 0}, {0, right.blocks}, {100, 0}, {99, right.blocks},
-        {101, right.blocks}, {100, right.blocks + 1}, {100, UINT32_MAX}, {50'000, 50'000},
-        {index::kTermPostingsMax + 1, right.blocks}, {RecordIndex::kMax, UINT32_MAX}}) {
+  for (const index::PackedHead said : {index::PackedHead{0, 0},
+                                       {0, right.blocks},
+                                       {100, 0},
+                                       {99, right.blocks},
+                                       {101, right.blocks},
+                                       {100, right.blocks + 1},
+                                       {100, UINT32_MAX},
+                                       {50'000, 50'000},
+                                       {index::kTermPostingsMax + 1, right.blocks},
+                                       {RecordIndex::kMax, UINT32_MAX}}) {
     put(head, std::string(as_text(cipher.seal_head(said))));
     const auto found = search_for({1});
     ASSERT_FALSE(found) << said.postings << " in " << said.blocks;

@@ -322,11 +322,10 @@ Result<void> LanePacker::finish(const std::array<Emit, 2>& postings, const Emit&
   finished_ = true;
   DirectoryRows directory(lane_, root_, directory_row);
   const size_t each = memory_.bytes_max / 4;
-  std::array<Sealer, 2> sealers{
-      Sealer(lane_, root_, each, spool_file("singles0"), spool_file("tails0"),
-             spool_file("blocks0")),
-      Sealer(lane_, root_, each, spool_file("singles1"), spool_file("tails1"),
-             spool_file("blocks1"))};
+  std::array<Sealer, 2> sealers{Sealer(lane_, root_, each, spool_file("singles0"),
+                                       spool_file("tails0"), spool_file("blocks0")),
+                                Sealer(lane_, root_, each, spool_file("singles1"),
+                                       spool_file("tails1"), spool_file("blocks1"))};
   root_.wipe();
 
   std::atomic<size_t> next = 0;

@@ -82,7 +82,8 @@ class TermCipher {
   // once; `value` is replaced. One (T, j) is sealed once, or again with the same postings: the
   // nonce is j.
   size_t seal_packed(uint64_t j, std::span<const Posting> postings, std::string& value);
-  Result<void> open_packed(uint64_t j, Bytes value, std::vector<Posting>& out);  // Appends, ascending.
+  Result<void> open_packed(uint64_t j, Bytes value,
+                           std::vector<Posting>& out);  // Appends, ascending.
 
  private:
   std::span<const uint8_t, 32> token() const { return token_.read(SecretAccess{}); }

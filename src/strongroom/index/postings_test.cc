@@ -105,7 +105,8 @@ TEST(TermCipherTest, AnyPostingsComeBackFromTheirBlocks) {
     size_t done = 0;
     for (uint64_t j = 0; done < postings.size(); ++j) {
       done += cipher.seal_packed(j, std::span(postings).subspan(done), value);
-      EXPECT_TRUE(value.size() == kPackedSize || done == postings.size()) << "only the last is small";
+      EXPECT_TRUE(value.size() == kPackedSize || done == postings.size())
+          << "only the last is small";
       ASSERT_TRUE(cipher.open_packed(j, as_bytes(value), opened));
     }
     EXPECT_EQ(opened, postings);
