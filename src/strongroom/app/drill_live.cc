@@ -20,7 +20,6 @@
 namespace strongroom::app {
 namespace {
 
-constexpr uint32_t kLimit = 20;
 constexpr uint64_t kQueriesPerTicket = 500;
 constexpr uint64_t kQueryStream = 41;
 
@@ -133,7 +132,7 @@ class Watch {
       TicketTerms terms;
       terms.purpose = "service";
       terms.collection = kDrillCollectionId;
-      terms.records_max = kQueriesPerTicket * kLimit;
+      terms.records_max = kQueriesPerTicket * drill::kAnswerMax;
       ticket_ = sign_ticket(*credential_, terms, env::real_clock().wall_ms());
     }
     ++asked_;
@@ -143,7 +142,7 @@ class Watch {
     v1::FindRequest request;
     *request.mutable_ticket() = ticket_;
     request.set_request_id(fresh_id());
-    request.set_limit(kLimit);
+    request.set_limit(drill::kAnswerMax);
     auto& term = *request.add_terms();
     term.set_field(people_.columns()[field]);
     term.set_value(person.values[field]);

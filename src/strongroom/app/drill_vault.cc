@@ -14,6 +14,7 @@
 #include "strongroom/app/examples.h"
 #include "strongroom/app/import.h"
 #include "strongroom/app/vault_dir.h"
+#include "strongroom/drill/live.h"
 #include "strongroom/env/files.h"
 #include "strongroom/rpc/yaml.h"
 #include "strongroom/synth/writer.h"
@@ -66,6 +67,7 @@ v1::Policy drill_policy(v1::Policy policy) {
       auto& more = *role.add_grants();
       more = grant;
       more.set_collection(kDrillCollection);
+      more.set_records_per_query(drill::kAnswerMax);
       auto& budget = *more.mutable_budget();
       if (budget.writes_per_day() != 0) continue;
       budget.set_records_per_hour(kNoLimit);
@@ -80,9 +82,9 @@ v1::Policy drill_policy(v1::Policy policy) {
 }  // namespace
 
 DrillParts parts_of(uint64_t people) {
-  // More than 4,096 at a time would go through a packed lane.
-  const uint64_t online = std::min<uint64_t>(people / 25, 4000);
-  return {people - 3 * online, online, std::min<uint64_t>(people / 25, 4000)};
+  // More at a time, and their index would come as sorted files, which have no order of writes.
+  const uint64_t online = std::min<uint64_t>(people / 25, 400);
+  return {people - people / 25 * 3, online, people / 25};
 }
 
 Result<DrillFolder> DrillFolder::make(const std::string& keep) {
@@ -294,7 +296,12 @@ Result<void> DrillVault::fill(drill::Population& people, const DrillParts& parts
         rows[(at * 7 + rows.size() / 2) % rows.size()].values[drill::kAddress] + "之二";
     moved.push_back(rows[at]);
   }
-  SR_TRY(import(people.columns(), moved, file));
+  for (size_t at = 0; at < moved.size(); at += parts.online) {
+    const std::vector<drill::Person> some(
+        moved.begin() + static_cast<ptrdiff_t>(at),
+        moved.begin() + static_cast<ptrdiff_t>(std::min<size_t>(at + parts.online, moved.size())));
+    SR_TRY(import(people.columns(), some, file));
+  }
   return {};
 }
 

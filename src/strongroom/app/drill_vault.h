@@ -21,7 +21,7 @@ inline constexpr uint32_t kDrillCollectionId = 1000;
 struct DrillParts {
   uint64_t bulk;     // The first so many, in one import.
   uint64_t online;   // Then so many at a time, until all are in: small imports, one write each.
-  uint64_t changed;  // At last so many of the first move house, and are imported again.
+  uint64_t changed;  // At last so many move house, and are imported again, `online` at a time.
 };
 DrillParts parts_of(uint64_t people);
 

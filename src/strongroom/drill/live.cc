@@ -10,9 +10,9 @@
 namespace strongroom::drill {
 namespace {
 
-// A find reads rows until it has as many as the answer may hold, 16 and then 256 at a time: with
-// fewer than this, all that matched were read.
-constexpr size_t kRowsWholeBelow = 256;
+// A find reads rows until it has one more than the answer may hold: with fewer, all that matched
+// were read.
+constexpr size_t kRowsWholeBelow = kAnswerMax + 1;
 // Below this, too many values are as common as each other to say anything.
 constexpr size_t kStatisticsFrom = 3;
 

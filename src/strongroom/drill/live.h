@@ -20,6 +20,10 @@
 
 namespace strongroom::drill {
 
+// What the drill's searches ask for. An observer sees the rows of an answer, so the more the worse
+// for us: a clerk who is content with twenty shows no others.
+inline constexpr uint32_t kAnswerMax = 250;
+
 // What the store was asked for by one query. The store sees when it is asked, so queries of a vault
 // that is not busy are told apart by time alone.
 struct QueryReads {

@@ -51,7 +51,7 @@ class ObserverTest : public testing::Test {
     for (; people.size() >= 8 && left > 0; left -= 1008) {
       reads.postings.push_back({key("label", value), left > 240 ? size_t{1024} : size_t{256}});
     }
-    for (size_t p = 0; p < people.size() && p < 272; ++p) {
+    for (size_t p = 0; p < people.size() && p < kAnswerMax + 1; ++p) {
       reads.records.push_back(key("row", people[p]));
     }
     return reads;

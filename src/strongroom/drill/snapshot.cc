@@ -102,7 +102,8 @@ class WriteOrder {
     if (records.empty() || terms != postings.size()) return;
     for (const Written* row : directory) ++snapshot_.postings_per_write[row->terms];
     const size_t each = directory.size() / records.size();
-    if (each * records.size() != directory.size() || each > 2) return;
+    // None: they came as sorted files, whose rows share a number.
+    if (each == 0 || each * records.size() != directory.size() || each > 2) return;
     size_t at = 0;
     for (size_t r = 0; r < records.size(); ++r) {
       const uint32_t own = directory[r * each]->terms;
