@@ -63,7 +63,7 @@ Syllable reading(const icu::UnicodeString& text) {
   return out;
 }
 
-// ICU takes some 30 us for each character, so each is asked for when it is first needed.
+// ICU takes tens of microseconds for each character: it is asked when one is first needed.
 // Thread-safe.
 class Readings {
  public:
