@@ -2,6 +2,7 @@
 
 #include <string.h>  // explicit_bzero
 
+#include <algorithm>
 #include <set>
 
 #include "strongroom/index/postings.h"
@@ -66,7 +67,10 @@ Result<std::optional<Compactor::Work>> Compactor::find_work() {
   }
   known_ = std::move(known);  // Without those that are gone.
   for (const auto& [collection, lanes] : by_collection) {
-    if (damaged_.contains(collection)) continue;
+    const bool few = lanes.size() <= options_.rules.lanes_max &&
+                     std::none_of(lanes.begin(), lanes.end(),
+                                  [&](LaneId lane) { return online.contains(lane); });
+    if (few || damaged_.contains(collection)) continue;
     SR_ASSIGN(const auto bytes, store_.measure(lanes));
     if (bytes.size() != lanes.size()) return malformed_reply();
     std::vector<LaneSize> sizes;
