@@ -49,6 +49,10 @@ def judge(run):
             None if solo else plain >= LOOKUP_RATIO)
         row(f"lookup, {clients} client{'' if solo else 's'}, against the like", "", shown("like"), f"{like:.2f}x",
             "" if solo else f">= {LIKE_RATIO:.1f}x", None if solo else like >= LIKE_RATIO)
+        bare, bare_plain = (_ratio(rounds, speed(one), speed(other)) for one, other in (
+            ("strongroom", "bare"), ("bare", "plain")))
+        row("    the bare hand-overs and syncs of one", shown("bare"), "", f"{bare_plain:.2f}x plain; ours {bare:.2f}x of it",
+            "", None)
 
     floor_us = median([r["fsync_p50_us"] for r in run["lookup"]]) * SOLO_SYNCS
     extra_us = median([r["1"]["strongroom"]["p50_us"] - SOLO_SYNCS * r["fsync_p50_us"] for r in run["lookup"]])

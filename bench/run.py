@@ -49,7 +49,7 @@ def check_machine(options):
     if lacking:
         raise Failure(lacking)
     programs = [f"{options.build}/bin/strongroom"] + [
-        f"{options.build}/bench/bench_{name}" for name in ("lookup_load", "fsync_floor", "store_sizes")]
+        f"{options.build}/bench/bench_{name}" for name in ("lookup_load", "lookup_floor", "fsync_floor", "store_sizes")]
     absent = [p for p in programs if not os.access(p, os.X_OK)]
     if absent:
         raise Failure(f"{absent[0]} is not built: ninja -C {options.build} bench_programs")
@@ -134,7 +134,9 @@ class Bench:
             out[str(clients)] = {
                 "plain": self.postgres.lookup(postgres.LOOKUP, people, clients, seconds),
                 "strongroom": self.vault.lookup(people, clients, seconds),
-                "like": self.postgres.lookup(postgres.LIKE_LOOKUP, people, clients, seconds)}
+                "like": self.postgres.lookup(postgres.LIKE_LOOKUP, people, clients, seconds),
+                "bare": json.loads(peers.run([f"{self.options.build}/bench/bench_lookup_floor", self.folder,
+                                              str(clients), str(seconds)]))}
             say(f"lookup, round {i + 1}, {clients} clients, a second: " + ", ".join(
                 f"{side} {figures['per_second']:,.0f}" for side, figures in out[str(clients)].items()))
         return out

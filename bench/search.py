@@ -263,6 +263,9 @@ def relation_bytes(cluster, name):
 
 def query(options, title, collection, terms, condition, ours, cluster):
     row = {"query": title, "candidates": candidates(title, collection, terms, ours)}
+    if row["candidates"] is None:
+        say(f"{title}: refused as too broad")
+        return row
     theirs = {}
     if condition and cluster:
         theirs = {"find": f"SELECT * FROM {collection} WHERE {condition} LIMIT 20",
@@ -296,12 +299,14 @@ def query(options, title, collection, terms, condition, ours, cluster):
 
 
 def candidates(title, collection, terms, ours):
-    """Matches by our index, before their rows were read."""
+    """Matches by our index, before their rows were read; None where it refuses to read so many postings."""
     clerk = door.Door(f"{ours.folder}/credentials/clerk.json")
     number = {"person": 1, "incident": 2}[collection]
     reply = clerk.call("Find", {"ticket": clerk.ticket(number), "requestId": door.b64(os.urandom(16)), "terms": terms,
                                 "limit": 20, "explain": True})
     clerk.close()
+    if reply.json.get("code") == "out_of_range":
+        return None
     if reply.status != 200:
         raise peers.Failure(f"{title}: {reply.json}")
     return int(reply.json["explain"].get("candidates", 0))
@@ -311,7 +316,7 @@ def table(queries):
     lines = [f"{'':52}" + "".join(f"{said + ', ms':>28}" for _, said in WAYS),
              f"{'query':34}{'matches':>9}{'ours':>9}" + f"{'ours':>10}{'PostgreSQL':>11}{'ratio':>7}" * len(WAYS)]
     for row in queries:
-        line = f"{row['query']:34}{row.get('postgres_count', '-'):>9}{row['count']:>9}"
+        line = f"{row['query']:34}{row.get('postgres_count', '-'):>9}{row.get('count', 'refused'):>9}"
         for way, _ in WAYS:
             mine, theirs = row.get(f"{way}_ms"), row.get(f"postgres_{way}_ms")
             line += f"{shown(mine):>10}{shown(theirs):>11}{shown(theirs and mine / theirs):>7}"

@@ -95,15 +95,16 @@ def coded(postings):
 
 
 # As a bulk import has them, records of blocks of 4,096 that have one version each; the last few written by hand.
-many = [(IDX + 40 * n, U_LO + (IDX + 40 * n >> 12) - (IDX >> 12)) for n in range(900)]
+most = [(IDX + 40 * n, U_LO + (IDX + 40 * n >> 12) - (IDX >> 12)) for n in range(3900)]
+many = most[:900]
 few = [(IDX, U_LO), (IDX, U_LO + 5), (IDX + 1, U_LO - 7), (IDX + 2**20, 2**32 - 1), (2**40 - 1, 0)]
 
 packed_secret = f(T, blk(0x60, 0)) + f(T, blk(0x61, 0))
 rows = [("secret", packed_secret)]
-for j, postings, size in ((0, many, 1024), (1, few, 256)):
+for j, postings, size in ((0, many, 1024), (1, few, 256), (2, most, 4096)):
     key = LANE + f(T, blk(0x43, j))[:13]
     plain = coded(postings)
-    assert (len(plain) <= 240) == (size == 256)
+    assert size == (256 if len(plain) <= 240 else 1024 if len(plain) <= 3 * 1008 else 4096)
     value = AESGCM(packed_secret).encrypt(bytes(4) + j.to_bytes(8, "big"), plain.ljust(size - 16, b"\0"), key)
     rows += [(f"key_{j}", key), (f"value_{j}", value)]
 write("posting_packed.hex", rows)

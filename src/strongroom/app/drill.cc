@@ -256,7 +256,7 @@ uint64_t rows_of(double score, const Outcome& outcome) {
 }
 
 struct LaneSums {
-  uint64_t lanes = 0, ingested = 0, singles = 0, tails = 0, blocks = 0;
+  uint64_t lanes = 0, ingested = 0, singles = 0, tails = 0, blocks = 0, large = 0;
 };
 LaneSums sum_lanes(const drill::Snapshot& seen) {
   LaneSums out;
@@ -266,6 +266,7 @@ LaneSums sum_lanes(const drill::Snapshot& seen) {
     out.singles += lane.singles;
     out.tails += lane.tails;
     out.blocks += lane.blocks;
+    out.large += lane.large;
   }
   return out;
 }
@@ -312,6 +313,7 @@ void print_json(const DrillOptions& options, const Outcome& outcome) {
       ",\"postings_small\":" + std::to_string(lanes.singles) +
       ",\"postings_tails\":" + std::to_string(lanes.tails) +
       ",\"postings_blocks\":" + std::to_string(lanes.blocks) +
+      ",\"postings_large_blocks\":" + std::to_string(lanes.large) +
       ",\"postings_repeated\":" + std::to_string(seen.postings_repeated) +
       ",\"postings_per_write\":" +
       json_counts(seen.postings_per_write, [](uint32_t n) { return std::to_string(n); }) +
@@ -380,9 +382,9 @@ void print_text(const DrillOptions& options, const Outcome& outcome) {
   }
   std::cout << (classes.size() > 5 ? ", ..." : "") << "\n  index          "
             << format_count(lanes.singles) << " rows of 16 B, " << format_count(lanes.tails)
-            << " of 256 B, " << format_count(lanes.blocks) << " of 1 KiB, in " << lanes.lanes
-            << " lanes; " << seen.postings_repeated
-            << " labels or values come twice\n  online writes  ";
+            << " of 256 B, " << format_count(lanes.blocks) << " of 1 KiB, "
+            << format_count(lanes.large) << " of 4 KiB, in " << lanes.lanes << " lanes; "
+            << seen.postings_repeated << " labels or values come twice\n  online writes  ";
   for (const auto& [rows, writes] : seen.postings_per_write) {
     std::cout << format_count(writes) << " of " << rows << " index rows, ";
   }

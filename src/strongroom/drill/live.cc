@@ -37,17 +37,17 @@ double postings_in(double bytes, double records) {
   return least;
 }
 
-// Between how many and how many postings were read, about: blocks of 1 KiB are full but perhaps the
-// last of a lane, one of 256 bytes is a lane's last, and where there are blocks, one of the small
-// rows is a head.
+// Between how many and how many postings were read, about: blocks are full but perhaps the last of
+// a lane, which is the smallest there is, and where there are blocks, one of the small rows is a
+// head.
 std::pair<uint64_t, uint64_t> volume_by_postings(const std::vector<QueryReads::Posting>& postings,
                                                  uint64_t records) {
   constexpr size_t kLaneBytes = 3;
-  constexpr size_t kSingleBytes = 16, kTailBytes = 256, kBlockBytes = 1024;
-  constexpr double kTailHolds = 240, kBlockHolds = 1008;
+  constexpr size_t kSingleBytes = 16, kTailBytes = 256, kBlockBytes = 1024, kLargeBytes = 4096;
+  constexpr double kTailHolds = 240, kBlockHolds = 1008, kLargeHolds = 4080;
   constexpr double kSlack = 0.03;  // Steps are not all what they are on the average.
   struct Lane {
-    uint64_t singles = 0, tails = 0, blocks = 0;
+    uint64_t singles = 0, tails = 0, blocks = 0, large = 0;
   };
   std::map<std::string, Lane> lanes;
   for (const auto& posting : postings) {
@@ -56,19 +56,24 @@ std::pair<uint64_t, uint64_t> volume_by_postings(const std::vector<QueryReads::P
     if (posting.size == kSingleBytes) ++lane.singles;
     if (posting.size == kTailBytes) ++lane.tails;
     if (posting.size == kBlockBytes) ++lane.blocks;
+    if (posting.size == kLargeBytes) ++lane.large;
   }
   std::pair<uint64_t, uint64_t> out{0, 0};
   for (const auto& [id, lane] : lanes) {
-    if (lane.blocks + lane.tails == 0) {
+    if (lane.blocks + lane.tails + lane.large == 0) {
       out.first += lane.singles;
       out.second += lane.singles;
       continue;
     }
-    const auto full = static_cast<double>(lane.blocks);
+    const double full = static_cast<double>(lane.blocks) * kBlockHolds +
+                        static_cast<double>(lane.large) * kLargeHolds;
+    // What the last one may lack.
+    const double lack = lane.tails > 0    ? 0
+                        : lane.blocks > 0 ? kBlockHolds - kTailHolds
+                                          : kLargeHolds - 3 * kBlockHolds;
     const auto of = static_cast<double>(records);
-    const double least =
-        lane.tails > 0 ? full * kBlockHolds : (full - 1) * kBlockHolds + kTailHolds;
-    const double most = full * kBlockHolds + (lane.tails > 0 ? kTailHolds : 0);
+    const double least = full - lack;
+    const double most = full + (lane.tails > 0 ? kTailHolds : 0);
     out.first += static_cast<uint64_t>(postings_in(least, of) * (1 - kSlack)) + 1;
     out.second += static_cast<uint64_t>(postings_in(most, of) * (1 + kSlack)) + 1;
   }

@@ -48,8 +48,10 @@ class ObserverTest : public testing::Test {
     const auto& people = known_.people(value);
     reads.postings = {{key("label", value), 16}};
     double left = packed_bytes(static_cast<double>(people.size()), kPeople);
-    for (; people.size() >= 8 && left > 0; left -= 1008) {
-      reads.postings.push_back({key("label", value), left > 240 ? size_t{1024} : size_t{256}});
+    while (people.size() >= 8 && left > 0) {
+      const size_t size = left > 3 * 1008 ? 4096 : left > 240 ? 1024 : 256;
+      reads.postings.push_back({key("label", value), size});
+      left -= static_cast<double>(size) - 16;
     }
     for (size_t p = 0; p < people.size() && p < kAnswerMax + 1; ++p) {
       reads.records.push_back(key("row", people[p]));

@@ -17,6 +17,7 @@ constexpr size_t kRowHeadBytes = 8;
 constexpr size_t kLaneBytes = 3;
 constexpr size_t kSingleBytes = 16;
 constexpr size_t kTailBytes = 256;
+constexpr size_t kBlockBytes = 1024;
 constexpr size_t kDirectoryWriteBytes = 1 + 12 + 12 + 16;  // A write's directory row but its terms.
 constexpr size_t kTermBytes = 16;
 
@@ -191,7 +192,10 @@ Result<Snapshot> read_snapshot(const std::string& folder) {
         const auto lane = static_cast<uint32_t>(number(row.key.substr(0, kLaneBytes)));
         const bool single = row.value.size() == kSingleBytes;
         SeenLane& seen = out.lanes[lane];
-        ++(single ? seen.singles : row.value.size() == kTailBytes ? seen.tails : seen.blocks);
+        ++(single                            ? seen.singles
+           : row.value.size() == kTailBytes  ? seen.tails
+           : row.value.size() == kBlockBytes ? seen.blocks
+                                             : seen.large);
         trace.key_byte = static_cast<uint8_t>(row.key[kLaneBytes]);
         trace.value_byte = static_cast<uint8_t>(row.value[0]);
         if (single) {

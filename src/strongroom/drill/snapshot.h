@@ -32,6 +32,7 @@ struct SeenLane {
   uint64_t singles = 0;    // Rows of 16 bytes.
   uint64_t tails = 0;      // Rows of 256 bytes.
   uint64_t blocks = 0;     // Rows of 1 KiB.
+  uint64_t large = 0;      // Rows of 4 KiB.
   uint64_t directory = 0;  // Rows.
   bool ingested = false;   // Came as a sorted file: a bulk import, or a merge.
 };

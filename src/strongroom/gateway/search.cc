@@ -3,14 +3,20 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+
+#include "strongroom/index/idx_filter.h"
+
 namespace strongroom::gateway {
 namespace {
 
+using index::IdxFilter;
 using index::Posting;
 using index::TermCipher;
 
 // Fewer blocks than this for each candidate are read whole instead: a probe takes two or three.
 constexpr size_t kBlocksPerProbe = 2;
+// A list so many times as long as another is searched for each posting of that.
+constexpr size_t kMuchLonger = 64;
 
 constexpr const char* kTooBroadText =
     "too many records match the rarest of these terms; add a term to narrow the search";
@@ -26,6 +32,7 @@ struct TermList {
   std::optional<Posting> first;                             // Single 0 otherwise.
   std::vector<std::optional<std::vector<Posting>>> blocks;  // Packed blocks read so far.
   std::optional<std::vector<Posting>> all;                  // Once it was read whole.
+  size_t uses = 0;                                          // In the plan.
 
   bool absent() const { return !packed && !first; }
   uint64_t blocks_count() const { return packed->blocks; }
@@ -33,6 +40,42 @@ struct TermList {
   uint64_t estimate() const { return packed ? packed->postings : 1; }
   uint64_t known() const { return all ? all->size() : packed ? packed->postings : first ? 1 : 0; }
 };
+
+using PostingAt = std::span<const Posting>::iterator;
+
+// The first of [at, end) that is not before `wanted`. What is near is found soon.
+PostingAt gallop(PostingAt at, PostingAt end, const Posting& wanted) {
+  std::ptrdiff_t step = 1;
+  while (end - at > step && at[step] < wanted) {
+    at += step;
+    step *= 2;
+  }
+  return std::lower_bound(at, end - at > step ? at + step + 1 : end, wanted);
+}
+
+// What both hold, ascending as they are.
+std::vector<Posting> both_of(std::span<const Posting> a, std::span<const Posting> b) {
+  const auto [few, many] = a.size() < b.size() ? std::pair(a, b) : std::pair(b, a);
+  std::vector<Posting> out;
+  auto at = many.begin();
+  for (const Posting& one : few) {
+    at = gallop(at, many.end(), one);
+    if (at == many.end()) break;
+    if (*at == one) out.push_back(one);
+  }
+  return out;
+}
+
+std::vector<Posting> those_in(const IdxFilter& filter, std::span<const Posting> postings) {
+  std::vector<Posting> out(postings.size() + 1);
+  size_t kept = 0;
+  for (const Posting& posting : postings) {
+    out[kept] = posting;
+    kept += filter.has(posting.idx);
+  }
+  out.resize(kept);
+  return out;
+}
 
 class LaneReader {
  public:
@@ -73,16 +116,7 @@ class LaneReader {
     if (list.absent()) {
     } else if (list.packed) {
       SR_TRY(charge(list.packed->postings));
-      for (uint64_t j = 0; j < list.blocks_count(); j += 64) {
-        SR_TRY(read_blocks(list, j, std::min<uint64_t>(j + 64, list.blocks_count())));
-      }
-      out.reserve(list.packed->postings);
-      for (const auto& block : list.blocks) {
-        // Each block ascends, and so must they.
-        if (!out.empty() && block->front() <= out.back()) return damaged();
-        out.insert(out.end(), block->begin(), block->end());
-      }
-      if (out.size() != list.packed->postings) return damaged();
+      SR_TRY(read_packed(list, out));
     } else {
       out.push_back(*list.first);
       uint64_t next = 1;
@@ -112,15 +146,29 @@ class LaneReader {
 
   // Keeps of `candidates` (ascending) what the list holds too.
   Result<void> intersect(TermList& list, std::vector<Posting>& candidates) {
-    std::vector<Posting> both;
-    if (!list.all && list.packed && candidates.size() * kBlocksPerProbe < list.blocks_count()) {
+    if (!list.all && list.packed &&
+        (candidates.size() * kBlocksPerProbe < list.blocks_count() ||
+         stats_.scanned + list.packed->postings > limits_.scan_max)) {
+      std::vector<Posting> both;
       SR_TRY(probe(list, candidates, both));
-    } else {
-      SR_ASSIGN(const auto* all, read_all(list));
-      std::set_intersection(candidates.begin(), candidates.end(), all->begin(), all->end(),
-                            std::back_inserter(both));
+      candidates = std::move(both);
+      return {};
     }
-    candidates = std::move(both);
+    const bool small = IdxFilter::is_small(candidates, candidates.size() + list.known());
+    if (small && list.packed && !list.all && list.uses == 1) {
+      SR_TRY(charge(list.packed->postings));
+      const IdxFilter filter(candidates);
+      std::vector<Posting> near;
+      SR_TRY(read_packed(list, near, &filter));
+      candidates = both_of(candidates, near);
+      return {};
+    }
+    SR_ASSIGN(const auto* all, read_all(list));
+    if (small && all->size() / kMuchLonger <= candidates.size()) {
+      candidates = both_of(candidates, those_in(IdxFilter(candidates), *all));
+    } else {
+      candidates = both_of(candidates, *all);
+    }
     return {};
   }
 
@@ -195,18 +243,38 @@ class LaneReader {
     return {};
   }
 
+  // All postings of a packed list, or those that `only` has.
+  Result<void> read_packed(TermList& list, std::vector<Posting>& out,
+                           const IdxFilter* only = nullptr) {
+    constexpr uint64_t kBatch = 64;
+    uint64_t postings = 0;
+    std::optional<Posting> last;
+    std::vector<std::string> keys;
+    std::vector<std::optional<std::string>> values;
+    if (only == nullptr) out.reserve(list.packed->postings);
+    for (uint64_t from = 0; from < list.blocks_count(); from += kBatch) {
+      const uint64_t to = std::min(from + kBatch, list.blocks_count());
+      keys.clear();
+      for (uint64_t j = from; j < to; ++j) keys.push_back(key_of(list.cipher.packed_key(j)));
+      SR_TRY(fetch(keys, values));
+      for (uint64_t j = from; j < to; ++j) {
+        const auto& value = values[j - from];
+        if (!value) return damaged();
+        SR_ASSIGN(const auto block, list.cipher.open_packed(j, as_bytes(*value), out, only));
+        // Each block ascends, and so must they.
+        if (last && block.first <= *last) return damaged();
+        last = block.last;
+        postings += block.count;
+      }
+    }
+    if (postings != list.packed->postings) return damaged();
+    return {};
+  }
+
   Result<void> fetch(std::vector<std::string>& keys,
                      std::vector<std::optional<std::string>>& values) {
     ++stats_.store_reads;
     return store_.get(store::Table::kPostings, keys, values);
-  }
-
-  Result<void> read_blocks(TermList& list, uint64_t from, uint64_t to) {
-    std::vector<uint64_t> numbers;
-    for (uint64_t j = from; j < to; ++j) {
-      if (!list.blocks[j]) numbers.push_back(j);
-    }
-    return read_new(list, numbers);
   }
 
   // Those of `numbers` that have not been read.
@@ -214,12 +282,8 @@ class LaneReader {
     std::sort(numbers.begin(), numbers.end());
     numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
     std::erase_if(numbers, [&](uint64_t j) { return list.blocks[j].has_value(); });
-    SR_TRY(charge(numbers.size()));  // A block by itself costs what a single does.
-    return read_new(list, numbers);
-  }
-
-  Result<void> read_new(TermList& list, std::span<const uint64_t> numbers) {
     if (numbers.empty()) return {};
+    SR_TRY(charge(numbers.size()));  // A block by itself costs what a single does.
     std::vector<std::string> keys;
     for (const uint64_t j : numbers) keys.push_back(key_of(list.cipher.packed_key(j)));
     std::vector<std::optional<std::string>> values;
@@ -410,11 +474,18 @@ Result<std::vector<Match>> search(store::Store& store, std::span<const LaneId> l
   SR_CHECK(tokens.size() == terms * lanes.size(), "a token for each term and lane");
   stats.postings.assign(plan.clauses.size(), 0);
   LaneReader reader(store, limits, stats);
+  std::vector<size_t> uses(terms);
+  for (const auto& clause : plan.clauses) {
+    for (const auto& one : clause.any_of) {
+      for (const uint16_t t : one.all_of) ++uses[t];
+    }
+  }
   std::vector<TermList> lists;
   lists.reserve(tokens.size());
   for (size_t l = 0; l < lanes.size(); ++l) {
     for (size_t t = 0; t < terms; ++t) {
-      lists.push_back({TermCipher(lanes[l], tokens[t * lanes.size() + l]), {}, {}, {}, {}});
+      lists.push_back(
+          {TermCipher(lanes[l], tokens[t * lanes.size() + l]), {}, {}, {}, {}, uses[t]});
     }
   }
   SR_TRY(reader.open(lists));

@@ -184,7 +184,7 @@ TEST_F(SearchTest, ProbesFindWhatIsThereHoweverRecordsAreSpread) {
     std::map<uint64_t, Terms> lane;
     for (uint64_t i = 0; i < kMany; ++i) lane[spread(i)] = {term};
     // A few of those, of their neighbours, and of anywhere.
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < 2; ++i) {
       auto at = lane.lower_bound(spread(random() % kMany));
       if (at == lane.end()) at = lane.begin();
       lane[at->first].push_back(term + 1);
@@ -212,11 +212,11 @@ TEST_F(SearchTest, ATermGivenTwiceChangesNothing) {
 
 // The rare term's candidates are looked up in the common term's blocks, not all of which are read.
 TEST_F(SearchTest, ARareTermProbesTheBlocksOfACommonOne) {
-  auto lane = records(0, 20'000, {1});
-  for (const uint64_t idx : {0, 1, 110, 111, 112, 9'999, 19'998, 19'999}) lane[idx].push_back(2);
-  lane[20'001] = {2};
+  auto lane = records(0, 200'000, {1});
+  for (const uint64_t idx : {0, 1, 110, 111, 112, 99'999, 199'998, 199'999}) lane[idx].push_back(2);
+  lane[200'001] = {2};
   lane[5'000].push_back(3);
-  lane[30'000] = {3};
+  lane[300'000] = {3};
   add_packed(lane);
   expect_found({1, 2});
   EXPECT_LT(stats_.scanned, 200u);
@@ -281,6 +281,15 @@ TEST_F(SearchTest, ARareTermMakesABroadOneAffordable) {
   const auto found = search_for({1, 2}, 1000);
   ASSERT_TRUE(found);
   EXPECT_EQ(*found, (std::vector<Posting>{posting(77)}));
+}
+
+TEST_F(SearchTest, ATermTooBroadToReadWholeIsProbedForAnyNumberOfCandidates) {
+  auto lane = records(0, 5'000, {1});
+  for (uint64_t idx = 0; idx < 5'000; idx += 2) lane[idx].push_back(2);
+  add_packed(lane);
+  const auto found = search_for({1, 2}, 3'000);
+  ASSERT_TRUE(found) << found.error().text;
+  EXPECT_EQ(*found, expected({1, 2}));
 }
 
 TEST_F(SearchTest, TheBudgetIsOfTheWholeQueryNotOfALane) {

@@ -94,17 +94,19 @@ TEST_F(GoldenTest, PackedBlocksSealAndOpenAsTheModel) {
   EXPECT_EQ(golden_hex("secret"),
             "d3387c20ba4e719388ad26c453ac593db57cce981247aa65f9d743c0eeb9e8a9");
   TermCipher cipher(kGoldenLane, token());
-  std::vector<Posting> many;
-  for (uint64_t n = 0; n < 900; ++n) {
+  std::vector<Posting> most;
+  for (uint64_t n = 0; n < 3900; ++n) {
     const RecordIndex idx{kPosting.idx.value + 40 * n};
-    many.push_back({idx, kPosting.u_lo + idx.block() - kPosting.idx.block()});
+    most.push_back({idx, kPosting.u_lo + idx.block() - kPosting.idx.block()});
   }
+  const std::vector<Posting> many(most.begin(), most.begin() + 900);
   const std::vector<Posting> few = {kPosting,
                                     {kPosting.idx, 1005},
                                     {{kPosting.idx.value + 1}, 993},
                                     {{kPosting.idx.value + (1 << 20)}, UINT32_MAX},
                                     {{RecordIndex::kMax}, 0}};
-  for (const auto& [j, postings] : {std::pair{uint64_t{0}, many}, {uint64_t{1}, few}}) {
+  for (const auto& [j, postings] :
+       {std::pair{uint64_t{0}, many}, {uint64_t{1}, few}, {uint64_t{2}, most}}) {
     const std::string name = std::to_string(j);
     EXPECT_EQ(to_hex(cipher.packed_key(j)), golden_hex("key_" + name));
     std::string value;

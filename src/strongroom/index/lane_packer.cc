@@ -29,7 +29,8 @@ struct BlockRow {
   PostingKey key;
   ByteArray<N> value;
 };
-using FullBlock = BlockRow<kPackedSize>;
+using LargeBlock = BlockRow<kPackedLargeSize>;
+using MiddleBlock = BlockRow<kPackedSize>;
 using TailBlock = BlockRow<kPackedTailSize>;
 
 // Any row of the lane, to be sorted: large ones are not moved about.
@@ -178,14 +179,16 @@ class LanePacker::DirectoryRows {
 // One thread's part: terms in, sealed rows by label out.
 class LanePacker::Sealer {
  public:
-  Sealer(LaneId lane, const LaneRoot& root, size_t bytes_max, std::unique_ptr<SpoolFile> singles,
-         std::unique_ptr<SpoolFile> tails, std::unique_ptr<SpoolFile> blocks)
+  // spool_file(name) makes the file of what does not fit into `bytes_max`.
+  template <class SpoolFileOf>
+  Sealer(LaneId lane, const LaneRoot& root, size_t bytes_max, const SpoolFileOf& spool_file)
       : lane_(lane),
         lane_tokens_(root),
         cipher_(lane, TermToken()),
-        small_(std::move(singles), bytes_max / 2),
-        tails_(std::move(tails), bytes_max / 4),
-        blocks_(std::move(blocks), bytes_max / 4),
+        small_(spool_file("singles"), bytes_max / 2),
+        tails_(spool_file("tails"), bytes_max / 8),
+        middle_(spool_file("middle"), bytes_max / 8),
+        large_(spool_file("large"), bytes_max / 4),
         tokens_(kTokenBatch) {}
 
   Result<void> seal(uint8_t bucket, std::array<Spool<Entry>, kFeeders>& from,
@@ -210,17 +213,42 @@ class LanePacker::Sealer {
       }
       SR_TRY(small_.keep_within_limit());
       SR_TRY(tails_.keep_within_limit());
-      SR_TRY(blocks_.keep_within_limit());
+      SR_TRY(middle_.keep_within_limit());
+      SR_TRY(large_.keep_within_limit());
     }
     return {};
   }
 
-  // Appended: small rows, singles and heads, and blocks of a first byte of the label.
-  Result<void> take(uint8_t label, std::vector<SealedPosting>& small, std::vector<TailBlock>& tails,
-                    std::vector<FullBlock>& blocks) {
-    SR_TRY(small_.take(label, small));
-    SR_TRY(tails_.take(label, tails));
-    return blocks_.take(label, blocks);
+  // Rows of a first byte of the label; all rows of one take() are valid until the next.
+  struct Rows {
+    std::vector<SealedPosting> small;  // Singles and heads.
+    std::vector<TailBlock> tails;
+    std::vector<MiddleBlock> middle;
+    std::vector<LargeBlock> large;
+
+    void clear() {
+      small.clear();
+      tails.clear();
+      middle.clear();
+      large.clear();
+    }
+    // Ascending.
+    void view(std::vector<RowView>& out) const {
+      out.clear();
+      append_views(std::span(small), out);
+      append_views(std::span(tails), out);
+      append_views(std::span(middle), out);
+      append_views(std::span(large), out);
+      std::sort(out.begin(), out.end(),
+                [](const auto& a, const auto& b) { return less16(a.key, b.key); });
+    }
+  };
+  // Appends.
+  Result<void> take(uint8_t label, Rows& rows) {
+    SR_TRY(small_.take(label, rows.small));
+    SR_TRY(tails_.take(label, rows.tails));
+    SR_TRY(middle_.take(label, rows.middle));
+    return large_.take(label, rows.large);
   }
 
  private:
@@ -238,10 +266,12 @@ class LanePacker::Sealer {
       if (blocks % keys_.size() == 0) cipher_.packed_keys(blocks, keys_);
       left = left.subspan(cipher_.seal_packed(blocks, left, value_));
       const PostingKey& key = keys_[blocks % keys_.size()];
-      if (value_.size() == TailBlock::kSize) {
-        add_block(tails_, key);
+      if (value_.size() == LargeBlock::kSize) {
+        add_block(large_, key);
+      } else if (value_.size() == MiddleBlock::kSize) {
+        add_block(middle_, key);
       } else {
-        add_block(blocks_, key);
+        add_block(tails_, key);
       }
     }
     const PostingKey head = cipher_.head_key();
@@ -261,7 +291,8 @@ class LanePacker::Sealer {
   TermCipher cipher_;
   Spool<SealedPosting> small_;
   Spool<TailBlock> tails_;
-  Spool<FullBlock> blocks_;
+  Spool<MiddleBlock> middle_;
+  Spool<LargeBlock> large_;
   Terms terms_;
   std::vector<TermToken> tokens_;
   std::vector<SealedPosting> singles_;
@@ -322,10 +353,11 @@ Result<void> LanePacker::finish(const std::array<Emit, 2>& postings, const Emit&
   finished_ = true;
   DirectoryRows directory(lane_, root_, directory_row);
   const size_t each = memory_.bytes_max / 4;
-  std::array<Sealer, 2> sealers{Sealer(lane_, root_, each, spool_file("singles0"),
-                                       spool_file("tails0"), spool_file("blocks0")),
-                                Sealer(lane_, root_, each, spool_file("singles1"),
-                                       spool_file("tails1"), spool_file("blocks1"))};
+  const auto files_of = [this](const char* sealer) {
+    return [this, sealer](const std::string& name) { return spool_file((name + sealer).c_str()); };
+  };
+  std::array<Sealer, 2> sealers{Sealer(lane_, root_, each, files_of("0")),
+                                Sealer(lane_, root_, each, files_of("1"))};
   root_.wipe();
 
   std::atomic<size_t> next = 0;
@@ -347,24 +379,13 @@ Result<void> LanePacker::finish(const std::array<Emit, 2>& postings, const Emit&
   SR_TRY(directory.finish());
 
   const auto emit = [&](size_t half) -> Result<void> {
-    std::vector<SealedPosting> small;
-    std::vector<TailBlock> tails;
-    std::vector<FullBlock> blocks;
-    std::vector<RowView> rows;
+    Sealer::Rows rows;
+    std::vector<RowView> views;
     for (size_t label = half * kBuckets / 2; label < (half + 1) * kBuckets / 2; ++label) {
-      small.clear();
-      tails.clear();
-      blocks.clear();
       rows.clear();
-      for (Sealer& sealer : sealers) {
-        SR_TRY(sealer.take(static_cast<uint8_t>(label), small, tails, blocks));
-      }
-      append_views(std::span<const SealedPosting>(small), rows);
-      append_views(std::span<const TailBlock>(tails), rows);
-      append_views(std::span<const FullBlock>(blocks), rows);
-      std::sort(rows.begin(), rows.end(),
-                [](const auto& a, const auto& b) { return less16(a.key, b.key); });
-      for (const RowView& row : rows) {
+      for (Sealer& sealer : sealers) SR_TRY(sealer.take(static_cast<uint8_t>(label), rows));
+      rows.view(views);
+      for (const RowView& row : views) {
         if (failed) return {};
         SR_TRY(postings[half](as_text(row.key), as_text(Bytes(row.value, row.size))));
       }

@@ -6,6 +6,7 @@
 #include "strongroom/crypto/aead.h"
 #include "strongroom/crypto/hash.h"
 #include "strongroom/crypto/prf.h"
+#include "strongroom/index/idx_filter.h"
 
 namespace strongroom::index {
 namespace {
@@ -25,8 +26,11 @@ constexpr uint8_t kPackedSecret1 = 0x61;
 
 constexpr size_t kPostingSize = 9;
 constexpr size_t kTagSize = 7;
-constexpr size_t kPackedPlainSize = kPackedSize - crypto::kGcmTagSize;
+constexpr size_t kLargePlainSize = kPackedLargeSize - crypto::kGcmTagSize;
+constexpr size_t kMiddlePlainSize = kPackedSize - crypto::kGcmTagSize;
 constexpr size_t kTailPlainSize = kPackedTailSize - crypto::kGcmTagSize;
+// What is no longer than this takes no more room in blocks of kPackedSize.
+constexpr size_t kLargeContentMin = 3 * kMiddlePlainSize + 1;
 constexpr size_t kPackedHead = 2 + kPostingSize;  // Count and first posting.
 constexpr uint64_t kSinglesMax = uint64_t{1} << 48;
 constexpr size_t kBatch = 32;
@@ -139,6 +143,61 @@ bool take_next(ByteReader& in, Posting& posting) {
   return true;
 }
 
+// What a block's plaintext could hold: a posting takes at least a byte.
+constexpr size_t kBlockPostingsMax = kLargePlainSize;
+
+// Whether these are eight steps of one byte each, with versions as expected. Where one begins is
+// then known before the one before it was read, which is what takes the time.
+bool are_short(uint64_t bytes) {
+  constexpr uint64_t kEach = 0x0101010101010101;
+  const bool even_and_below_128 = (bytes & kEach * 0x81) == 0;
+  return even_and_below_128 && ((bytes + kEach * 0x7f) & kEach * 0x80) == kEach * 0x80;
+}
+
+// The postings behind `posting`, which becomes the last of them, until `left` is 0 or the content
+// is not what code_next() writes. Appends those that keep(idx). Most steps are of one byte or two,
+// with the version that is expected; a search reads hundreds of thousands, so these go without a
+// branch that hangs on their size, or on keep(): nobody could predict it.
+template <class Keep>
+Posting* take_all(Bytes& in, Posting& posting, size_t& left, Posting* out, const Keep& keep) {
+  const auto take = [&](const Posting& next) {
+    posting = next;
+    *out = next;
+    out += keep(next.idx);
+    --left;
+  };
+  while (left > 0) {
+    const uint8_t* at = in.data();
+    const uint8_t* const limit = at + in.size();
+    while (left > 0 && limit - at >= 2) {
+      if (left >= 8 && limit - at >= 8 && are_short(load_le<uint64_t>(at)) &&
+          posting.idx.value < RecordIndex::kMax - 8 * 0x40) {
+        for (int i = 0; i < 8; ++i) {
+          const RecordIndex idx{posting.idx.value + *at++ / 2};
+          take({idx, expected_u_lo(posting, idx)});
+        }
+        continue;
+      }
+      const uint64_t longer = at[0] >> 7;
+      const bool in_two = at[1] != 0 && at[1] < 0x80;
+      const uint64_t code = (at[0] & 0x7f) | (uint64_t{at[1]} << 7 & -longer);
+      if ((longer != 0 && !in_two) || code % 2 != 0 || code == 0) break;
+      const RecordIndex idx{posting.idx.value + code / 2};
+      if (idx.value > RecordIndex::kMax) break;
+      take({idx, expected_u_lo(posting, idx)});
+      at += 1 + longer;
+    }
+    in = in.last(static_cast<size_t>(limit - at));
+    if (left == 0) break;
+    ByteReader reader(in);
+    Posting next = posting;
+    if (!take_next(reader, next)) break;
+    in = in.last(reader.remaining());
+    take(next);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string lane_prefix(uint32_t lane) {
@@ -246,49 +305,70 @@ std::span<const uint8_t, 32> TermCipher::packed_secret() {
 
 size_t TermCipher::seal_packed(uint64_t j, std::span<const Posting> postings, std::string& value) {
   SR_CHECK(!postings.empty(), "a block has a posting");
-  ByteArray<kPackedPlainSize + kCodedSizeMax> plain{};
+  ByteArray<kLargePlainSize + kCodedSizeMax> plain;
   const Plain first = plain_of(postings[0]);
   std::copy(first.begin(), first.end(), plain.begin() + 2);
-  size_t count = 1;
-  size_t end = kPackedHead;
-  for (; count < postings.size(); ++count) {
-    const size_t size = code_next(postings[count - 1], postings[count], &plain[end]);
-    if (end + size > kPackedPlainSize) break;
-    end += size;
+  struct {
+    size_t count, end;
+  } all{1, kPackedHead}, middle = all;  // What a large block holds, and one of the middle size.
+  while (all.count < postings.size()) {
+    const size_t size = code_next(postings[all.count - 1], postings[all.count], &plain[all.end]);
+    if (all.end + size > kLargePlainSize) break;
+    all = {all.count + 1, all.end + size};
+    if (all.end <= kMiddlePlainSize) middle = all;
   }
-  std::fill(plain.begin() + end, plain.end(), uint8_t{0});
+  const bool large = all.end >= kLargeContentMin;
+  const auto [count, end] = large ? all : middle;
+  const size_t size = large                  ? kLargePlainSize
+                      : end > kTailPlainSize ? kMiddlePlainSize
+                                             : kTailPlainSize;
+  std::fill(plain.begin() + end, plain.begin() + size, uint8_t{0});
   store_le<uint16_t>(plain.data(), static_cast<uint16_t>(count));
-  const bool tail = count == postings.size() && end <= kTailPlainSize;
   value.clear();
-  value.reserve(kPackedSize);
-  crypto::gcm_seal(packed_secret(), packed_nonce(j), packed_key(j),
-                   Bytes(plain).first(tail ? kTailPlainSize : kPackedPlainSize), value);
+  value.reserve(size + crypto::kGcmTagSize);
+  crypto::gcm_seal(packed_secret(), packed_nonce(j), packed_key(j), Bytes(plain).first(size),
+                   value);
   return count;
 }
 
-Result<void> TermCipher::open_packed(uint64_t j, Bytes value, std::vector<Posting>& out) {
-  if (value.size() != kPackedSize && value.size() != kPackedTailSize) return damaged_postings();
-  ByteArray<kPackedPlainSize> buffer;
-  const MutableBytes plain = MutableBytes(buffer).first(value.size() - crypto::kGcmTagSize);
-  SR_TRY(crypto::gcm_open(packed_secret(), packed_nonce(j), packed_key(j), value, plain));
-  ByteReader in(plain);
-  const size_t count = in.le(2);
-  // A posting takes at least a byte.
-  if (count == 0 || count > plain.size()) return damaged_postings();
-  const size_t before = out.size();
-  out.reserve(before + count);
-  Posting posting = posting_of(in.take(kPostingSize).data());
-  out.push_back(posting);
-  while (out.size() - before < count && take_next(in, posting)) out.push_back(posting);
-  const Bytes rest = in.take(in.remaining());
-  const bool fits_a_tail = plain.size() - rest.size() <= kTailPlainSize;
-  if (!in.ok() || out.size() - before != count ||
-      fits_a_tail != (value.size() == kPackedTailSize) ||
-      std::any_of(rest.begin(), rest.end(), [](uint8_t b) { return b != 0; })) {
-    out.resize(before);
+Result<BlockExtent> TermCipher::open_packed(uint64_t j, Bytes value, std::vector<Posting>& out,
+                                            const IdxFilter* only) {
+  if (value.size() != kPackedLargeSize && value.size() != kPackedSize &&
+      value.size() != kPackedTailSize) {
     return damaged_postings();
   }
-  return {};
+  ByteArray<kLargePlainSize> buffer;
+  const MutableBytes plain = MutableBytes(buffer).first(value.size() - crypto::kGcmTagSize);
+  SR_TRY(crypto::gcm_open(packed_secret(), packed_nonce(j), packed_key(j), value, plain));
+  const size_t count = load_le<uint64_t>(plain.data(), 2);
+  if (count == 0 || count > plain.size()) return damaged_postings();
+  Posting posting = posting_of(plain.data() + 2);
+  Bytes rest = plain.subspan(kPackedHead);
+  // Left as it is: to make 64 KiB zeros would cost what decoding does.
+  union Scratch {
+    Scratch() {}
+    Posting postings[kBlockPostingsMax + 1];
+  } scratch;
+  BlockExtent extent{posting, posting, count};
+  size_t left = count - 1;
+  Posting* end = scratch.postings;
+  *end = posting;
+  if (only == nullptr) {
+    end = take_all(rest, posting, left, end + 1, [](RecordIndex) { return true; });
+  } else {
+    end = take_all(rest, posting, left, end + only->has(posting.idx),
+                   [only](RecordIndex idx) { return only->has(idx); });
+  }
+  extent.last = posting;
+  const size_t content = plain.size() - rest.size();
+  const bool too_large = (value.size() == kPackedSize && content <= kTailPlainSize) ||
+                         (value.size() == kPackedLargeSize && content < kLargeContentMin);
+  if (left != 0 || too_large ||
+      std::any_of(rest.begin(), rest.end(), [](uint8_t b) { return b != 0; })) {
+    return damaged_postings();
+  }
+  out.insert(out.end(), scratch.postings, end);
+  return extent;
 }
 
 }  // namespace strongroom::index

@@ -33,8 +33,11 @@ struct Posting {
 inline constexpr size_t kLaneSize = 3;  // At the front of each key of a lane, u24be.
 inline constexpr size_t kPostingKeySize = 16;
 inline constexpr size_t kSingleSize = 16;
+// Of packed blocks. A long list is read in few large ones; what is left of it, or a short list,
+// takes the smallest that holds it.
+inline constexpr size_t kPackedLargeSize = 4096;
 inline constexpr size_t kPackedSize = 1024;
-inline constexpr size_t kPackedTailSize = 256;  // Of a term's last block, where that holds it.
+inline constexpr size_t kPackedTailSize = 256;
 // From here on a head and a block take less room than singles.
 inline constexpr size_t kPackedMin = 8;
 inline constexpr uint64_t kTermPostingsMax = uint64_t{1} << 31;  // In one lane.
@@ -56,6 +59,14 @@ struct PackedHead {
   uint32_t blocks = 0;
   bool operator==(const PackedHead&) const = default;
 };
+
+// Of a packed block.
+struct BlockExtent {
+  Posting first, last;
+  size_t count = 0;
+};
+
+class IdxFilter;
 
 // One term in one lane. Each call expands the AES key anew, in the thread's context (about 80 ns):
 // ask for many rows at once. Not thread-safe. Rekeying an object is cheaper than making another.
@@ -82,8 +93,9 @@ class TermCipher {
   // once; `value` is replaced. One (T, j) is sealed once, or again with the same postings: the
   // nonce is j.
   size_t seal_packed(uint64_t j, std::span<const Posting> postings, std::string& value);
-  Result<void> open_packed(uint64_t j, Bytes value,
-                           std::vector<Posting>& out);  // Appends, ascending.
+  // Appends, ascending, all of it, or those that `only` has. What it says is of the whole block.
+  Result<BlockExtent> open_packed(uint64_t j, Bytes value, std::vector<Posting>& out,
+                                  const IdxFilter* only = nullptr);
 
  private:
   std::span<const uint8_t, 32> token() const { return token_.read(SecretAccess{}); }

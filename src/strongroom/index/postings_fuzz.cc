@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   ByteArray<32> secret;
   crypto::prf_pair(kToken.read(SecretAccess{}), crypto::blk(0x60, 0), crypto::blk(0x61, 0), secret);
-  for (const size_t block : {kPackedSize, kPackedTailSize}) {
+  for (const size_t block : {kPackedLargeSize, kPackedSize, kPackedTailSize}) {
     std::string plain(block - crypto::kGcmTagSize, '\0');
     memcpy(plain.data(), data, std::min(size, plain.size()));
     std::string value;

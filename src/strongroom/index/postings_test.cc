@@ -70,9 +70,11 @@ TEST(TermCipherTest, FlippedBitInAHeadIsDataLoss) {
 
 TEST(TermCipherTest, FlippedBitInABlockIsDataLossAndAppendsNothing) {
   TermCipher cipher(LaneId{1}, token(1));
-  for (const size_t count : {size_t{20}, size_t{300}}) {
+  for (const auto& [count, size] : {std::pair{size_t{20}, kPackedTailSize},
+                                    {size_t{300}, kPackedSize},
+                                    {size_t{1800}, kPackedLargeSize}}) {
     const std::string value = packed(cipher, 2, some(count));
-    ASSERT_EQ(value.size(), count == 20 ? kPackedTailSize : kPackedSize);
+    ASSERT_EQ(value.size(), size);
     std::vector<Posting> out;
     const auto open = [&](Bytes v) { return cipher.open_packed(2, v, out); };
     expect_other_sizes_are_data_loss(value, open);
@@ -103,11 +105,14 @@ TEST(TermCipherTest, AnyPostingsComeBackFromTheirBlocks) {
     std::vector<Posting> opened;
     std::string value;
     size_t done = 0;
+    std::string before(kPackedLargeSize, '\0');
     for (uint64_t j = 0; done < postings.size(); ++j) {
       done += cipher.seal_packed(j, std::span(postings).subspan(done), value);
-      EXPECT_TRUE(value.size() == kPackedSize || done == postings.size())
+      EXPECT_LE(value.size(), before.size()) << "the large ones come first";
+      EXPECT_TRUE(value.size() != kPackedTailSize || done == postings.size())
           << "only the last is small";
       ASSERT_TRUE(cipher.open_packed(j, as_bytes(value), opened));
+      before = value;
     }
     EXPECT_EQ(opened, postings);
   }
@@ -117,12 +122,13 @@ TEST(TermCipherTest, AnyPostingsComeBackFromTheirBlocks) {
 TEST(TermCipherTest, ABlockHoldsHundredsOfABulkImport) {
   TermCipher cipher(LaneId{1}, token(1));
   std::vector<Posting> postings;
-  for (uint64_t n = 0; n < 2000; ++n) {
+  for (uint64_t n = 0; n < 5000; ++n) {
     const RecordIndex idx{n * 50};
     postings.push_back({idx, 7 + idx.block()});
   }
   std::string value;
-  EXPECT_EQ(cipher.seal_packed(0, postings, value), 1 + (1008 - 11));
+  EXPECT_EQ(cipher.seal_packed(0, postings, value), 1 + (4080 - 11));
+  EXPECT_EQ(cipher.seal_packed(0, std::span(postings).first(2000), value), 1 + (1008 - 11));
 }
 
 TEST(TermCipherTest, SingleUnderAnotherNumberLaneOrTermIsDataLoss) {
