@@ -146,22 +146,14 @@ class LaneReader {
 
   // Keeps of `candidates` (ascending) what the list holds too.
   Result<void> intersect(TermList& list, std::vector<Posting>& candidates) {
-    if (!list.all && list.packed &&
-        (candidates.size() * kBlocksPerProbe < list.blocks_count() ||
-         stats_.scanned + list.packed->postings > limits_.scan_max)) {
-      std::vector<Posting> both;
-      SR_TRY(probe(list, candidates, both));
-      candidates = std::move(both);
-      return {};
+    const bool unread = list.packed && !list.all;
+    if (unread && candidates.size() * kBlocksPerProbe < list.blocks_count()) {
+      return probe(list, candidates);
     }
     const bool small = IdxFilter::is_small(candidates, candidates.size() + list.known());
-    if (small && list.packed && !list.all && list.uses == 1) {
-      SR_TRY(charge(list.packed->postings));
-      const IdxFilter filter(candidates);
-      std::vector<Posting> near;
-      SR_TRY(read_packed(list, near, &filter));
-      candidates = both_of(candidates, near);
-      return {};
+    if (unread && small && list.uses == 1) return sift(list, candidates);
+    if (unread && stats_.scanned + list.packed->postings > limits_.scan_max) {
+      return probe(list, candidates);
     }
     SR_ASSIGN(const auto* all, read_all(list));
     if (small && all->size() / kMuchLonger <= candidates.size()) {
@@ -188,11 +180,20 @@ class LaneReader {
     return {};
   }
 
-  // Appends to `both` what the list holds of `candidates`, by the few blocks that could. All
-  // candidates at once, a guess each round: a term's records are spread evenly, more or less, so
-  // interpolation finds the block in two or three.
-  Result<void> probe(TermList& list, std::span<const Posting> candidates,
-                     std::vector<Posting>& both) {
+  // intersect() by all blocks, none of which is kept.
+  Result<void> sift(TermList& list, std::vector<Posting>& candidates) {
+    SR_TRY(charge(list.blocks_count()));
+    const IdxFilter filter(candidates);
+    std::vector<Posting> near;
+    SR_TRY(read_packed(list, near, &filter));
+    candidates = both_of(candidates, near);
+    return {};
+  }
+
+  // intersect() by the few blocks that could hold any. All candidates at once, a guess each round:
+  // a term's records are spread evenly, more or less, so interpolation finds the block in two or
+  // three.
+  Result<void> probe(TermList& list, std::vector<Posting>& candidates) {
     struct Range {  // The block is one of [low, high), whose postings are of [low_idx, high_idx].
       const Posting* candidate;
       uint64_t low, high;
@@ -214,6 +215,7 @@ class LaneReader {
     for (const Posting& candidate : candidates) {
       open.push_back({&candidate, 0, last + 1, low_idx, high_idx});
     }
+    std::vector<Posting> both;
     std::vector<uint64_t> wanted;
     while (!open.empty()) {
       wanted.clear();
@@ -240,6 +242,7 @@ class LaneReader {
       open = std::move(left);
     }
     std::sort(both.begin(), both.end());
+    candidates = std::move(both);
     return {};
   }
 

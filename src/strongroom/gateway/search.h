@@ -3,8 +3,8 @@
 // All terms of one version of a record are posted in one lane, so each lane is worked through by
 // itself. First the heads of all terms, in one batch, which say how many postings the common ones
 // have. The clause with fewest is read whole; what it gives is then held against the others, whose
-// common terms are read whole too where that costs no more than probing them by binary search over
-// their packed blocks, which are sorted. Singles are fetched in batches of 1, 4, 16, 64.
+// common terms are read too, or probed by interpolation over their packed blocks, which are sorted,
+// where that reads fewer of them. Singles are fetched in batches of 1, 4, 16, 64.
 #pragma once
 
 #include <vector>
@@ -16,8 +16,9 @@
 namespace strongroom::gateway {
 
 struct SearchLimits {
-  uint64_t scan_max = 1'000'000;  // Postings read for one query; more is refused as too broad,
-                                  // never cut off silently.
+  // Postings kept, and blocks of postings read, for one query; more is refused as too broad, never
+  // cut off silently.
+  uint64_t scan_max = 1'000'000;
 };
 
 // A conjunction of clauses, each any of its alternatives, each all of its terms; terms by number.

@@ -283,13 +283,23 @@ TEST_F(SearchTest, ARareTermMakesABroadOneAffordable) {
   EXPECT_EQ(*found, (std::vector<Posting>{posting(77)}));
 }
 
-TEST_F(SearchTest, ATermTooBroadToReadWholeIsProbedForAnyNumberOfCandidates) {
+// Only the rarest clause must fit: others are sifted, or probed where a query needs them twice.
+TEST_F(SearchTest, ATermTooBroadToKeepNarrowsAnyNumberOfCandidates) {
   auto lane = records(0, 5'000, {1});
   for (uint64_t idx = 0; idx < 5'000; idx += 2) lane[idx].push_back(2);
   add_packed(lane);
   const auto found = search_for({1, 2}, 3'000);
   ASSERT_TRUE(found) << found.error().text;
   EXPECT_EQ(*found, expected({1, 2}));
+
+  std::vector<TermToken> tokens;
+  for (const int term : {1, 2}) tokens.push_back(token(0, term));
+  SearchPlan twice;
+  twice.clauses = {{{{{1}, 0}}, false}, {{{{0}, 0}, {{0, 1}, 1}}, false}};
+  SearchStats stats;
+  const auto again = search(*store_, lanes_, tokens, 2, twice, {3'000}, stats);
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_EQ(postings_of(*again), expected({1, 2}));
 }
 
 TEST_F(SearchTest, TheBudgetIsOfTheWholeQueryNotOfALane) {
