@@ -1,6 +1,7 @@
 #include "strongroom/index/postings.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "strongroom/base/check.h"
 #include "strongroom/crypto/aead.h"
@@ -143,8 +144,42 @@ bool take_next(ByteReader& in, Posting& posting) {
   return true;
 }
 
+// A varint of up to eight bytes, of which eight can be read; moves `at` behind it. False: longer,
+// or not in its shortest form. Without a branch on its length.
+bool take_varint(const uint8_t*& at, uint64_t& out) {
+  constexpr uint64_t kMore = 0x8080808080808080;
+  const auto bytes = load_le<uint64_t>(at);
+  const uint64_t last = ~bytes & kMore;  // The first of these bits is the last byte's.
+  if (last == 0) return false;
+  const int size = std::countr_zero(last) / 8 + 1;
+  if (size > 1 && at[size - 1] == 0) return false;
+  // Seven bits of each byte, then fourteen of each two, then twenty-eight of each four.
+  uint64_t bits = bytes & (last ^ (last - 1)) & ~kMore;
+  bits = (bits & 0x007f007f007f007f) | (bits & 0x7f007f007f007f00) >> 1;
+  bits = (bits & 0x00003fff00003fff) | (bits & 0x3fff00003fff0000) >> 2;
+  out = (bits & 0x000000000fffffff) | (bits & 0x0fffffff00000000) >> 4;
+  at += size;
+  return true;
+}
+
+// take_next() where at least kCodedSizeMax + 8 bytes can be read.
+bool take_next(const uint8_t*& at, Posting& posting) {
+  uint64_t code = 0, off = 0;
+  if (!take_varint(at, code) || code / 2 > RecordIndex::kMax - posting.idx.value) return false;
+  Posting next{{posting.idx.value + code / 2}, 0};
+  next.u_lo = expected_u_lo(posting, next.idx);
+  if (code % 2 != 0) {
+    if (!take_varint(at, off) || off == 0 || off > UINT32_MAX) return false;
+    next.u_lo += static_cast<uint32_t>(off >> 1) ^ (off % 2 != 0 ? ~0u : 0u);
+  }
+  if (next <= posting) return false;
+  posting = next;
+  return true;
+}
+
 // What a block's plaintext could hold: a posting takes at least a byte.
 constexpr size_t kBlockPostingsMax = kLargePlainSize;
+constexpr std::ptrdiff_t kReadAhead = kCodedSizeMax + 8;
 
 // Whether these are eight steps of one byte each, with versions as expected. Where one begins is
 // then known before the one before it was read, which is what takes the time.
@@ -187,8 +222,17 @@ Posting* take_all(Bytes& in, Posting& posting, size_t& left, Posting* out, const
       take({idx, expected_u_lo(posting, idx)});
       at += 1 + longer;
     }
+    if (left == 0 || limit - at < kReadAhead) {
+      in = in.last(static_cast<size_t>(limit - at));
+      break;
+    }
+    Posting next = posting;
+    if (!take_next(at, next)) return out;
     in = in.last(static_cast<size_t>(limit - at));
-    if (left == 0) break;
+    take(next);
+  }
+  // The last few, of which no more than there is can be read.
+  while (left > 0) {
     ByteReader reader(in);
     Posting next = posting;
     if (!take_next(reader, next)) break;
