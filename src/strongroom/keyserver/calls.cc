@@ -207,7 +207,9 @@ Result<void> KeyServer::derive(const v1::Call& call, const Pending& pending,
 Result<void> KeyServer::derive_open_lane(const Pending& pending, const Leaving& leaving,
                                          v1::OpenLaneReply& reply) {
   const LaneRoot* root = state_->lane_root(pending.lane);
-  SR_CHECK(root != nullptr, "a lane's root is stored before it leaves");
+  if (root == nullptr) {  // By a call behind it in the same batch.
+    return make_error(ErrorCode::kUnavailable, "This lane was dropped before it was answered.");
+  }
   reply.set_leaf(leaving.leaf.index().value);
   reply.set_revision(ledger_.revision());
   reply.set_lane(pending.lane.value);
