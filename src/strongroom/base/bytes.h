@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -52,6 +53,15 @@ inline T load_le(const uint8_t* in, size_t size = sizeof(T)) {
   for (size_t i = size; i-- > 0;) value = static_cast<T>((value << 8) | in[i]);
   return value;
 }
+inline uint64_t load_le64(const uint8_t* in) {
+  uint64_t value;
+  std::memcpy(&value, in, sizeof(value));
+  return value;
+}
+inline void store_le64(uint8_t* out, uint64_t value) {
+  std::memcpy(out, &value, sizeof(value));
+}
+static_assert(std::endian::native == std::endian::little, "loads of eight bytes are as they lie");
 
 // Appends integers of a given width in bytes.
 template <class T>

@@ -29,7 +29,7 @@ std::string key_of(size_t field, const std::string& value) {
 
 // The most postings that take no more than `bytes`.
 double postings_in(double bytes, double records) {
-  double least = 0, most = records;
+  double least = 0, most = records / 2;
   for (int i = 0; i < 40; ++i) {
     const double middle = (least + most) / 2;
     (packed_bytes(middle, records) <= bytes ? least : most) = middle;
@@ -45,7 +45,7 @@ std::pair<uint64_t, uint64_t> volume_by_postings(const std::vector<QueryReads::P
   constexpr size_t kLaneBytes = 3;
   constexpr size_t kSingleBytes = 16, kTailBytes = 256, kBlockBytes = 1024, kLargeBytes = 4096;
   constexpr double kTailHolds = 240, kBlockHolds = 1008, kLargeHolds = 4080;
-  constexpr double kSlack = 0.03;  // Steps are not all what they are on the average.
+  constexpr double kSlack = 0.04;  // Steps are not all what they are on the average.
   struct Lane {
     uint64_t singles = 0, tails = 0, blocks = 0, large = 0;
   };
@@ -87,12 +87,18 @@ double log_chance(double seen, double expected, double variance) {
 }  // namespace
 
 double packed_bytes(double postings, double records) {
-  constexpr double kFirst = 11;
-  // Longer than one byte, than two, than three: steps of 64, 8,192 and 2^20 at least.
-  const double share = postings / records;
-  double each = 1;
-  for (const double step : {64.0, 8192.0, 1048576.0}) each += std::exp(-step * share);
-  return kFirst + postings * each;
+  constexpr double kFirst = 11, kHead = 1, kGroup = 64;
+  if (postings <= 1) return kFirst;
+  const double share = std::min(0.999999, postings / records);
+  const double group = std::min(kGroup, postings - 1);
+  double bits = 0;  // Of the longest step, less one: by the chance that it has one more.
+  for (int b = 0; b < 40; ++b) {
+    const double longer = std::exp(std::log1p(-share) * std::exp2(b));
+    bits += 1 - std::pow(1 - longer, group);
+  }
+  const double span = group / share - group;
+  const double span_bytes = span < 1 ? 0 : 1 + std::floor(std::log2(span) / 7);
+  return kFirst + (postings - 1) / group * (kHead + span_bytes) + (postings - 1) * bits / 8;
 }
 
 Result<void> RecordingStore::get(store::Table table, std::span<const std::string> keys,

@@ -36,8 +36,8 @@ struct QueryReads {
 };
 
 // How many bytes the postings of a term take in its blocks, about, in a lane of so many records
-// that came in bulk: the first takes 11, and each other one a varint of twice the step to it, which
-// are as far apart as chance has it. Ascending with `postings`.
+// that came in bulk: the first takes 11, and each 64 others as many bits each as the longest step
+// to one of them has, which are as far apart as chance has it. Ascending up to half of `records`.
 double packed_bytes(double postings, double records);
 
 // Passes everything on and notes what is read. Not thread-safe. Borrows the store.

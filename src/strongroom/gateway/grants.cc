@@ -45,17 +45,33 @@ Result<WriteGrant> ask_update_grant(KeyService& keys, v1::UpdateGrantCall ask) {
   SR_ASSIGN(v1::Reply reply, keys.call_blocking(std::move(call)));
   auto& granted = *reply.mutable_update_grant();
   const auto count = static_cast<size_t>(items.size());
-  if (granted.u_size() != items.size() || granted.secrets().size() != count * WriteSecret::kSize) {
+  if (granted.u() > kVersionMax || granted.secrets().size() != count * WriteSecret::kSize) {
     return malformed_reply();
   }
   WriteGrant out;
   out.erasures = granted.erasures();
   out.revision = granted.revision();
-  for (int i = 0; i < items.size(); ++i) {
-    if (granted.u(i) <= items[i].above_u() || granted.u(i) > kVersionMax) return malformed_reply();
-    out.versions.push_back({RecordIndex{items[i].idx()}, Version{granted.u(i)}});
+  for (const auto& item : items) {
+    if (granted.u() <= item.above_u()) return malformed_reply();
+    out.versions.push_back({RecordIndex{item.idx()}, Version{granted.u()}});
   }
   take_secrets(*granted.mutable_secrets(), out);
+  return out;
+}
+
+Result<OpenedLane> ask_lane(KeyService& keys, const v1::SignedTicket& ticket, LaneUse use) {
+  v1::Call call;
+  auto& ask = *call.mutable_open_lane();
+  *ask.mutable_ticket() = ticket;
+  ask.set_request_id(fresh_request_id());
+  ask.set_update(use == LaneUse::kUpdate);
+  ask.set_packed(use == LaneUse::kPacked || use == LaneUse::kRenewed);
+  ask.set_renew(use == LaneUse::kRenewed);
+  SR_ASSIGN(v1::Reply reply, keys.call_blocking(std::move(call)));
+  auto& opened = *reply.mutable_open_lane();
+  if (opened.root().size() != LaneRoot::kSize || opened.lane() > kLaneMax) return malformed_reply();
+  OpenedLane out{LaneId{opened.lane()}, LaneRoot(as_bytes(opened.root()).first<LaneRoot::kSize>())};
+  explicit_bzero(opened.mutable_root()->data(), opened.root().size());
   return out;
 }
 

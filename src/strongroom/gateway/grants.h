@@ -19,8 +19,17 @@ struct WriteGrant {
 
 // New records, at most as many as were asked for, at least one.
 Result<WriteGrant> ask_grant(KeyService& keys, v1::GrantCall ask);
-// New versions of the records asked about, in their order.
+// New versions of the records asked about, which ascend.
 //   kNotFound  `number` is the place of one that was erased, or never granted.
 Result<WriteGrant> ask_update_grant(KeyService& keys, v1::UpdateGrantCall ask);
+
+enum class LaneUse { kOnline, kUpdate, kPacked, kRenewed };
+struct OpenedLane {
+  LaneId lane;
+  LaneRoot root;
+};
+// A lane of the ticket's collection: to write into, where kUpdate under the action UPDATE; or one
+// that nobody searches before it is published, where kRenewed with the terms that are to come.
+Result<OpenedLane> ask_lane(KeyService& keys, const v1::SignedTicket& ticket, LaneUse use);
 
 }  // namespace strongroom::gateway

@@ -362,20 +362,11 @@ Result<void> ImportSession::seal_wave(size_t first, std::span<const WriteSecret>
 }
 
 Result<void> ImportSession::start_packing() {
-  v1::Call call;
-  auto& ask = *call.mutable_open_lane();
-  *ask.mutable_ticket() = ticket_;
-  ask.set_request_id(fresh_request_id());
-  ask.set_packed(true);
-  SR_ASSIGN(v1::Reply reply, shared_.keys.call_blocking(std::move(call)));
-  auto& opened = *reply.mutable_open_lane();
-  if (opened.root().size() != LaneRoot::kSize || opened.lane() > kLaneMax) return malformed_reply();
-  LaneRoot root(as_bytes(opened.root()).first<32>());
-  wipe(*opened.mutable_root());
-  lane_ = LaneId{opened.lane()};
+  SR_ASSIGN(OpenedLane opened, ask_lane(shared_.keys, ticket_, LaneUse::kPacked));
+  lane_ = opened.lane;
   auto memory = shared_.options.memory;
   memory.bytes_max -= memory.bytes_max / 8;
-  packer_ = std::make_unique<index::LanePacker>(lane_, std::move(root), memory);
+  packer_ = std::make_unique<index::LanePacker>(lane_, std::move(opened.root), memory);
   packer_->reserve(held_.terms(), index::LanePacker::kFeeders);
   std::unique_ptr<index::SpoolFile> file;
   if (!memory.folder.empty()) {
@@ -404,11 +395,8 @@ Result<void> ImportSession::add_rows(std::span<const OnlineWrite> writes) {
 
 Result<void> ImportSession::update(std::span<const PreparedRow> prepared,
                                    std::vector<Update> updates) {
-  // Versions count up: they shall not tell the order of the file either, as far as that can be.
-  std::vector<uint32_t> order(updates.size());
-  crypto::random_order(order);
-  std::vector<Update> given = updates;
-  for (size_t i = 0; i < order.size(); ++i) updates[i] = given[order[i]];
+  std::sort(updates.begin(), updates.end(),
+            [](const Update& a, const Update& b) { return a.old.idx < b.old.idx; });
   for (size_t from = 0; from < updates.size(); from += RecordIndex::kPerBlock) {
     const auto part = std::span<const Update>(updates).subspan(
         from, std::min<size_t>(RecordIndex::kPerBlock, updates.size() - from));

@@ -315,7 +315,7 @@ TEST_F(ImportTest, NonsenseOfTheKeyServerIsRefusedAndNothingStored) {
   EXPECT_EQ(vault_.records().size(), 0u);
   EXPECT_EQ(import(people_file("a", 0, 12, "number")), (Counts{12, 0, 0, 0}));
   vault_.keys().tamper = [](v1::Reply& r) {
-    if (r.has_update_grant()) r.mutable_update_grant()->set_u(0, 1);  // Not above the old one.
+    if (r.has_update_grant()) r.mutable_update_grant()->set_u(1);  // Not above the old one.
   };
   const auto done = vault_.import(people_file("b", 0, 12, "number", "Xian"));
   ASSERT_FALSE(done);

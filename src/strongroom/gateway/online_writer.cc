@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "strongroom/crypto/random.h"
+#include "strongroom/gateway/grants.h"
+#include "strongroom/index/lane_packer.h"
 
 namespace strongroom::gateway {
 namespace {
@@ -12,6 +14,8 @@ constexpr uint64_t kLargeLanePostings = uint64_t{1} << 16;  // Some 1,600 people
 // So many at once are a file of their own: each would cost 3 us in the engine's skip list, and be
 // written three times, to its log, from its memory, and when files are brought together.
 constexpr size_t kRunPostings = size_t{1} << 14;
+// So many writes at once get a lane of their own.
+constexpr size_t kPackedFrom = 512;
 
 // The order of keys, which begin with 8 bytes at least.
 std::vector<uint32_t> ascending(std::span<const index::SealedRow> rows) {
@@ -28,11 +32,19 @@ std::vector<uint32_t> ascending(std::span<const index::SealedRow> rows) {
   return out;
 }
 
-Result<void> ingest(store::Store& store, store::Table table,
-                    std::span<const index::SealedRow> rows) {
+Result<void> ingest(store::Store& store, store::Table table, std::span<const index::SealedRow> rows,
+                    bool in_order) {
   SR_ASSIGN(auto run, store.begin_run(table));
-  for (const uint32_t i : ascending(rows)) SR_TRY(run->add(rows[i].key, rows[i].value));
+  if (in_order) {
+    for (const auto& row : rows) SR_TRY(run->add(row.key, row.value));
+  } else {
+    for (const uint32_t i : ascending(rows)) SR_TRY(run->add(rows[i].key, rows[i].value));
+  }
   return store.ingest(std::move(run));
+}
+
+uint32_t u_lo(Version u) {
+  return static_cast<uint32_t>(u.value);
 }
 
 }  // namespace
@@ -51,15 +63,25 @@ OnlineWriter::OnlineWriter(store::Store& store, KeyService& keys, env::Clock& cl
                            const TermKey& term_key)
     : store_(store), keys_(keys), clock_(clock), hasher_(term_key) {}
 
+Result<void> OnlineWriter::close_lane(LaneId lane) {
+  v1::Call close;
+  close.mutable_publish_lane()->set_lane(lane.value);
+  close.mutable_publish_lane()->set_change(v1::PublishLaneCall::CLOSE);
+  SR_TRY(keys_.call_blocking(std::move(close)));
+  return {};
+}
+
+// What the rows are in for is done: a lane that could not be closed is closed later.
+void OnlineWriter::close_written() {
+  std::erase_if(written_, [this](LaneId lane) { return close_lane(lane).has_value(); });
+}
+
 Result<void> OnlineWriter::close(CollectionId collection) {
   const auto it = open_.find(collection);
   if (it == open_.end()) return {};
-  v1::Call close;
-  close.mutable_publish_lane()->set_lane(it->second.lane.id().value);
-  close.mutable_publish_lane()->set_change(v1::PublishLaneCall::CLOSE);
+  const LaneId lane = it->second.lane.id();
   open_.erase(it);  // Wipes its root, whatever the key server answers.
-  SR_TRY(keys_.call_blocking(std::move(close)));
-  return {};
+  return close_lane(lane);
 }
 
 Result<void> OnlineWriter::close_if_large(CollectionId collection) {
@@ -77,57 +99,95 @@ Result<index::OnlineLane*> OnlineWriter::lane(CollectionId collection,
     it = open_.end();
   }
   if (it == open_.end()) {
-    v1::Call call;
-    *call.mutable_open_lane()->mutable_ticket() = ticket;
-    call.mutable_open_lane()->set_request_id(fresh_request_id());
-    call.mutable_open_lane()->set_update(update);
-    SR_ASSIGN(v1::Reply reply, keys_.call_blocking(std::move(call)));
-    auto& opened = *reply.mutable_open_lane();
-    if (opened.root().size() != LaneRoot::kSize || opened.lane() > kLaneMax)
-      return malformed_reply();
-    LaneRoot root(as_bytes(opened.root()).first<32>());
-    explicit_bzero(opened.mutable_root()->data(), opened.root().size());
-    it =
-        open_
-            .emplace(collection, OpenLane{index::OnlineLane(LaneId{opened.lane()}, std::move(root)),
-                                          clock_.monotonic_us()})
-            .first;
+    SR_ASSIGN(OpenedLane opened,
+              ask_lane(keys_, ticket, update ? LaneUse::kUpdate : LaneUse::kOnline));
+    it = open_
+             .emplace(collection, OpenLane{index::OnlineLane(opened.lane, std::move(opened.root)),
+                                           clock_.monotonic_us()})
+             .first;
   }
   return &it->second.lane;
+}
+
+Result<OnlineWriter::Posted> OnlineWriter::post(CollectionId collection,
+                                                index::WritePadding padding,
+                                                const v1::SignedTicket& ticket,
+                                                std::span<const OnlineWrite> writes, bool update) {
+  const TermHash dead = hasher_.dead(collection);
+  Posted out;
+  for (const auto& write : writes) {
+    SR_ASSIGN(index::OnlineLane * lane, this->lane(collection, ticket, update));
+    const RecordIndex idx = write.version.idx;
+    lane->write({idx, u_lo(write.version.u)}, write.terms, padding, out.postings, out.directory);
+    if (write.superseded) {
+      lane->write_dead({idx, u_lo(*write.superseded)}, dead, out.postings, out.directory);
+    }
+  }
+  return out;
+}
+
+Result<OnlineWriter::Posted> OnlineWriter::post_packed(CollectionId collection, LaneId lane,
+                                                       LaneRoot root,
+                                                       std::span<const OnlineWrite> writes) {
+  const TermHash dead = hasher_.dead(collection);
+  index::LanePacker packer(lane, std::move(root));
+  for (const auto& write : writes) {
+    const RecordIndex idx = write.version.idx;
+    for (const TermHash& term : write.terms) packer.add(term, {idx, u_lo(write.version.u)});
+    if (write.superseded) packer.add(dead, {idx, u_lo(*write.superseded)});
+  }
+  Posted out;
+  out.ascending = true;
+  const auto into = [](std::vector<index::SealedRow>& rows) -> index::LanePacker::Emit {
+    return [&rows](std::string_view key, std::string_view value) -> Result<void> {
+      rows.push_back({std::string(key), std::string(value)});
+      return {};
+    };
+  };
+  SR_TRY(packer.finish(into(out.postings), into(out.directory)));
+  return out;
+}
+
+Result<void> OnlineWriter::store(CollectionId collection, const Posted& posted,
+                                 std::vector<OnlineWrite> writes) {
+  std::vector<store::Put> first, rows;
+  for (auto& write : writes) {
+    for (auto& put : write.unique) first.push_back(std::move(put));
+    rows.push_back({store::Table::kRecords, record::row_key(collection, write.version.idx),
+                    std::move(write.row)});
+  }
+  if (posted.postings.size() >= kRunPostings) {
+    SR_TRY(ingest(store_, store::Table::kPostings, posted.postings, posted.ascending));
+    SR_TRY(ingest(store_, store::Table::kDirectory, posted.directory, posted.ascending));
+  } else {
+    for (const auto& row : posted.postings)
+      first.push_back({store::Table::kPostings, row.key, row.value});
+    for (const auto& row : posted.directory)
+      first.push_back({store::Table::kDirectory, row.key, row.value});
+  }
+  if (!first.empty()) SR_TRY(store_.put(first, store::Durability::kBuffered));
+  return store_.put(rows, store::Durability::kSynced);
 }
 
 Result<void> OnlineWriter::write(CollectionId collection, index::WritePadding padding,
                                  const v1::SignedTicket& ticket, std::vector<OnlineWrite> writes,
                                  bool update) {
   if (writes.empty()) return {};
-  const TermHash dead = hasher_.dead(collection);
-  std::vector<index::SealedRow> postings, directory;
-  std::vector<store::Put> first, rows;
-  for (auto& write : writes) {
-    SR_ASSIGN(index::OnlineLane * lane, this->lane(collection, ticket, update));
-    const auto u_lo = [](Version u) { return static_cast<uint32_t>(u.value); };
-    lane->write({write.version.idx, u_lo(write.version.u)}, write.terms, padding, postings,
-                directory);
-    if (write.superseded)
-      lane->write_dead({write.version.idx, u_lo(*write.superseded)}, dead, postings, directory);
-    for (auto& put : write.unique) first.push_back(std::move(put));
-    rows.push_back({store::Table::kRecords, record::row_key(collection, write.version.idx),
-                    std::move(write.row)});
+  if (writes.size() >= kPackedFrom) {
+    // Searched from now on, and closed once the rows are in: until then nobody merges it, who would
+    // drop what no row is there for.
+    SR_ASSIGN(OpenedLane opened,
+              ask_lane(keys_, ticket, update ? LaneUse::kUpdate : LaneUse::kOnline));
+    const auto posted = post_packed(collection, opened.lane, std::move(opened.root), writes);
+    const auto stored =
+        posted ? store(collection, *posted, std::move(writes)) : Result<void>(posted.error());
+    written_.push_back(opened.lane);
+    close_written();
+    return stored;
   }
-  const auto store = [&]() -> Result<void> {
-    if (postings.size() >= kRunPostings) {
-      SR_TRY(ingest(store_, store::Table::kPostings, postings));
-      SR_TRY(ingest(store_, store::Table::kDirectory, directory));
-    } else {
-      for (auto& row : postings)
-        first.push_back({store::Table::kPostings, std::move(row.key), std::move(row.value)});
-      for (auto& row : directory)
-        first.push_back({store::Table::kDirectory, std::move(row.key), std::move(row.value)});
-    }
-    if (!first.empty()) SR_TRY(store_.put(first, store::Durability::kBuffered));
-    return store_.put(rows, store::Durability::kSynced);
-  };
-  const auto stored = store();
+  const auto posted = post(collection, padding, ticket, writes, update);
+  const auto stored =
+      posted ? store(collection, *posted, std::move(writes)) : Result<void>(posted.error());
   // A lane with a hole would hide what is posted behind it: after a failed write it is given up.
   if (!stored) open_.erase(collection);
   return stored;

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "strongroom/env/clock.h"
@@ -29,7 +30,8 @@ class OnlineWriter {
 
   // Durable when it returns. In order: postings and unique rows, then the records' rows, which are
   // the commit point. An error means that none of the rows, or all of them, are in. `update`: a
-  // lane that it takes is asked for under the action UPDATE.
+  // lane that it takes is asked for under the action UPDATE. Many writes, each of another record,
+  // get a lane of their own with their postings packed: a search reads these by blocks.
   Result<void> write(CollectionId collection, index::WritePadding padding,
                      const v1::SignedTicket& ticket, std::vector<OnlineWrite> writes,
                      bool update = false);
@@ -45,6 +47,21 @@ class OnlineWriter {
     index::OnlineLane lane;
     uint64_t opened_us;
   };
+  // What is posted about some writes, ready to be stored.
+  struct Posted {
+    std::vector<index::SealedRow> postings, directory;
+    bool ascending = false;  // By key.
+  };
+  Result<Posted> post(CollectionId collection, index::WritePadding padding,
+                      const v1::SignedTicket& ticket, std::span<const OnlineWrite> writes,
+                      bool update);
+  // In `lane`, which is for these alone.
+  Result<Posted> post_packed(CollectionId collection, LaneId lane, LaneRoot root,
+                             std::span<const OnlineWrite> writes);
+  Result<void> store(CollectionId collection, const Posted& posted,
+                     std::vector<OnlineWrite> writes);
+  Result<void> close_lane(LaneId lane);
+  void close_written();
   Result<index::OnlineLane*> lane(CollectionId collection, const v1::SignedTicket& ticket,
                                   bool update);
 
@@ -53,6 +70,7 @@ class OnlineWriter {
   env::Clock& clock_;
   index::TermHasher hasher_;
   std::map<CollectionId, OpenLane> open_;
+  std::vector<LaneId> written_;  // Packed ones, and not closed yet.
 };
 
 // A request id nobody used before.

@@ -223,19 +223,10 @@ Result<void> Reindexer::write(index::LanePacker& packer) {
 
 Result<Reindexer::Packed> Reindexer::index(const v1::SignedTicket& ticket,
                                            std::span<const Old> old) {
-  v1::Call call;
-  auto& ask = *call.mutable_open_lane();
-  *ask.mutable_ticket() = ticket;
-  ask.set_request_id(fresh_request_id());
-  ask.set_packed(true);
-  ask.set_renew(renews_);
-  SR_ASSIGN(v1::Reply reply, shared_.keys.call_blocking(std::move(call)));
-  auto& opened = *reply.mutable_open_lane();
-  if (opened.root().size() != LaneRoot::kSize || opened.lane() > kLaneMax) return malformed_reply();
-  LaneRoot root(as_bytes(opened.root()).first<32>());
-  wipe(*opened.mutable_root());
-  const LaneId lane{opened.lane()};
-  index::LanePacker packer(lane, std::move(root), shared_.options.memory);
+  SR_ASSIGN(OpenedLane opened,
+            ask_lane(shared_.keys, ticket, renews_ ? LaneUse::kRenewed : LaneUse::kPacked));
+  const LaneId lane = opened.lane;
+  index::LanePacker packer(lane, std::move(opened.root), shared_.options.memory);
 
   const auto written = [&]() -> Result<Packed> {
     SR_ASSIGN(const Packed packed, pack(ticket, old, packer));

@@ -208,7 +208,7 @@ TEST_F(ReindexerTest, ItOpensWhatIsOlderThanTheIndexAndNothingElse) {
   ASSERT_TRUE(step(vault_));
   EXPECT_EQ(release(0, 1), ErrorCode::kInternal) << "it opens";
   v1::Call grant = keyserver::update_call(vault_.importer(), {{0, 1}});
-  const uint64_t newer = vault_.vault().call(grant).update_grant().u(0);
+  const uint64_t newer = vault_.vault().call(grant).update_grant().u();
   EXPECT_EQ(release(0, newer), ErrorCode::kPermissionDenied);
   ASSERT_TRUE(reindex(vault_));
   EXPECT_EQ(release(0, 1), ErrorCode::kFailedPrecondition) << "it is over";

@@ -15,6 +15,10 @@ using index::TermCipher;
 
 // Fewer blocks than this for each candidate are read whole instead: a probe takes two or three.
 constexpr size_t kBlocksPerProbe = 2;
+// What reading a block costs, in singles.
+constexpr uint64_t kBlockCharge = 4;
+// Candidates of a probe are in a bit each, in no more than a megabyte.
+constexpr uint64_t kProbeFilterWords = uint64_t{1} << 17;
 // A list so many times as long as another is searched for each posting of that.
 constexpr size_t kMuchLonger = 64;
 
@@ -25,14 +29,20 @@ std::string key_of(const ByteArray<index::kPostingKeySize>& key) {
   return std::string(as_text(key));
 }
 
+// A packed block that was probed.
+struct Block {
+  index::BlockExtent extent;
+  std::vector<Posting> postings;  // All of them or, of a list used once, those near the candidates.
+};
+
 // One term in one lane while a query runs.
 struct TermList {
   TermCipher cipher;
-  std::optional<index::PackedHead> packed;                  // If the term is packed here.
-  std::optional<Posting> first;                             // Single 0 otherwise.
-  std::vector<std::optional<std::vector<Posting>>> blocks;  // Packed blocks read so far.
-  std::optional<std::vector<Posting>> all;                  // Once it was read whole.
-  size_t uses = 0;                                          // In the plan.
+  std::optional<index::PackedHead> packed;   // If the term is packed here.
+  std::optional<Posting> first;              // Single 0 otherwise.
+  std::vector<std::optional<Block>> blocks;  // Packed blocks read so far.
+  std::optional<std::vector<Posting>> all;   // Once it was read whole.
+  size_t uses = 0;                           // In the plan.
 
   bool absent() const { return !packed && !first; }
   uint64_t blocks_count() const { return packed->blocks; }
@@ -182,7 +192,7 @@ class LaneReader {
 
   // intersect() by all blocks, none of which is kept.
   Result<void> sift(TermList& list, std::vector<Posting>& candidates) {
-    SR_TRY(charge(list.blocks_count()));
+    SR_TRY(charge(list.blocks_count() * kBlockCharge));
     const IdxFilter filter(candidates);
     std::vector<Posting> near;
     SR_TRY(read_packed(list, near, &filter));
@@ -208,9 +218,14 @@ class LaneReader {
       }
     };
     const uint64_t last = list.blocks_count() - 1;
-    SR_TRY(read_some(list, {0, last}));
-    const uint64_t low_idx = list.blocks[0]->front().idx.value;
-    const uint64_t high_idx = list.blocks[last]->back().idx.value;
+    std::optional<IdxFilter> near;
+    if (list.uses == 1 && IdxFilter::is_small(candidates, kProbeFilterWords)) {
+      near.emplace(candidates);
+    }
+    const IdxFilter* const only = near ? &*near : nullptr;
+    SR_TRY(read_some(list, {0, last}, only));
+    const uint64_t low_idx = list.blocks[0]->extent.first.idx.value;
+    const uint64_t high_idx = list.blocks[last]->extent.last.idx.value;
     std::vector<Range> open;
     for (const Posting& candidate : candidates) {
       open.push_back({&candidate, 0, last + 1, low_idx, high_idx});
@@ -220,19 +235,19 @@ class LaneReader {
     while (!open.empty()) {
       wanted.clear();
       for (const Range& range : open) wanted.push_back(range.guess());
-      SR_TRY(read_some(list, wanted));
+      SR_TRY(read_some(list, wanted, only));
       std::vector<Range> left;
       for (Range range : open) {
         const uint64_t at = range.guess();
-        const auto& block = *list.blocks[at];
-        if (*range.candidate < block.front()) {
+        const auto& [extent, postings] = *list.blocks[at];
+        if (*range.candidate < extent.first) {
           range.high = at;
-          range.high_idx = block.front().idx.value;
-        } else if (block.back() < *range.candidate) {
+          range.high_idx = extent.first.idx.value;
+        } else if (extent.last < *range.candidate) {
           range.low = at + 1;
-          range.low_idx = block.back().idx.value;
+          range.low_idx = extent.last.idx.value;
         } else {
-          if (std::binary_search(block.begin(), block.end(), *range.candidate)) {
+          if (std::binary_search(postings.begin(), postings.end(), *range.candidate)) {
             both.push_back(*range.candidate);
           }
           continue;
@@ -280,13 +295,13 @@ class LaneReader {
     return store_.get(store::Table::kPostings, keys, values);
   }
 
-  // Those of `numbers` that have not been read.
-  Result<void> read_some(TermList& list, std::vector<uint64_t> numbers) {
+  // Those of `numbers` that have not been read; of their postings what `only` has, if there is one.
+  Result<void> read_some(TermList& list, std::vector<uint64_t> numbers, const IdxFilter* only) {
     std::sort(numbers.begin(), numbers.end());
     numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
     std::erase_if(numbers, [&](uint64_t j) { return list.blocks[j].has_value(); });
     if (numbers.empty()) return {};
-    SR_TRY(charge(numbers.size()));  // A block by itself costs what a single does.
+    SR_TRY(charge(numbers.size() * kBlockCharge));
     std::vector<std::string> keys;
     for (const uint64_t j : numbers) keys.push_back(key_of(list.cipher.packed_key(j)));
     std::vector<std::optional<std::string>> values;
@@ -294,7 +309,8 @@ class LaneReader {
     for (size_t i = 0; i < keys.size(); ++i) {
       if (!values[i]) return damaged();
       auto& block = list.blocks[numbers[i]].emplace();
-      SR_TRY(list.cipher.open_packed(numbers[i], as_bytes(*values[i]), block));
+      SR_ASSIGN(block.extent,
+                list.cipher.open_packed(numbers[i], as_bytes(*values[i]), block.postings, only));
     }
     return {};
   }

@@ -334,11 +334,14 @@ TEST_F(SearchTest, ADamagedRowIsDataLossNeverAnAnswer) {
   expect_found({1});
 }
 
+// So many that each block of theirs is full, and a second one is begun.
+constexpr uint64_t kTwoBlocks = 70'000;
+
 TEST_F(SearchTest, EveryRowThatIsReadIsChecked) {
-  add_packed(records(0, 3000, {1}));
+  add_packed(records(0, kTwoBlocks, {1}));
   index::TermCipher cipher(lanes_[0], token(0, 1));
   const auto head = cipher.head_key();
-  const auto block = cipher.packed_key(2);
+  const auto block = cipher.packed_key(1);
   for (const auto& key : {std::string(as_text(head)), std::string(as_text(block))}) {
     const std::string value = stored()[key];
     ASSERT_FALSE(value.empty());
@@ -355,7 +358,7 @@ TEST_F(SearchTest, EveryRowThatIsReadIsChecked) {
 }
 
 TEST_F(SearchTest, RowsMovedToAnotherPlaceAreDataLoss) {
-  add_packed(records(0, 3000, {1}));
+  add_packed(records(0, kTwoBlocks, {1}));
   index::TermCipher cipher(lanes_[0], token(0, 1));
   const auto rows = stored();
   const std::string first(as_text(cipher.packed_key(0)));

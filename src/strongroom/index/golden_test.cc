@@ -95,13 +95,14 @@ TEST_F(GoldenTest, PackedBlocksSealAndOpenAsTheModel) {
             "d3387c20ba4e719388ad26c453ac593db57cce981247aa65f9d743c0eeb9e8a9");
   TermCipher cipher(kGoldenLane, token());
   std::vector<Posting> most;
-  for (uint64_t n = 0; n < 3900; ++n) {
-    const RecordIndex idx{kPosting.idx.value + 40 * n};
-    most.push_back({idx, kPosting.u_lo + idx.block() - kPosting.idx.block()});
+  for (uint64_t n = 0; n < 5400; ++n) {
+    const RecordIndex idx{kPosting.idx.value + 5 * n + n % 3};
+    const uint32_t second_import = n >= 4500 ? 5000 : 0;
+    most.push_back({idx, kPosting.u_lo + idx.block() - kPosting.idx.block() + second_import});
+    if (n % 3 == 1 && n > 1000) most.back().u_lo = 90'000 + static_cast<uint32_t>(n % 7);
   }
   const std::vector<Posting> many(most.begin(), most.begin() + 900);
   const std::vector<Posting> few = {kPosting,
-                                    {kPosting.idx, 1005},
                                     {{kPosting.idx.value + 1}, 993},
                                     {{kPosting.idx.value + (1 << 20)}, UINT32_MAX},
                                     {{RecordIndex::kMax}, 0}};

@@ -2,6 +2,7 @@
 // against it without a branch that nobody could predict, and without being kept first.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -30,8 +31,21 @@ class IdxFilter {
     const uint64_t at = idx.value - first_;  // Huge for what is below.
     return at < size_ && (bits_[at / 64] >> at % 64 & 1) != 0;
   }
+  // False: none behind `before` up to `last`. True may be wrong where these are far apart.
+  bool may_have(RecordIndex before, RecordIndex last) const {
+    const uint64_t from = std::max(before.value + 1, first_) - first_;
+    if (last.value < first_ || from >= size_) return false;
+    const uint64_t to = std::min(last.value - first_, size_ - 1);
+    if (to / 64 - from / 64 > kWordsLookedAt) return true;
+    uint64_t any = bits_[from / 64] & ~uint64_t{0} << from % 64;
+    for (uint64_t word = from / 64; word < to / 64; any = bits_[++word]) {
+      if (any != 0) return true;
+    }
+    return (any & ~uint64_t{0} >> (63 - to % 64)) != 0;
+  }
 
  private:
+  static constexpr uint64_t kWordsLookedAt = 16;
   static uint64_t span_of(std::span<const Posting> postings) {
     return postings.back().idx.value - postings.front().idx.value + 1;
   }

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "strongroom/base/check.h"
+#include "strongroom/index/idx_filter.h"
 #include "strongroom/index/lane_packer.h"
 #include "strongroom/index/lanes.h"
 #include "strongroom/index/normalise.h"
@@ -134,6 +135,47 @@ void pack_lane(benchmark::State& state) {
   }
 }
 BENCHMARK(pack_lane)->Unit(benchmark::kSecond)->Iterations(3);
+
+// A list as it is read by a search: of one record in range(0), where range(1) in 1,000 were updated
+// since the import by one of 250 updates; all of it, or held against one candidate in range(2).
+void read_list(benchmark::State& state) {
+  std::mt19937_64 random(1);
+  const auto every = static_cast<uint64_t>(state.range(0));
+  std::vector<Posting> postings, candidates;
+  for (uint64_t n = 0; n < 1'000'000; ++n) {
+    const RecordIndex idx{n};
+    const bool updated = random() % 1000 < static_cast<uint64_t>(state.range(1));
+    const Posting posting{idx,
+                          updated ? 1000 + static_cast<uint32_t>(random() % 250) : 7 + idx.block()};
+    if (random() % 1000 < 1000 / every) postings.push_back(posting);
+    if (state.range(2) > 0 && random() % static_cast<uint64_t>(state.range(2)) == 0) {
+      candidates.push_back(posting);
+    }
+  }
+  TermCipher cipher(LaneId{1}, TermToken());
+  std::vector<std::string> blocks;
+  for (auto left = std::span<const Posting>(postings); !left.empty();) {
+    std::string& value = blocks.emplace_back();
+    left = left.subspan(cipher.seal_packed(blocks.size() - 1, left, value));
+  }
+  const IdxFilter filter(candidates);
+  std::vector<Posting> out;
+  for (auto _ : state) {
+    out.clear();
+    for (uint64_t j = 0; j < blocks.size(); ++j) {
+      SR_CHECK(
+          cipher.open_packed(j, as_bytes(blocks[j]), out, candidates.empty() ? nullptr : &filter),
+          "open_packed() failed");
+    }
+    benchmark::DoNotOptimize(out.data());
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(postings.size()));
+  state.counters["blocks"] = static_cast<double>(blocks.size());
+}
+BENCHMARK(read_list)
+    ->Unit(benchmark::kMicrosecond)
+    ->ArgNames({"one_in", "updated", "candidate_in"})
+    ->ArgsProduct({{1, 2, 10, 100}, {0, 400}, {0, 3, 1000}});
 
 }  // namespace
 }  // namespace strongroom::index

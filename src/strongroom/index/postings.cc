@@ -1,13 +1,12 @@
 #include "strongroom/index/postings.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "strongroom/base/check.h"
 #include "strongroom/crypto/aead.h"
 #include "strongroom/crypto/hash.h"
 #include "strongroom/crypto/prf.h"
-#include "strongroom/index/idx_filter.h"
+#include "strongroom/index/packed_block.h"
 
 namespace strongroom::index {
 namespace {
@@ -32,13 +31,10 @@ constexpr size_t kMiddlePlainSize = kPackedSize - crypto::kGcmTagSize;
 constexpr size_t kTailPlainSize = kPackedTailSize - crypto::kGcmTagSize;
 // What is no longer than this takes no more room in blocks of kPackedSize.
 constexpr size_t kLargeContentMin = 3 * kMiddlePlainSize + 1;
-constexpr size_t kPackedHead = 2 + kPostingSize;  // Count and first posting.
 constexpr uint64_t kSinglesMax = uint64_t{1} << 48;
 constexpr size_t kBatch = 32;
 
 static_assert(kPostingSize + kTagSize == kSingleSize);
-constexpr size_t kCodedSizeMax = 6 + 5;  // Of another posting: varints of 41 and of 32 bits.
-static_assert(kPackedHead + (kPackedMin - 1) * kCodedSizeMax <= kTailPlainSize);
 
 using Plain = ByteArray<kPostingSize>;
 
@@ -109,137 +105,6 @@ ByteArray<crypto::kGcmNonceSize> packed_nonce(uint64_t j) {
   ByteArray<crypto::kGcmNonceSize> nonce{};
   store_be<uint64_t>(nonce.data() + 4, j);
   return nonce;
-}
-
-// Records of a bulk import that follow each other in a block of numbers share their version, and
-// the next block has the next one: this says what u_lo a posting has if it is as usual.
-uint32_t expected_u_lo(const Posting& last, RecordIndex idx) {
-  return last.u_lo + (idx.block() - last.idx.block());
-}
-
-// varint of twice the step of idx, and one more where another varint says how u_lo differs from
-// what is expected (zigzag of 32 bits). Returns the size, at most kCodedSizeMax.
-size_t code_next(const Posting& last, const Posting& next, uint8_t* out) {
-  SR_CHECK(last < next && next.idx.value <= RecordIndex::kMax, "postings ascend in a block");
-  const uint64_t step = next.idx.value - last.idx.value;
-  const uint32_t off = next.u_lo - expected_u_lo(last, next.idx);
-  size_t size = store_varint(out, step * 2 + (off != 0));
-  if (off != 0) size += store_varint(out + size, (off << 1) ^ (off >> 31 != 0 ? ~0u : 0u));
-  return size;
-}
-
-// The posting behind `posting`, which it replaces. False: not what code_next() writes.
-bool take_next(ByteReader& in, Posting& posting) {
-  const uint64_t code = in.varint();
-  if (!in.ok() || code / 2 > RecordIndex::kMax - posting.idx.value) return false;
-  Posting next{{posting.idx.value + code / 2}, 0};
-  next.u_lo = expected_u_lo(posting, next.idx);
-  if (code % 2 != 0) {
-    const uint64_t off = in.varint();
-    if (!in.ok() || off == 0 || off > UINT32_MAX) return false;
-    next.u_lo += static_cast<uint32_t>(off >> 1) ^ (off % 2 != 0 ? ~0u : 0u);
-  }
-  if (next <= posting) return false;
-  posting = next;
-  return true;
-}
-
-// A varint of up to eight bytes, of which eight can be read; moves `at` behind it. False: longer,
-// or not in its shortest form. Without a branch on its length.
-bool take_varint(const uint8_t*& at, uint64_t& out) {
-  constexpr uint64_t kMore = 0x8080808080808080;
-  const auto bytes = load_le<uint64_t>(at);
-  const uint64_t last = ~bytes & kMore;  // The first of these bits is the last byte's.
-  if (last == 0) return false;
-  const int size = std::countr_zero(last) / 8 + 1;
-  if (size > 1 && at[size - 1] == 0) return false;
-  // Seven bits of each byte, then fourteen of each two, then twenty-eight of each four.
-  uint64_t bits = bytes & (last ^ (last - 1)) & ~kMore;
-  bits = (bits & 0x007f007f007f007f) | (bits & 0x7f007f007f007f00) >> 1;
-  bits = (bits & 0x00003fff00003fff) | (bits & 0x3fff00003fff0000) >> 2;
-  out = (bits & 0x000000000fffffff) | (bits & 0x0fffffff00000000) >> 4;
-  at += size;
-  return true;
-}
-
-// take_next() where at least kCodedSizeMax + 8 bytes can be read.
-bool take_next(const uint8_t*& at, Posting& posting) {
-  uint64_t code = 0, off = 0;
-  if (!take_varint(at, code) || code / 2 > RecordIndex::kMax - posting.idx.value) return false;
-  Posting next{{posting.idx.value + code / 2}, 0};
-  next.u_lo = expected_u_lo(posting, next.idx);
-  if (code % 2 != 0) {
-    if (!take_varint(at, off) || off == 0 || off > UINT32_MAX) return false;
-    next.u_lo += static_cast<uint32_t>(off >> 1) ^ (off % 2 != 0 ? ~0u : 0u);
-  }
-  if (next <= posting) return false;
-  posting = next;
-  return true;
-}
-
-// What a block's plaintext could hold: a posting takes at least a byte.
-constexpr size_t kBlockPostingsMax = kLargePlainSize;
-constexpr std::ptrdiff_t kReadAhead = kCodedSizeMax + 8;
-
-// Whether these are eight steps of one byte each, with versions as expected. Where one begins is
-// then known before the one before it was read, which is what takes the time.
-bool are_short(uint64_t bytes) {
-  constexpr uint64_t kEach = 0x0101010101010101;
-  const bool even_and_below_128 = (bytes & kEach * 0x81) == 0;
-  return even_and_below_128 && ((bytes + kEach * 0x7f) & kEach * 0x80) == kEach * 0x80;
-}
-
-// The postings behind `posting`, which becomes the last of them, until `left` is 0 or the content
-// is not what code_next() writes. Appends those that keep(idx). Most steps are of one byte or two,
-// with the version that is expected; a search reads hundreds of thousands, so these go without a
-// branch that hangs on their size, or on keep(): nobody could predict it.
-template <class Keep>
-Posting* take_all(Bytes& in, Posting& posting, size_t& left, Posting* out, const Keep& keep) {
-  const auto take = [&](const Posting& next) {
-    posting = next;
-    *out = next;
-    out += keep(next.idx);
-    --left;
-  };
-  while (left > 0) {
-    const uint8_t* at = in.data();
-    const uint8_t* const limit = at + in.size();
-    while (left > 0 && limit - at >= 2) {
-      if (left >= 8 && limit - at >= 8 && are_short(load_le<uint64_t>(at)) &&
-          posting.idx.value < RecordIndex::kMax - 8 * 0x40) {
-        for (int i = 0; i < 8; ++i) {
-          const RecordIndex idx{posting.idx.value + *at++ / 2};
-          take({idx, expected_u_lo(posting, idx)});
-        }
-        continue;
-      }
-      const uint64_t longer = at[0] >> 7;
-      const bool in_two = at[1] != 0 && at[1] < 0x80;
-      const uint64_t code = (at[0] & 0x7f) | (uint64_t{at[1]} << 7 & -longer);
-      if ((longer != 0 && !in_two) || code % 2 != 0 || code == 0) break;
-      const RecordIndex idx{posting.idx.value + code / 2};
-      if (idx.value > RecordIndex::kMax) break;
-      take({idx, expected_u_lo(posting, idx)});
-      at += 1 + longer;
-    }
-    if (left == 0 || limit - at < kReadAhead) {
-      in = in.last(static_cast<size_t>(limit - at));
-      break;
-    }
-    Posting next = posting;
-    if (!take_next(at, next)) return out;
-    in = in.last(static_cast<size_t>(limit - at));
-    take(next);
-  }
-  // The last few, of which no more than there is can be read.
-  while (left > 0) {
-    ByteReader reader(in);
-    Posting next = posting;
-    if (!take_next(reader, next)) break;
-    in = in.last(reader.remaining());
-    take(next);
-  }
-  return out;
 }
 
 }  // namespace
@@ -348,31 +213,18 @@ std::span<const uint8_t, 32> TermCipher::packed_secret() {
 }
 
 size_t TermCipher::seal_packed(uint64_t j, std::span<const Posting> postings, std::string& value) {
-  SR_CHECK(!postings.empty(), "a block has a posting");
-  ByteArray<kLargePlainSize + kCodedSizeMax> plain;
-  const Plain first = plain_of(postings[0]);
-  std::copy(first.begin(), first.end(), plain.begin() + 2);
-  struct {
-    size_t count, end;
-  } all{1, kPackedHead}, middle = all;  // What a large block holds, and one of the middle size.
-  while (all.count < postings.size()) {
-    const size_t size = code_next(postings[all.count - 1], postings[all.count], &plain[all.end]);
-    if (all.end + size > kLargePlainSize) break;
-    all = {all.count + 1, all.end + size};
-    if (all.end <= kMiddlePlainSize) middle = all;
+  ByteArray<kLargePlainSize + kContentSlack> plain;
+  BlockContent content = code_block(postings, kLargePlainSize, plain);
+  size_t size = kLargePlainSize;
+  if (content.size < kLargeContentMin) {
+    if (content.size > kMiddlePlainSize) content = code_block(postings, kMiddlePlainSize, plain);
+    size = content.size > kTailPlainSize ? kMiddlePlainSize : kTailPlainSize;
   }
-  const bool large = all.end >= kLargeContentMin;
-  const auto [count, end] = large ? all : middle;
-  const size_t size = large                  ? kLargePlainSize
-                      : end > kTailPlainSize ? kMiddlePlainSize
-                                             : kTailPlainSize;
-  std::fill(plain.begin() + end, plain.begin() + size, uint8_t{0});
-  store_le<uint16_t>(plain.data(), static_cast<uint16_t>(count));
   value.clear();
   value.reserve(size + crypto::kGcmTagSize);
   crypto::gcm_seal(packed_secret(), packed_nonce(j), packed_key(j), Bytes(plain).first(size),
                    value);
-  return count;
+  return content.count;
 }
 
 Result<BlockExtent> TermCipher::open_packed(uint64_t j, Bytes value, std::vector<Posting>& out,
@@ -381,37 +233,20 @@ Result<BlockExtent> TermCipher::open_packed(uint64_t j, Bytes value, std::vector
       value.size() != kPackedTailSize) {
     return damaged_postings();
   }
-  ByteArray<kLargePlainSize> buffer;
+  ByteArray<kLargePlainSize + kContentSlack> buffer;
   const MutableBytes plain = MutableBytes(buffer).first(value.size() - crypto::kGcmTagSize);
   SR_TRY(crypto::gcm_open(packed_secret(), packed_nonce(j), packed_key(j), value, plain));
-  const size_t count = load_le<uint64_t>(plain.data(), 2);
-  if (count == 0 || count > plain.size()) return damaged_postings();
-  Posting posting = posting_of(plain.data() + 2);
-  Bytes rest = plain.subspan(kPackedHead);
-  // Left as it is: to make 64 KiB zeros would cost what decoding does.
-  union Scratch {
-    Scratch() {}
-    Posting postings[kBlockPostingsMax + 1];
-  } scratch;
-  BlockExtent extent{posting, posting, count};
-  size_t left = count - 1;
-  Posting* end = scratch.postings;
-  *end = posting;
-  if (only == nullptr) {
-    end = take_all(rest, posting, left, end + 1, [](RecordIndex) { return true; });
-  } else {
-    end = take_all(rest, posting, left, end + only->has(posting.idx),
-                   [only](RecordIndex idx) { return only->has(idx); });
-  }
-  extent.last = posting;
-  const size_t content = plain.size() - rest.size();
+  BlockExtent extent;
+  size_t content = 0;
+  const size_t before = out.size();
+  if (!decode_block(plain, only, out, extent, content)) return damaged_postings();
+  const Bytes padding = plain.subspan(content);
   const bool too_large = (value.size() == kPackedSize && content <= kTailPlainSize) ||
                          (value.size() == kPackedLargeSize && content < kLargeContentMin);
-  if (left != 0 || too_large ||
-      std::any_of(rest.begin(), rest.end(), [](uint8_t b) { return b != 0; })) {
+  if (too_large || std::any_of(padding.begin(), padding.end(), [](uint8_t b) { return b != 0; })) {
+    out.resize(before);
     return damaged_postings();
   }
-  out.insert(out.end(), scratch.postings, end);
   return extent;
 }
 

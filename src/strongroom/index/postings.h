@@ -6,8 +6,9 @@
 //   head      key at blk(45h,0); pt is postings u40le | blocks u32le, sealed like single 0 with
 //             46h for the pad and 47h for the tag
 //   packed j  key    at blk(43h,j)
-//             value  256 or 1024 B = GCM(key F(T,blk(60h,0))|F(T,blk(61h,0)), nonce 0^4 | j u64be,
-//                    AD row key, count u16le | pt | the others by what they differ | zeros)
+//             value  256, 1024, 4096 B = GCM(key F(T,blk(60h,0))|F(T,blk(61h,0)), nonce 0^4 | j
+//             u64be,
+//                    AD row key, content | zeros), content as in packed_block.h
 //
 // A term of a packed lane with fewer than 8 postings has singles and no head; with more, a head
 // and packed blocks. Everything read back is authenticated here: an error is kDataLoss and means
@@ -90,8 +91,8 @@ class TermCipher {
   SingleValue seal_head(const PackedHead& head);
   Result<PackedHead> open_head(Bytes value);
   // As many of the postings, from the front, as a block holds: returns how many. They ascend, each
-  // once; `value` is replaced. One (T, j) is sealed once, or again with the same postings: the
-  // nonce is j.
+  // once; two of one record are in two blocks. `value` is replaced. One (T, j) is sealed once, or
+  // again with the same postings: the nonce is j.
   size_t seal_packed(uint64_t j, std::span<const Posting> postings, std::string& value);
   // Appends, ascending, all of it, or those that `only` has. What it says is of the whole block.
   Result<BlockExtent> open_packed(uint64_t j, Bytes value, std::vector<Posting>& out,

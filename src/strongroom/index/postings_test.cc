@@ -6,6 +6,7 @@
 #include <random>
 
 #include "strongroom/crypto/random.h"
+#include "strongroom/index/idx_filter.h"
 #include "strongroom/index/terms.h"
 
 namespace strongroom::index {
@@ -72,7 +73,7 @@ TEST(TermCipherTest, FlippedBitInABlockIsDataLossAndAppendsNothing) {
   TermCipher cipher(LaneId{1}, token(1));
   for (const auto& [count, size] : {std::pair{size_t{20}, kPackedTailSize},
                                     {size_t{300}, kPackedSize},
-                                    {size_t{1800}, kPackedLargeSize}}) {
+                                    {size_t{4000}, kPackedLargeSize}}) {
     const std::string value = packed(cipher, 2, some(count));
     ASSERT_EQ(value.size(), size);
     std::vector<Posting> out;
@@ -83,52 +84,110 @@ TEST(TermCipherTest, FlippedBitInABlockIsDataLossAndAppendsNothing) {
   }
 }
 
-// Steps and versions of every size, of one record too.
+// Steps and versions of every size, two of one record too.
+std::vector<Posting> any_postings(std::mt19937_64& random, size_t count_max) {
+  std::vector<Posting> postings;
+  const size_t count = 1 + random() % count_max;
+  const unsigned step_bits = static_cast<unsigned>(random() % 41);
+  const unsigned u_bits = static_cast<unsigned>(random() % 33);
+  const uint64_t updated = random() % 8;  // One in so many.
+  const bool distinct = random() % 2 == 0;
+  uint64_t idx = 0;
+  uint32_t import = 0;
+  for (size_t n = 0; n < count; ++n) {
+    idx = (idx + distinct + (random() & ((uint64_t{1} << step_bits) - 1))) & RecordIndex::kMax;
+    if (random() % 1000 == 0) import = static_cast<uint32_t>(random());
+    const auto u = static_cast<uint32_t>(random() & ((uint64_t{1} << u_bits) - 1));
+    const bool is_updated = updated != 0 && random() % updated == 0;
+    postings.push_back({{idx}, is_updated ? u : import + RecordIndex{idx}.block()});
+  }
+  std::sort(postings.begin(), postings.end());
+  postings.erase(std::unique(postings.begin(), postings.end()), postings.end());
+  return postings;
+}
+
 TEST(TermCipherTest, AnyPostingsComeBackFromTheirBlocks) {
   const auto seed = std::random_device{}();
   SCOPED_TRACE(seed);
   std::mt19937_64 random(seed);
   TermCipher cipher(LaneId{1}, token(1));
-  for (int round = 0; round < 300; ++round) {
-    std::vector<Posting> postings;
-    const size_t count = 1 + random() % 3000;
-    const unsigned step_bits = static_cast<unsigned>(random() % 41);
-    const unsigned u_bits = static_cast<unsigned>(random() % 33);
-    uint64_t idx = 0;
-    for (size_t n = 0; n < count; ++n) {
-      idx = (idx + (random() & ((uint64_t{1} << step_bits) - 1))) & RecordIndex::kMax;
-      const auto u = static_cast<uint32_t>(random() & ((uint64_t{1} << u_bits) - 1));
-      postings.push_back({{idx}, u + RecordIndex{idx}.block()});
-    }
-    std::sort(postings.begin(), postings.end());
-    postings.erase(std::unique(postings.begin(), postings.end()), postings.end());
+  for (int round = 0; round < 500; ++round) {
+    const std::vector<Posting> postings = any_postings(random, 20'000);
     std::vector<Posting> opened;
     std::string value;
     size_t done = 0;
-    std::string before(kPackedLargeSize, '\0');
     for (uint64_t j = 0; done < postings.size(); ++j) {
-      done += cipher.seal_packed(j, std::span(postings).subspan(done), value);
-      EXPECT_LE(value.size(), before.size()) << "the large ones come first";
-      EXPECT_TRUE(value.size() != kPackedTailSize || done == postings.size())
+      const size_t count = cipher.seal_packed(j, std::span(postings).subspan(done), value);
+      const auto extent = cipher.open_packed(j, as_bytes(value), opened);
+      ASSERT_TRUE(extent);
+      EXPECT_EQ(extent->count, count);
+      EXPECT_EQ(extent->first, postings[done]);
+      done += count;
+      EXPECT_EQ(extent->last, postings[done - 1]);
+      const bool of_one_record =
+          done < postings.size() && postings[done].idx == postings[done - 1].idx;
+      EXPECT_TRUE(value.size() != kPackedTailSize || done == postings.size() || of_one_record)
           << "only the last is small";
-      ASSERT_TRUE(cipher.open_packed(j, as_bytes(value), opened));
-      before = value;
     }
     EXPECT_EQ(opened, postings);
   }
 }
 
-// What is common takes a byte or two: a block of a bulk import's records has many.
-TEST(TermCipherTest, ABlockHoldsHundredsOfABulkImport) {
+// A group that has nothing of what is wanted is passed over.
+TEST(TermCipherTest, AFilterGivesWhatItHasOfABlockAndNothingElse) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937_64 random(seed);
   TermCipher cipher(LaneId{1}, token(1));
-  std::vector<Posting> postings;
-  for (uint64_t n = 0; n < 5000; ++n) {
-    const RecordIndex idx{n * 50};
-    postings.push_back({idx, 7 + idx.block()});
+  for (int round = 0; round < 500; ++round) {
+    const std::vector<Posting> postings = any_postings(random, 4000);
+    std::string value;
+    const size_t count = cipher.seal_packed(0, postings, value);
+    std::vector<Posting> wanted;  // Some that are there, and neighbours that may not be.
+    const uint64_t each = 1 + random() % 200;
+    for (const Posting& posting : postings) {
+      if (random() % each == 0) {
+        wanted.push_back({{std::min(posting.idx.value + random() % 2, RecordIndex::kMax)}, 0});
+      }
+    }
+    std::sort(wanted.begin(), wanted.end());
+    if (!IdxFilter::is_small(wanted, uint64_t{1} << 20)) continue;
+    const IdxFilter filter(wanted);
+    std::vector<Posting> expected;
+    for (size_t n = 0; n < count; ++n) {
+      if (filter.has(postings[n].idx)) expected.push_back(postings[n]);
+    }
+    std::vector<Posting> opened;
+    const auto extent = cipher.open_packed(0, as_bytes(value), opened, &filter);
+    ASSERT_TRUE(extent);
+    EXPECT_EQ(opened, expected);
+    EXPECT_EQ(extent->last, postings[count - 1]);
   }
+}
+
+size_t postings_in_a_block(std::span<const Posting> postings) {
+  TermCipher cipher(LaneId{1}, token(1));
   std::string value;
-  EXPECT_EQ(cipher.seal_packed(0, postings, value), 1 + (4080 - 11));
-  EXPECT_EQ(cipher.seal_packed(0, std::span(postings).first(2000), value), 1 + (1008 - 11));
+  return cipher.seal_packed(0, postings, value);
+}
+
+// A step takes as many bits as the longest of 64 has, and a version that is as usual none.
+TEST(TermCipherTest, ABlockHoldsThousandsOfABulkImport) {
+  std::vector<Posting> evenly, each, updated;
+  for (uint64_t n = 0; n < 100'000; ++n) {
+    const RecordIndex idx{n * 50};
+    evenly.push_back({idx, 7 + idx.block()});
+    each.push_back({{n}, 7 + RecordIndex{n}.block()});
+    updated.push_back(evenly.back());
+    if (n % 3 == 0) updated.back().u_lo = 1000 + static_cast<uint32_t>(n * 7919 % 250);
+  }
+  // In 4,080 bytes, 11 for the first: 51 for each group, for its first byte, span and steps of 6
+  // bits; and of the 80th what there is room for.
+  EXPECT_EQ(postings_in_a_block(evenly), size_t{1 + 79 * 64 + 49});
+  // In 1,008 bytes: one for each group.
+  EXPECT_EQ(postings_in_a_block(each), size_t{1 + 997 * 64});
+  // 86 for each group, where a third has one of 250 other versions; some have one less.
+  EXPECT_EQ(postings_in_a_block(updated) / 64, size_t{4080 - 11} / 86);
 }
 
 TEST(TermCipherTest, SingleUnderAnotherNumberLaneOrTermIsDataLoss) {

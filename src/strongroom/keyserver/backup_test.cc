@@ -185,7 +185,7 @@ TEST_F(BackupTest, NoNumberIsGivenOutASecondTime) {
       }
       const v1::Reply update = call(update_call(vault_.import_ticket(), {{2, granted_.u()}}));
       ASSERT_TRUE(update.has_update_grant()) << who;
-      EXPECT_TRUE(versions.insert(update.update_grant().u(0)).second) << who;
+      EXPECT_TRUE(versions.insert(update.update_grant().u()).second) << who;
       EXPECT_TRUE(secrets.insert(update.update_grant().secrets()).second) << who;
       const v1::Reply lane = call(lane_call(vault_.import_ticket(), i == 1));
       ASSERT_TRUE(lane.has_open_lane()) << who;

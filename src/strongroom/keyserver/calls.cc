@@ -269,7 +269,7 @@ Result<void> KeyServer::derive_release(const v1::ReleaseCall& call, const Pendin
 
 Result<void> KeyServer::derive_grant(const Pending& pending, const Leaving& leaving,
                                      v1::GrantReply& reply) {
-  const Version u{pending.versions.front()};
+  const Version u{pending.u};
   std::vector<WriteSecret> secrets(pending.count);
   SR_TRY(state_->tree().write_secrets(leaving.leaf, pending.first.block(), pending.first.offset(),
                                       u, secrets));
@@ -288,19 +288,18 @@ Result<void> KeyServer::derive_grant(const Pending& pending, const Leaving& leav
 Result<void> KeyServer::derive_update_grant(const v1::UpdateGrantCall& call, const Pending& pending,
                                             const Leaving& leaving, v1::UpdateGrantReply& reply) {
   std::string& out = *reply.mutable_secrets();
-  out.reserve(pending.versions.size() * WriteSecret::kSize);
+  out.reserve(static_cast<size_t>(call.items_size()) * WriteSecret::kSize);
   for (int i = 0; i < call.items_size(); ++i) {
     const RecordIndex idx{call.items(i).idx()};
     WriteSecret secret;
-    SR_TRY(state_->tree().write_secrets(leaving.leaf, idx.block(), idx.offset(),
-                                        Version{pending.versions[static_cast<size_t>(i)]},
+    SR_TRY(state_->tree().write_secrets(leaving.leaf, idx.block(), idx.offset(), Version{pending.u},
                                         {&secret, 1}));
     append_secret(out, secret);
   }
   reply.set_leaf(leaving.leaf.index().value);
   reply.set_erasures(ledger_.erasures().in_order().size());
   reply.set_revision(ledger_.revision());
-  reply.mutable_u()->Add(pending.versions.begin(), pending.versions.end());
+  reply.set_u(pending.u);
   return {};
 }
 

@@ -398,14 +398,14 @@ Result<void> KeyServer::decide_grant(const v1::GrantCall& call, uint64_t now, Pe
   SR_TRY(reserve_reply(pending.count * WriteSecret::kSize));
 
   pending.collection = record->collection();
-  pending.versions = {ledger_.next_u()};
+  pending.u = ledger_.next_u();
   v1::LogItem items[2];
   fill_ticket_item(*record, call.request_id(), pending.count, *items[0].mutable_ticket());
   v1::GrantItem& item = *items[1].mutable_grant();
   item.set_collection(pending.collection.value);
   item.set_first(pending.first.value);
   item.set_count(pending.count);
-  item.set_u(pending.versions.front());
+  item.set_u(pending.u);
   item.set_new_block(pending.new_block);
   if (call.has_replaces()) item.set_replaces(call.replaces());
   pending.holder = ledger_.engine().holder(ask);
@@ -432,10 +432,22 @@ Result<void> KeyServer::decide_update_grant(const v1::UpdateGrantCall& call, uin
 
   std::vector<v1::LogItem> items(1 + count);
   fill_ticket_item(*record, call.request_id(), count, *items[0].mutable_ticket());
-  uint64_t next_u = ledger_.next_u();
+  // Postings hold the low 32 bits of u alone: they must tell the two versions apart.
+  pending.u = ledger_.next_u();
+  while (std::any_of(call.items().begin(), call.items().end(), [&](const auto& item) {
+    return static_cast<uint32_t>(item.above_u()) == static_cast<uint32_t>(pending.u);
+  })) {
+    ++pending.u;
+  }
   for (int i = 0; i < call.items_size(); ++i) {
     const RecordIndex idx{call.items(i).idx()};
     const uint64_t above = call.items(i).above_u();
+    // One u for all: nothing else keeps a record from getting the same secret twice.
+    if (i > 0 && call.items(i - 1).idx() >= idx.value) {
+      return invalid(
+          "An update names its records in ascending order, each once (the number is its place).",
+          i);
+    }
     if (ledger_.granted(idx) != record->collection() || !alive(idx)) {
       return not_found(i);
     }
@@ -443,14 +455,11 @@ Result<void> KeyServer::decide_update_grant(const v1::UpdateGrantCall& call, uin
       return invalid("An update names a version that was never granted (the number is its place).",
                      i);
     }
-    // Postings hold the low 32 bits of u alone: they must tell the two versions apart.
-    if (static_cast<uint32_t>(next_u) == static_cast<uint32_t>(above)) ++next_u;
-    pending.versions.push_back(next_u);
     v1::GrantItem& item = *items[static_cast<size_t>(i) + 1].mutable_grant();
     item.set_collection(record->collection().value);
     item.set_first(idx.value);
     item.set_count(1);
-    item.set_u(next_u++);
+    item.set_u(pending.u);
     item.set_update(true);
   }
   SR_TRY(reserve_reply(count * WriteSecret::kSize));

@@ -391,9 +391,11 @@ Result<void> Ledger::apply_grant(std::span<const v1::LogItem> items, uint64_t le
     charge(ticket, {.writes = ticket.charge()}, EntryType::kGrant, leaf, t_ms);
     items = items.subspan(1);
   }
+  const v1::GrantItem* before = nullptr;
   for (const v1::LogItem& item : items) {
     if (item.has_grant()) {
-      SR_TRY(apply_grant_item(item.grant(), leaf, t_ms));
+      SR_TRY(apply_grant_item(item.grant(), before, leaf, t_ms));
+      before = &item.grant();
     } else if (item.has_lane()) {
       SR_TRY(apply_lane_item(item.lane(), leaf, t_ms));
     } else {
@@ -470,9 +472,14 @@ Result<void> Ledger::apply_erasure(std::span<const v1::LogItem> items, uint64_t 
   return {};
 }
 
-Result<void> Ledger::apply_grant_item(const v1::GrantItem& item, uint64_t leaf, uint64_t t_ms) {
+Result<void> Ledger::apply_grant_item(const v1::GrantItem& item, const v1::GrantItem* before,
+                                      uint64_t leaf, uint64_t t_ms) {
   const auto collection = collections_.find(item.collection());
-  if (collection == collections_.end() || item.u() < next_u_ || item.u() > kVersionMax) {
+  // Updates of one grant share a u, of which each record has one.
+  const bool shared = before != nullptr && before->update() && item.update() &&
+                      before->u() == item.u() && before->first() < item.first();
+  if (collection == collections_.end() || (item.u() < next_u_ && !shared) ||
+      item.u() > kVersionMax) {
     return foreign(leaf);
   }
   const RecordIndex first{item.first()};

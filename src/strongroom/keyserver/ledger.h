@@ -196,7 +196,9 @@ class Ledger {
   Result<void> apply_destruction(std::span<const v1::LogItem> items, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_backup(const v1::LogItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> apply_restored(const v1::RestoredItem& item, uint64_t leaf, uint64_t t_ms);
-  Result<void> apply_grant_item(const v1::GrantItem& item, uint64_t leaf, uint64_t t_ms);
+  // `before`: the item of the same entry in front of it, if that is a grant.
+  Result<void> apply_grant_item(const v1::GrantItem& item, const v1::GrantItem* before,
+                                uint64_t leaf, uint64_t t_ms);
   Result<void> apply_lane_item(const v1::LaneItem& item, uint64_t leaf, uint64_t t_ms);
   Result<void> begin_merge(const v1::LaneItem& item);
   Result<void> apply_merged(const v1::LaneItem& item, CollectionInfo& info);

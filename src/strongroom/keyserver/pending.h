@@ -22,7 +22,7 @@ struct KeyServer::Pending {
   RecordIndex first;  // Grant.
   uint32_t count = 0;
   bool new_block = false;
-  std::vector<uint64_t> versions;   // u: of a grant one, of an update one each.
+  uint64_t u = 0;                   // Of a grant.
   LaneId lane;                      // OpenLane, PublishLane; BeginMerge, FinishMerge: the target.
   std::vector<uint32_t> gone;       // Lanes whose root this destroys.
   uint32_t closed = 0;              // ResetLanes.

@@ -15,7 +15,7 @@
 
 namespace strongroom::keyserver {
 
-inline constexpr uint32_t kVaultFileFormat = 2;
+inline constexpr uint32_t kVaultFileFormat = 3;
 
 // H(root, "sr1.root-check") as hex. Tells nothing about the root.
 std::string root_check(const SealingKey& root);
