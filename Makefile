@@ -50,8 +50,8 @@ bench-parts: ## The modules' own micro-benchmarks
 fuzz: ## Every fuzzer for 10 s, from one random seed always
 	$(Q)$(call packages,build fuzz) && FUZZ_SEED=1 tools/run_fuzzers.sh 10
 
-fuzz-long: ## Every fuzzer for an hour, each time from another random seed
-	$(Q)$(call packages,build fuzz) && tools/run_fuzzers.sh 3600
+fuzz-long: ## Every fuzzer for an hour of a processor in all; ^C and again goes on (test/fuzzed.tsv)
+	$(Q)$(call packages,build fuzz) && $(call build,fuzz,fuzzers) && tools/fuzz_long.py
 
 soak: ## Every test SOAK_ROUNDS times, in random order, under the address sanitizer
 	$(Q)$(call check,asan) --schedule-random --repeat until-fail:$(SOAK_ROUNDS)
