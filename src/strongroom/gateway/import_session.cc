@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "strongroom/base/wipe.h"
-#include "strongroom/crypto/random.h"
 
 namespace strongroom::gateway {
 namespace {

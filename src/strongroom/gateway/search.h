@@ -16,8 +16,8 @@
 namespace strongroom::gateway {
 
 struct SearchLimits {
-  // Postings kept, and blocks of postings read, for one query; more is refused as too broad, never
-  // cut off silently.
+  // Postings kept, and four for each block of postings that is read for a few of them, for one
+  // query; more is refused as too broad, never cut off silently.
   uint64_t scan_max = 1'000'000;
 };
 

@@ -432,13 +432,6 @@ Result<void> KeyServer::decide_update_grant(const v1::UpdateGrantCall& call, uin
 
   std::vector<v1::LogItem> items(1 + count);
   fill_ticket_item(*record, call.request_id(), count, *items[0].mutable_ticket());
-  // Postings hold the low 32 bits of u alone: they must tell the two versions apart.
-  pending.u = ledger_.next_u();
-  while (std::any_of(call.items().begin(), call.items().end(), [&](const auto& item) {
-    return static_cast<uint32_t>(item.above_u()) == static_cast<uint32_t>(pending.u);
-  })) {
-    ++pending.u;
-  }
   for (int i = 0; i < call.items_size(); ++i) {
     const RecordIndex idx{call.items(i).idx()};
     const uint64_t above = call.items(i).above_u();
@@ -459,9 +452,16 @@ Result<void> KeyServer::decide_update_grant(const v1::UpdateGrantCall& call, uin
     item.set_collection(record->collection().value);
     item.set_first(idx.value);
     item.set_count(1);
-    item.set_u(pending.u);
     item.set_update(true);
   }
+  // Postings hold the low 32 bits of u alone: they must tell the two versions apart.
+  pending.u = ledger_.next_u();
+  while (std::any_of(call.items().begin(), call.items().end(), [&](const auto& item) {
+    return static_cast<uint32_t>(item.above_u()) == static_cast<uint32_t>(pending.u);
+  })) {
+    ++pending.u;
+  }
+  for (size_t i = 1; i < items.size(); ++i) items[i].mutable_grant()->set_u(pending.u);
   SR_TRY(reserve_reply(count * WriteSecret::kSize));
   pending.collection = record->collection();
   pending.holder = ledger_.engine().holder(ask);
