@@ -39,10 +39,13 @@ TEST(LogCrashTest, EveryCutOfTheLastFrameRecoversWhatWasAcknowledged) {
   for (size_t cut = starts[5]; cut < starts[6]; ++cut) {
     // The file ends there, or what was preallocated follows.
     for (const size_t zeros : {size_t{0}, size_t{1}, size_t{3}, size_t{5000}}) {
-      folder.write(folder.segment(), whole.substr(0, cut) + std::string(zeros, '\0'));
+      const std::string left = whole.substr(0, cut) + std::string(zeros, '\0');
+      // One frame in 256 ends with a zero: then nothing is missing.
+      const bool complete = left.starts_with(std::string_view(whole).substr(0, starts[6]));
+      folder.write(folder.segment(), left);
       const auto log = folder.must_open();
       ASSERT_TRUE(log) << cut;
-      ASSERT_EQ(log->size(), 5u) << cut;
+      ASSERT_EQ(log->size(), complete ? 6u : 5u) << cut;
       EXPECT_TRUE(are_numbered(folder.replayed));
     }
   }
